@@ -12,11 +12,11 @@ type Flag int
 
 // Flags of OpenFile, combined with |.
 const (
-	ReadOnly Flag = 0
-	Write    Flag = 1 << iota
-	Create        // create it if it does not exist
-	Exclusive     // with Create: fail with ErrExist if it does
-	Trunc         // cut it to nothing
+	ReadOnly  Flag = 0
+	Write     Flag = 1 << iota
+	Create         // create it if it does not exist
+	Exclusive      // with Create: fail with ErrExist if it does
+	Trunc          // cut it to nothing
 )
 
 // Info is what Stat tells.
