@@ -1,0 +1,199 @@
+package config
+
+// The settings of a node that are not defaults of topics.
+var (
+	NodeID = Int{define(&Setting{
+		Name: "node.id", Scope: Broker, Type: TypeInt, Default: "1",
+		check: atLeast(0),
+		Doc:   "The number of this node in its cluster.",
+	})}
+
+	Listeners = List{define(&Setting{
+		Name: "listeners", Scope: Broker, Type: TypeList, Default: "PLAINTEXT://:9092",
+		check: checkListeners,
+		Doc:   "Where the node takes connections: PLAINTEXT://host:port. An empty host means every address; port 0 picks a free one.",
+	})}
+
+	AdvertisedListeners = List{define(&Setting{
+		Name: "advertised.listeners", Scope: Broker, Type: TypeList, Optional: true,
+		check: checkListeners,
+		Doc:   "Where clients are told to connect; listeners if not set.",
+	})}
+
+	LogDirs = List{define(&Setting{
+		Name: "log.dirs", Scope: Broker, Type: TypeList, Default: "klamm-data",
+		check: notEmpty,
+		Doc:   "The directories that hold the logs, one per disk. The first also holds the node's own files.",
+	})}
+
+	LogFlush = Text{define(&Setting{
+		Name: "log.flush", Scope: Broker, Type: TypeString, Default: "ack",
+		check: oneOf("ack", "os"),
+		Doc:   "What holding a record means on this machine: ack, it is synced to the disk before it is acknowledged; os, it is in the page cache.",
+	})}
+
+	NumPartitions = Int{define(&Setting{
+		Name: "num.partitions", Scope: Broker, Type: TypeInt, Default: "1",
+		check: atLeast(1),
+		Doc:   "How many partitions a topic gets if nobody says.",
+	})}
+
+	DefaultReplicationFactor = Int{define(&Setting{
+		Name: "default.replication.factor", Scope: Broker, Type: TypeInt, Default: "1",
+		check: between(1, 1<<15-1),
+		Doc:   "How many replicas a partition gets if nobody says.",
+	})}
+
+	AutoCreateTopics = Bool{define(&Setting{
+		Name: "auto.create.topics.enable", Scope: Broker, Type: TypeBool, Default: "true",
+		Doc: "Whether asking for the metadata of an unknown topic creates it.",
+	})}
+
+	DeleteTopics = Bool{define(&Setting{
+		Name: "delete.topic.enable", Scope: Broker, Type: TypeBool, Default: "true",
+		Doc: "Whether topics can be deleted.",
+	})}
+
+	SocketRequestMaxBytes = Int{define(&Setting{
+		Name: "socket.request.max.bytes", Scope: Broker, Type: TypeInt, Default: "104857600",
+		check: atLeast(1),
+		Doc:   "The size of the largest request.",
+	})}
+
+	QueuedMaxRequestBytes = Int{define(&Setting{
+		Name: "queued.max.request.bytes", Scope: Broker, Type: TypeLong, Default: "268435456",
+		check: atLeast(1),
+		Doc:   "How many bytes of requests the node holds at once; beyond it nothing is read. A larger single request is let in alone.",
+	})}
+
+	MaxRequestsInFlight = Int{define(&Setting{
+		Name: "max.requests.in.flight.per.connection", Scope: Broker, Type: TypeInt, Default: "16",
+		check: between(1, 1000),
+		Doc:   "How many requests of one connection may wait for their answers at once. Beyond it the connection is not read.",
+	})}
+
+	ConnectionsMaxIdle = Millis{define(&Setting{
+		Name: "connections.max.idle.ms", Scope: Broker, Type: TypeLong, Default: "600000",
+		Doc: "How long a connection may be silent before it is closed; negative means for ever.",
+	})}
+
+	MaxConnections = Int{define(&Setting{
+		Name: "max.connections", Scope: Broker, Type: TypeInt, Default: "2147483647",
+		check: atLeast(0),
+		Doc:   "How many connections the node keeps at once.",
+	})}
+
+	FetchMaxBytes = Int{define(&Setting{
+		Name: "fetch.max.bytes", Scope: Broker, Type: TypeInt, Default: "57671680",
+		check: atLeast(1024),
+		Doc:   "The most that one fetch returns, unless a single batch is larger.",
+	})}
+
+	RetentionCheckInterval = Millis{define(&Setting{
+		Name: "log.retention.check.interval.ms", Scope: Broker, Type: TypeLong, Default: "300000",
+		check: atLeast(1),
+		Doc:   "How often the node looks for segments to delete and logs to compact.",
+	})}
+
+	ProducerIDExpiration = Millis{define(&Setting{
+		Name: "producer.id.expiration.ms", Scope: Broker, Type: TypeInt, Default: "86400000",
+		check: atLeast(1),
+		Doc:   "How long the node remembers an idempotent producer that is silent.",
+	})}
+)
+
+// The settings of a node that its topics take their values from.
+var _ = []*Setting{
+	define(&Setting{
+		Name: "log.cleanup.policy", Scope: Broker, Type: TypeList, Default: "delete",
+		check: someOf("delete", "compact"), Doc: "The cleanup.policy of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "compression.type", Scope: Broker, Type: TypeString, Default: "producer",
+		check: oneOf("producer"), Doc: "The compression.type of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "log.cleaner.delete.retention.ms", Scope: Broker, Type: TypeLong, Default: "86400000",
+		check: atLeast(0), Doc: "The delete.retention.ms of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "log.cleaner.max.compaction.lag.ms", Scope: Broker, Type: TypeLong, Default: "9223372036854775807",
+		check: atLeast(1), Doc: "The max.compaction.lag.ms of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "log.cleaner.min.cleanable.ratio", Scope: Broker, Type: TypeDouble, Default: "0.5",
+		check: share, Doc: "The min.cleanable.dirty.ratio of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "log.cleaner.min.compaction.lag.ms", Scope: Broker, Type: TypeLong, Default: "0",
+		check: atLeast(0), Doc: "The min.compaction.lag.ms of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "log.flush.interval.messages", Scope: Broker, Type: TypeLong, Default: "9223372036854775807",
+		check: atLeast(1), Doc: "The flush.messages of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "log.flush.interval.ms", Scope: Broker, Type: TypeLong, Optional: true,
+		check: atLeast(0), Doc: "The flush.ms of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "log.index.interval.bytes", Scope: Broker, Type: TypeInt, Default: "4096",
+		check: atLeast(0), Doc: "The index.interval.bytes of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "log.index.size.max.bytes", Scope: Broker, Type: TypeInt, Default: "10485760",
+		check: atLeast(4), Doc: "The segment.index.bytes of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "log.message.timestamp.type", Scope: Broker, Type: TypeString, Default: "CreateTime",
+		check: oneOf("CreateTime", "LogAppendTime"), Doc: "The message.timestamp.type of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "log.retention.bytes", Scope: Broker, Type: TypeLong, Default: "-1",
+		check: atLeast(-1), Doc: "The retention.bytes of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "log.retention.hours", Scope: Broker, Type: TypeInt, Default: "168",
+		check: atLeast(-1), Doc: "The retention.ms, in hours, of topics that set none, unless log.retention.minutes or log.retention.ms is set.",
+	}),
+	define(&Setting{
+		Name: "log.retention.minutes", Scope: Broker, Type: TypeInt, Optional: true,
+		check: atLeast(-1), Doc: "The retention.ms, in minutes, of topics that set none, unless log.retention.ms is set.",
+	}),
+	define(&Setting{
+		Name: "log.retention.ms", Scope: Broker, Type: TypeLong, Optional: true,
+		check: atLeast(-1), Doc: "The retention.ms of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "log.roll.hours", Scope: Broker, Type: TypeInt, Default: "168",
+		check: atLeast(1), Doc: "The segment.ms, in hours, of topics that set none, unless log.roll.ms is set.",
+	}),
+	define(&Setting{
+		Name: "log.roll.ms", Scope: Broker, Type: TypeLong, Optional: true,
+		check: atLeast(1), Doc: "The segment.ms of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "log.roll.jitter.hours", Scope: Broker, Type: TypeInt, Default: "0",
+		check: atLeast(0), Doc: "The segment.jitter.ms, in hours, of topics that set none, unless log.roll.jitter.ms is set.",
+	}),
+	define(&Setting{
+		Name: "log.roll.jitter.ms", Scope: Broker, Type: TypeLong, Optional: true,
+		check: atLeast(0), Doc: "The segment.jitter.ms of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "log.segment.bytes", Scope: Broker, Type: TypeInt, Default: "1073741824",
+		check: atLeast(1 << 20), Doc: "The segment.bytes of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "log.segment.delete.delay.ms", Scope: Broker, Type: TypeLong, Default: "60000",
+		check: atLeast(0), Doc: "The file.delete.delay.ms of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "message.max.bytes", Scope: Broker, Type: TypeInt, Default: "1048588",
+		check: atLeast(0), Doc: "The max.message.bytes of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "min.insync.replicas", Scope: Broker, Type: TypeInt, Default: "1",
+		check: atLeast(1), Doc: "The min.insync.replicas of topics that set none.",
+	}),
+}
