@@ -145,6 +145,14 @@ var _ = []*Setting{
 		check: atLeast(4), Doc: "The segment.index.bytes of topics that set none.",
 	}),
 	define(&Setting{
+		Name: "log.message.timestamp.after.max.ms", Scope: Broker, Type: TypeLong, Default: "3600000",
+		check: atLeast(0), Doc: "The message.timestamp.after.max.ms of topics that set none.",
+	}),
+	define(&Setting{
+		Name: "log.message.timestamp.before.max.ms", Scope: Broker, Type: TypeLong, Default: "9223372036854775807",
+		check: atLeast(0), Doc: "The message.timestamp.before.max.ms of topics that set none.",
+	}),
+	define(&Setting{
 		Name: "log.message.timestamp.type", Scope: Broker, Type: TypeString, Default: "CreateTime",
 		check: oneOf("CreateTime", "LogAppendTime"), Doc: "The message.timestamp.type of topics that set none.",
 	}),

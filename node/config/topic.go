@@ -77,6 +77,20 @@ var (
 		Doc:      "The size of the largest batch of records, compressed.",
 	})}
 
+	MessageTimestampAfterMax = Millis{define(&Setting{
+		Name: "message.timestamp.after.max.ms", Scope: Topic, Type: TypeLong, Default: "3600000", Dynamic: true,
+		check:    atLeast(0),
+		Fallback: []Fallback{{"log.message.timestamp.after.max.ms", 1}},
+		Doc:      "How far a producer's timestamp may lie ahead of the broker's clock.",
+	})}
+
+	MessageTimestampBeforeMax = Millis{define(&Setting{
+		Name: "message.timestamp.before.max.ms", Scope: Topic, Type: TypeLong, Default: "9223372036854775807", Dynamic: true,
+		check:    atLeast(0),
+		Fallback: []Fallback{{"log.message.timestamp.before.max.ms", 1}},
+		Doc:      "How far a producer's timestamp may lie behind the broker's clock.",
+	})}
+
 	MessageTimestampType = Text{define(&Setting{
 		Name: "message.timestamp.type", Scope: Topic, Type: TypeString, Default: "CreateTime", Dynamic: true,
 		check:    oneOf("CreateTime", "LogAppendTime"),
