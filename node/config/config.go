@@ -102,9 +102,15 @@ func Lookup(scope Scope, name string) (*Setting, bool) {
 	return nil, false
 }
 
+// maxValue is the longest value of a setting, in bytes.
+const maxValue = 10_000
+
 // Parse checks one value and returns it. Errors wrap kafka.ErrInvalidConfig,
 // name the setting, and show the value unless it is sensitive.
 func (s *Setting) Parse(text string) (Value, error) {
+	if len(text) > maxValue {
+		return Value{}, fmt.Errorf("%s: a value of %d bytes: %w", s.Name, len(text), kafka.ErrInvalidConfig)
+	}
 	v, err := parseValue(s.Type, text)
 	if err == nil && s.check != nil {
 		err = s.check(v)

@@ -241,3 +241,14 @@ func mustTopic(t *testing.T, broker *View, pairs ...Pair) *View {
 	}
 	return v
 }
+
+func TestASettingIsSetOnceAndNotWithANovel(t *testing.T) {
+	for _, pairs := range [][]Pair{
+		{{"retention.ms", "1"}, {"retention.ms", "1"}},
+		{{"cleanup.policy", "delete" + strings.Repeat(",", maxValue)}},
+	} {
+		if err := CheckTopic(pairs); !errors.Is(err, kafka.ErrInvalidConfig) {
+			t.Errorf("%d settings: %v", len(pairs), err)
+		}
+	}
+}

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/klammlog/klamm/internal/assert"
+	"github.com/klammlog/klamm/node/kafka"
 )
 
 // A Source says where a value comes from, by Kafka's numbers.
@@ -67,8 +69,16 @@ func NewTopic(broker *View, pairs []Pair) (*View, error) {
 	return v, v.checkTogether()
 }
 
-// CheckTopic tells whether a topic could set the pairs.
+// CheckTopic tells whether a topic could set the pairs. None may stand there
+// twice.
 func CheckTopic(pairs []Pair) error {
+	seen := map[string]bool{}
+	for _, p := range pairs {
+		if seen[p.Name] {
+			return fmt.Errorf("%s: set twice: %w", shorten(p.Name), kafka.ErrInvalidConfig)
+		}
+		seen[p.Name] = true
+	}
 	broker, err := NewBroker(nil)
 	assert.NoError(err)
 	_, err = NewTopic(broker, pairs)

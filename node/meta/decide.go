@@ -1,0 +1,190 @@
+package meta
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// maxPartitions is the most partitions that one decision creates, as in Kafka:
+// its records must fit into one batch of the metadata log.
+const maxPartitions = 10_000
+
+// Unset asks for the default of partitions or replicas.
+const Unset = -1
+
+// A NewTopic is what somebody wants created.
+type NewTopic struct {
+	Name       string
+	ID         kafka.TopicID // drawn by the caller, never used before
+	Partitions int32         // Unset: the default
+	Replicas   int16         // Unset: the default
+	Settings   []config.Pair
+
+	// Assignment says which brokers hold each partition; then Partitions and
+	// Replicas are Unset. Without it the brokers take turns.
+	Assignment []Assigned
+
+	// First is added to the positions of the brokers that take turns, so that
+	// not every topic begins with the same one.
+	First int
+}
+
+// Assigned is the brokers that shall hold a partition, the preferred leader
+// first.
+type Assigned struct {
+	Partition int32
+	Replicas  []kafka.NodeID
+}
+
+// Defaults stand in for what a NewTopic leaves unset.
+type Defaults struct {
+	Partitions int32
+	Replicas   int16
+}
+
+// CreateTopic returns the records that create a topic, or why not:
+// TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS,
+// INVALID_REPLICATION_FACTOR, INVALID_REPLICA_ASSIGNMENT, INVALID_CONFIG,
+// INVALID_REQUEST or POLICY_VIOLATION.
+func (m *Image) CreateTopic(n NewTopic, d Defaults) ([]Record, error) {
+	if err := m.checkNewName(n.Name); err != nil {
+		return nil, err
+	}
+	if err := config.CheckTopic(n.Settings); err != nil {
+		return nil, err
+	}
+	placement, err := m.place(n, d)
+	if err != nil {
+		return nil, fmt.Errorf("topic %s: %w", n.Name, err)
+	}
+	records := []Record{TopicRecord{Name: n.Name, ID: n.ID}}
+	records = append(records, settingsOf(n.ID, n.Settings)...)
+	for p, replicas := range placement {
+		records = append(records, PartitionRecord{
+			Topic:          n.ID,
+			Partition:      int32(p),
+			PartitionState: PartitionState{Replicas: replicas, ISR: slices.Clone(replicas), Leader: replicas[0]},
+		})
+	}
+	return records, nil
+}
+
+// place returns the replicas of each partition.
+func (m *Image) place(n NewTopic, d Defaults) ([][]kafka.NodeID, error) {
+	if len(n.Assignment) > 0 {
+		return m.placeAssigned(n)
+	}
+	partitions, replicas := n.Partitions, n.Replicas
+	if partitions == Unset {
+		partitions = d.Partitions
+	}
+	if replicas == Unset {
+		replicas = d.Replicas
+	}
+	switch {
+	case partitions <= 0:
+		return nil, fmt.Errorf("%d partitions: %w", partitions, kafka.ErrInvalidPartitions)
+	case partitions > maxPartitions:
+		return nil, fmt.Errorf("%d partitions, at most %d at once: %w", partitions, maxPartitions, kafka.ErrPolicyViolation)
+	case replicas <= 0 || int(replicas) > len(m.brokers):
+		return nil, fmt.Errorf("replication factor %d with %d brokers: %w", replicas, len(m.brokers), kafka.ErrInvalidReplicationFactor)
+	}
+	placement := make([][]kafka.NodeID, partitions)
+	for p := range placement {
+		for r := range int(replicas) {
+			i := (n.First + p + r) % len(m.brokers)
+			placement[p] = append(placement[p], m.brokers[i].ID)
+		}
+	}
+	return placement, nil
+}
+
+// placeAssigned checks the brokers that the caller chose.
+func (m *Image) placeAssigned(n NewTopic) ([][]kafka.NodeID, error) {
+	if n.Partitions != Unset || n.Replicas != Unset {
+		return nil, fmt.Errorf("an assignment together with %d partitions and replication factor %d: %w",
+			n.Partitions, n.Replicas, kafka.ErrInvalidRequest)
+	}
+	if len(n.Assignment) > maxPartitions {
+		return nil, fmt.Errorf("%d partitions, at most %d at once: %w", len(n.Assignment), maxPartitions, kafka.ErrPolicyViolation)
+	}
+	placement := make([][]kafka.NodeID, len(n.Assignment))
+	for _, a := range n.Assignment {
+		if a.Partition < 0 || int(a.Partition) >= len(placement) || placement[a.Partition] != nil {
+			return nil, fmt.Errorf("partition %d of an assignment of %d: %w", a.Partition, len(placement), kafka.ErrInvalidReplicaAssignment)
+		}
+		if err := m.checkReplicas(a, n.Assignment[0]); err != nil {
+			return nil, err
+		}
+		placement[a.Partition] = slices.Clone(a.Replicas)
+	}
+	return placement, nil
+}
+
+func (m *Image) checkReplicas(a, first Assigned) error {
+	if len(a.Replicas) == 0 || len(a.Replicas) != len(first.Replicas) {
+		return fmt.Errorf("partition %d has %d replicas, partition %d has %d: %w",
+			a.Partition, len(a.Replicas), first.Partition, len(first.Replicas), kafka.ErrInvalidReplicaAssignment)
+	}
+	for i, id := range a.Replicas {
+		if _, ok := m.Broker(id); !ok || slices.Contains(a.Replicas[:i], id) {
+			return fmt.Errorf("partition %d: replica %d in %v is unknown or stands twice: %w",
+				a.Partition, id, a.Replicas, kafka.ErrInvalidReplicaAssignment)
+		}
+	}
+	return nil
+}
+
+// DeleteTopic returns the records that remove a topic, or UNKNOWN_TOPIC_ID.
+func (m *Image) DeleteTopic(id kafka.TopicID) ([]Record, error) {
+	if _, ok := m.byID[id]; !ok {
+		return nil, fmt.Errorf("topic id %s: %w", id, kafka.ErrUnknownTopicID)
+	}
+	return []Record{RemoveTopic{ID: id}}, nil
+}
+
+// A Block is a range of producer ids that belongs to one broker.
+type Block struct{ First, End kafka.ProducerID }
+
+// AllocateProducerIDs returns the records that give a broker the next block of
+// producer ids, and the block, which is the broker's once they are durable.
+func (m *Image) AllocateProducerIDs(broker kafka.NodeID, size int32) ([]Record, Block, error) {
+	if int64(m.nextPID) > math.MaxInt64-int64(size) {
+		return nil, Block{}, fmt.Errorf("no producer ids left after %d: %w", m.nextPID, kafka.ErrUnknownServerError)
+	}
+	b := Block{First: m.nextPID, End: m.nextPID + kafka.ProducerID(size)}
+	return []Record{ProducerBlock{Broker: broker, End: b.End}}, b, nil
+}
+
+// Format returns the records that an empty log begins with.
+func Format(clusterID string) []Record {
+	return []Record{Feature{Name: MetadataVersion, Level: Level}, Cluster{ID: clusterID}}
+}
+
+// Register returns the records that register a broker with its endpoints.
+func (m *Image) Register(id kafka.NodeID, endpoints []Endpoint) []Record {
+	old, _ := m.Broker(id)
+	return []Record{Broker{ID: id, Epoch: old.Epoch + 1, Endpoints: endpoints}}
+}
+
+// LeadAnew returns the records that give a new leader epoch to every partition
+// that a broker leads: it may have lost the end of its logs, and whoever has
+// read there must be able to notice (KIP-320).
+func (m *Image) LeadAnew(id kafka.NodeID) []Record {
+	var records []Record
+	for _, t := range m.topics {
+		for p, s := range t.Partitions {
+			if s.Leader != id {
+				continue
+			}
+			s.LeaderEpoch++
+			s.Epoch++
+			records = append(records, PartitionRecord{Topic: t.ID, Partition: int32(p), PartitionState: s})
+		}
+	}
+	return records
+}

@@ -1,0 +1,244 @@
+package meta
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/google/go-cmp/cmp"
+	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// The scripts in testdata are the specification: a decision, the records it
+// returned or the error, and with "show" the image they led to. Every record
+// goes through its bytes.
+func TestScripts(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		s := &script{image: NewImage()}
+		datadriven.RunTest(t, path, s.run)
+	})
+}
+
+type script struct {
+	image *Image
+	drawn byte
+}
+
+func (s *script) run(t *testing.T, d *datadriven.TestData) string {
+	switch d.Cmd {
+	case "format":
+		return s.apply(t, Format(d.CmdArgs[0].Key), nil)
+	case "register":
+		var id int32
+		d.ScanArgs(t, "id", &id)
+		return s.apply(t, s.image.Register(kafka.NodeID(id), []Endpoint{{"PLAINTEXT", "host" + strconv.Itoa(int(id)), 9092}}), nil)
+	case "create":
+		records, err := s.image.CreateTopic(s.newTopic(t, d), Defaults{Partitions: 1, Replicas: 1})
+		return s.apply(t, records, err)
+	case "delete":
+		return s.remove(t, d.CmdArgs[0].Key)
+	case "producer-ids":
+		var broker, size int32
+		d.ScanArgs(t, "broker", &broker)
+		d.ScanArgs(t, "size", &size)
+		records, block, err := s.image.AllocateProducerIDs(kafka.NodeID(broker), size)
+		return s.apply(t, records, err) + fmt.Sprintf("block: %d to %d\n", block.First, block.End)
+	case "lead-anew":
+		var id int32
+		d.ScanArgs(t, "id", &id)
+		return s.apply(t, s.image.LeadAnew(kafka.NodeID(id)), nil)
+	case "apply":
+		return s.applyLines(d.Input)
+	case "show":
+		return s.show()
+	}
+	t.Fatalf("%s: unknown command %s", d.Pos, d.Cmd)
+	return ""
+}
+
+func (s *script) newTopic(t *testing.T, d *datadriven.TestData) NewTopic {
+	s.drawn++
+	n := NewTopic{ID: kafka.TopicID{s.drawn}, Partitions: Unset, Replicas: Unset}
+	for _, arg := range d.CmdArgs {
+		switch arg.Key {
+		case "name":
+			arg.Scan(t, 0, &n.Name)
+		case "long-name":
+			var length int
+			arg.Scan(t, 0, &length)
+			n.Name = strings.Repeat("x", length)
+		case "partitions":
+			arg.Scan(t, 0, &n.Partitions)
+		case "replicas":
+			var r int32
+			arg.Scan(t, 0, &r)
+			n.Replicas = int16(r)
+		case "first":
+			arg.Scan(t, 0, &n.First)
+		case "set":
+			for _, v := range arg.Vals {
+				name, value, _ := strings.Cut(v, "=")
+				n.Settings = append(n.Settings, config.Pair{Name: name, Value: value})
+			}
+		default:
+			n.Assignment = append(n.Assignment, assigned(t, arg))
+		}
+	}
+	return n
+}
+
+// assigned reads p0=(1,2).
+func assigned(t *testing.T, arg datadriven.CmdArg) Assigned {
+	p, err := strconv.Atoi(strings.TrimPrefix(arg.Key, "p"))
+	if err != nil {
+		t.Fatalf("unknown argument %s", arg.Key)
+	}
+	a := Assigned{Partition: int32(p)}
+	for i := range arg.Vals {
+		var id int32
+		arg.Scan(t, i, &id)
+		a.Replicas = append(a.Replicas, kafka.NodeID(id))
+	}
+	return a
+}
+
+func (s *script) remove(t *testing.T, name string) string {
+	var id kafka.TopicID
+	if topic, ok := s.image.Topic(name); ok {
+		id = topic.ID
+	}
+	records, err := s.image.DeleteTopic(id)
+	return s.apply(t, records, err)
+}
+
+func (s *script) apply(t *testing.T, records []Record, err error) string {
+	if err != nil {
+		return fmt.Sprintf("error: %v\n", err)
+	}
+	var out strings.Builder
+	for _, r := range records {
+		read, err := Decode(Encode(r))
+		if err != nil {
+			t.Fatalf("%v: %v", r, err)
+		}
+		if err := s.image.Apply(read); err != nil {
+			t.Fatalf("%v: %v", r, err)
+		}
+		fmt.Fprintf(&out, "%s\n", describe(read))
+	}
+	if err := s.image.Check(); err != nil {
+		t.Fatal(err)
+	}
+	if out.Len() == 0 {
+		return "nothing\n"
+	}
+	return out.String()
+}
+
+// applyLines applies records that no decision returns.
+func (s *script) applyLines(input string) string {
+	bad := map[string]Record{
+		"later feature level":        Feature{MetadataVersion, Level + 1},
+		"another feature":            Feature{"kraft.version", 1},
+		"second cluster id":          Cluster{"other"},
+		"old broker epoch":           Broker{ID: 1, Epoch: 1},
+		"topic with a taken name":    TopicRecord{"orders", kafka.TopicID{99}},
+		"topic with a taken id":      TopicRecord{"other", kafka.TopicID{1}},
+		"partition of no topic":      PartitionRecord{kafka.TopicID{99}, 0, PartitionState{Leader: NoLeader}},
+		"partition after a gap":      PartitionRecord{kafka.TopicID{1}, 7, PartitionState{Leader: NoLeader}},
+		"leader out of sync":         PartitionRecord{kafka.TopicID{1}, 0, PartitionState{[]kafka.NodeID{1, 2}, []kafka.NodeID{2}, 1, 5, 5}},
+		"in-sync but no replica":     PartitionRecord{kafka.TopicID{1}, 0, PartitionState{[]kafka.NodeID{1}, []kafka.NodeID{1, 2}, 1, 5, 5}},
+		"leader epoch going back":    PartitionRecord{kafka.TopicID{1}, 0, PartitionState{[]kafka.NodeID{1}, []kafka.NodeID{1}, 1, -1, 5}},
+		"partition epoch standing":   PartitionRecord{kafka.TopicID{1}, 0, PartitionState{[]kafka.NodeID{1}, []kafka.NodeID{1}, 1, 5, 0}},
+		"removal of no topic":        RemoveTopic{kafka.TopicID{99}},
+		"setting of no topic":        ConfigRecord{kafka.TopicID{99}, "retention.ms", nil},
+		"producer block going back":  ProducerBlock{1, 0},
+		"topic before feature level": TopicRecord{"early", kafka.TopicID{98}},
+	}
+	var out strings.Builder
+	for line := range strings.Lines(input) {
+		line = strings.TrimSpace(line)
+		before := s.show()
+		r, ok := bad[line]
+		if !ok {
+			return "no such record: " + line
+		}
+		if err := s.image.Apply(r); err != nil {
+			fmt.Fprintf(&out, "%s: error: %v\n", line, err)
+		} else {
+			fmt.Fprintf(&out, "%s: applied\n", line)
+		}
+		if after := s.show(); after != before {
+			fmt.Fprintf(&out, "%s: the image changed to\n%s", line, after)
+		}
+	}
+	return out.String()
+}
+
+func (s *script) show() string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "level %d cluster %q next producer id %d\n", s.image.Level(), s.image.ClusterID(), s.image.NextProducerID())
+	for _, b := range s.image.Brokers() {
+		fmt.Fprintf(&out, "%s\n", describe(b))
+	}
+	for _, t := range s.image.Topics() {
+		fmt.Fprintf(&out, "%s %s %v\n", t.Name, t.ID, t.Settings)
+		for p, state := range t.Partitions {
+			fmt.Fprintf(&out, "  %d %s\n", p, describe(state))
+		}
+	}
+	return out.String()
+}
+
+func describe(v any) string {
+	switch v := v.(type) {
+	case PartitionState:
+		return fmt.Sprintf("replicas %v in-sync %v leader %d leader-epoch %d epoch %d", v.Replicas, v.ISR, v.Leader, v.LeaderEpoch, v.Epoch)
+	case PartitionRecord:
+		return fmt.Sprintf("partition %s %d: %s", v.Topic, v.Partition, describe(v.PartitionState))
+	case ConfigRecord:
+		if v.Value == nil {
+			return fmt.Sprintf("config %s %s removed", v.Topic, v.Name)
+		}
+		return fmt.Sprintf("config %s %s=%s", v.Topic, v.Name, *v.Value)
+	}
+	return fmt.Sprintf("%s %+v", strings.TrimPrefix(fmt.Sprintf("%T", v), "meta."), v)
+}
+
+// What decodes encodes to the same bytes: there is one way to write a record.
+func FuzzDecode(f *testing.F) {
+	value := "1"
+	for _, r := range []Record{
+		Feature{MetadataVersion, 1}, Cluster{"c"}, Broker{1, 2, []Endpoint{{"P", "h", 3}}},
+		TopicRecord{"t", kafka.TopicID{1}}, RemoveTopic{kafka.TopicID{1}}, ProducerBlock{1, 2},
+		PartitionRecord{kafka.TopicID{1}, 2, PartitionState{[]kafka.NodeID{1, 2}, []kafka.NodeID{1}, 1, 2, 3}},
+		ConfigRecord{kafka.TopicID{1}, "a", &value}, ConfigRecord{kafka.TopicID{1}, "a", nil},
+	} {
+		f.Add(Encode(r))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := Decode(b)
+		if err != nil {
+			return
+		}
+		if again := Encode(r); !bytes.Equal(again, b) {
+			t.Fatalf("%v: %x encodes to %x", r, b, again)
+		}
+		read, err := Decode(Encode(r))
+		if diff := cmp.Diff(r, read); err != nil || diff != "" {
+			t.Fatal(err, diff)
+		}
+	})
+}
+
+func TestWhatALaterVersionWroteIsNotGuessedAt(t *testing.T) {
+	for _, b := range [][]byte{{0, 9, 0, 0}, {0, 1, 0, 1, 0, 0, 0, 1}} {
+		if _, err := Decode(b); err == nil || !strings.Contains(err.Error(), ErrTooNew.Error()) {
+			t.Errorf("%x: %v", b, err)
+		}
+	}
+}
