@@ -17,7 +17,7 @@ import (
 // returned or the error, and with "show" the image they led to. Every record
 // goes through its bytes.
 func TestScripts(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
 		s := &script{image: NewImage()}
 		datadriven.RunTest(t, path, s.run)
 	})

@@ -181,7 +181,7 @@ func Encode(r Record) []byte {
 func Decode(b []byte) (Record, error) {
 	d := &decoder{b: b}
 	k, version := kind(d.int16()), d.int16()
-	if !d.bad && (k > kindProducerBlock || version > 0) {
+	if !d.bad && (k > kindProducerBlock || version != 0) {
 		return nil, fmt.Errorf("type %d version %d: %w", k, version, ErrTooNew)
 	}
 	r := d.record(k)
