@@ -17,20 +17,21 @@ type FaultKind string
 // (clock-drift) or milliseconds (clock-jump, clock-skew); For is how long the
 // fault lasts, and for crash and power-loss how long the node is away.
 const (
-	FaultCrash     FaultKind = "crash"        // the process dies, the page cache lives on
-	FaultPowerLoss FaultKind = "power-loss"   // the machine dies, and with it what was not synced
-	FaultPause     FaultKind = "pause"        // no task runs; clocks and sockets go on
-	FaultTaskStall FaultKind = "task-stall"   // one ready task is held, the others run
-	FaultSlowNode  FaultKind = "slow-node"    // steps and disk operations take N times as long
-	FaultSkew      FaultKind = "clock-skew"   // the wall clock is off by N from the beginning
-	FaultDrift     FaultKind = "clock-drift"  // both clocks run N millionths too fast
-	FaultJump      FaultKind = "clock-jump"   // the wall clock jumps by N
-	FaultFreeze    FaultKind = "clock-freeze" // the wall clock stands still
+	FaultCrash     FaultKind = "crash"         // the process dies, the page cache lives on
+	FaultPowerLoss FaultKind = "power-loss"    // the machine dies, and with it what was not synced
+	FaultStop      FaultKind = "graceful-stop" // the node is asked to stop, and started again
+	FaultPause     FaultKind = "pause"         // no task runs; clocks and sockets go on
+	FaultTaskStall FaultKind = "task-stall"    // one ready task is held, the others run
+	FaultSlowNode  FaultKind = "slow-node"     // steps and disk operations take N times as long
+	FaultSkew      FaultKind = "clock-skew"    // the wall clock is off by N from the beginning
+	FaultDrift     FaultKind = "clock-drift"   // both clocks run N millionths too fast
+	FaultJump      FaultKind = "clock-jump"    // the wall clock jumps by N
+	FaultFreeze    FaultKind = "clock-freeze"  // the wall clock stands still
 )
 
 // FaultKinds lists the kinds in the order they are documented.
 func FaultKinds() []FaultKind {
-	return []FaultKind{FaultCrash, FaultPowerLoss, FaultPause, FaultTaskStall, FaultSlowNode,
+	return []FaultKind{FaultCrash, FaultPowerLoss, FaultStop, FaultPause, FaultTaskStall, FaultSlowNode,
 		FaultSkew, FaultDrift, FaultJump, FaultFreeze}
 }
 
@@ -41,6 +42,8 @@ func (f FaultKind) About() string {
 		return "the process dies between two steps or in the middle of a disk operation; the page cache survives"
 	case FaultPowerLoss:
 		return "the machine dies; of what was not synced a drawn legal subset survives"
+	case FaultStop:
+		return "the node is asked to stop, ends cleanly if it can within a few seconds, and is started again"
 	case FaultPause:
 		return "the node runs no task for a while; its clocks go on and its sockets fill"
 	case FaultTaskStall:
@@ -117,7 +120,7 @@ func (f *Fault) set(key, value string) (err error) {
 func DrawFault(kind FaultKind, node string, end kafka.Instant, stream *rand.Rand) Fault {
 	f := Fault{Kind: kind, Node: node, At: kafka.Instant(stream.Int64N(int64(max(end, 1))))}
 	switch kind {
-	case FaultCrash, FaultPowerLoss:
+	case FaultCrash, FaultPowerLoss, FaultStop:
 		f.For = drawBetween(stream, time.Millisecond, 2*time.Second)
 	case FaultPause:
 		f.For = drawBetween(stream, 10*time.Millisecond, 4*time.Second)
@@ -142,8 +145,9 @@ func drawBetween(stream *rand.Rand, low, high time.Duration) time.Duration {
 }
 
 // Apply makes the fault happen now, and its end where it has one, and reports
-// whether it took effect: a dead node cannot be paused. Crash and power loss are
-// the caller's to apply, for they concern disks and what runs on the node.
+// whether it took effect: a dead node cannot be paused. Crash, power
+// loss and graceful stop are the caller's to apply, for they concern disks and what
+// runs on the node.
 func (f Fault) Apply(n *Node) (effective bool) {
 	if !n.alive && f.Kind != FaultSkew && f.Kind != FaultJump && f.Kind != FaultDrift {
 		return false
