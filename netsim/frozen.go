@@ -1,0 +1,75 @@
+package netsim
+
+import (
+	"hash/crc32"
+
+	"github.com/klammlog/klamm/internal/assert"
+)
+
+// A buffer belongs to the world while a call that was given it is under way. A
+// seal notices that somebody wrote to a buffer that is being written out: it is
+// made before other tasks first run, and looked at whenever they have run.
+type seal struct {
+	made bool
+	sum  uint32
+}
+
+func (s *seal) close(bufs [][]byte) {
+	if !s.made {
+		s.made, s.sum = true, checksumAll(bufs)
+	}
+}
+
+func (s *seal) check(bufs [][]byte, e *end) {
+	assert.That(s.sum == checksumAll(bufs),
+		"a buffer changed while %s>%s was writing it: it belongs to the call until that returns", e.local, e.remote)
+}
+
+func checksumAll(bufs [][]byte) (sum uint32) {
+	for _, b := range bufs {
+		sum = crc32.Update(sum, castagnoli, b)
+	}
+	return sum
+}
+
+const (
+	scribbled = 0xdb
+	// scribbleEdge is how much of each edge of a read buffer is scribbled over:
+	// enough to spoil a header and a trailer. All of it would cost more than the
+	// read, for buffers are large and messages small.
+	scribbleEdge = 128
+)
+
+// scribble spoils a buffer that somebody may go on using although it was handed
+// to a read.
+func scribble(p []byte) {
+	head, tail := edges(p)
+	fill(head)
+	fill(tail)
+}
+
+func fill(p []byte) {
+	for i := range p {
+		p[i] = scribbled
+	}
+}
+
+// checkScribble notices that somebody wrote to a buffer that is being read into.
+func checkScribble(p []byte, e *end) {
+	head, tail := edges(p)
+	assert.That(untouched(head) && untouched(tail),
+		"a buffer changed while %s>%s was reading into it: it belongs to the call until that returns", e.local, e.remote)
+}
+
+func edges(p []byte) (head, tail []byte) {
+	return p[:min(len(p), scribbleEdge)], p[max(len(p)-scribbleEdge, 0):]
+}
+
+func untouched(p []byte) bool {
+	for _, b := range p {
+		if b != scribbled {
+			return false
+		}
+	}
+	return true
+}
