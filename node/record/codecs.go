@@ -2,7 +2,6 @@ package record
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 
@@ -11,10 +10,6 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// zstdWindow is the largest distance a zstd frame may refer back to. It is the
-// largest that Kafka's own decoder takes.
-const zstdWindow = 128 << 20
-
 // Codecs compresses and decompresses, and keeps encoders, decoders and memory
 // between uses. The zero value is ready. It serves one task at a time: a task
 // that offloads its compression needs one of its own (see Pool).
@@ -22,11 +17,10 @@ type Codecs struct {
 	plain  []byte // what was decompressed last
 	snappy []byte // what snappy compressed last
 
-	reader    bytes.Reader
-	gunzip    *gzip.Reader
-	unlz4     *lz4.Reader
-	unzstd    *zstd.Decoder
-	unzstdMax int
+	reader bytes.Reader
+	gunzip *gzip.Reader
+	unlz4  *lz4.Reader
+	unzstd *zstd.Decoder
 
 	out   sink
 	gzips [10]*gzip.Writer // by level; 0 is the default
@@ -38,7 +32,7 @@ type Codecs struct {
 const keepAtMost = 4 << 20
 
 // Unpack returns the records of a batch, decompressed to at most limit bytes;
-// more fail with ErrTooLarge, and no more than that is ever decompressed.
+// more fail with ErrTooLarge, soon after the limit is passed.
 // Malformed bytes fail with ErrCorrupt, unknown codecs with ErrCodec. The result
 // aliases the batch, or is valid until the next use of c.
 func (c *Codecs) Unpack(b Batch, limit int) ([]byte, error) {
@@ -93,26 +87,6 @@ func (c *Codecs) unpackLz4(dst, src []byte, limit int) ([]byte, error) {
 		c.unlz4.Reset(&c.reader)
 	}
 	return readBounded(dst, c.unlz4, limit)
-}
-
-func (c *Codecs) unpackZstd(dst, src []byte, limit int) ([]byte, error) {
-	if c.unzstd == nil || c.unzstdMax != limit {
-		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), // on the caller's stack
-			zstd.WithDecoderMaxMemory(uint64(max(limit, 1))),
-			zstd.WithDecoderMaxWindow(zstdWindow), zstd.WithDecoderLowmem(true))
-		if err != nil {
-			return nil, err
-		}
-		c.unzstd, c.unzstdMax = d, limit
-	}
-	dst, err := c.unzstd.DecodeAll(src, dst)
-	if errors.Is(err, zstd.ErrDecoderSizeExceeded) || len(dst) > limit {
-		return nil, fmt.Errorf("more than %d bytes: %w", limit, ErrTooLarge)
-	}
-	if err != nil {
-		return nil, corrupt(err)
-	}
-	return dst, nil
 }
 
 // readBounded appends what r yields to dst, up to limit bytes.

@@ -27,8 +27,7 @@ func (c *Codecs) Pack(dst []byte, how Compression, src []byte) ([]byte, error) {
 	case Gzip:
 		return c.packGzip(dst, how.Level, src), nil
 	case Snappy:
-		c.snappy = s2.EncodeSnappy(c.snappy[:cap(c.snappy)], src)
-		return append(dst, c.snappy...), nil
+		return c.packSnappy(dst, src), nil
 	case Lz4:
 		return c.packLz4(dst, how.Level, src), nil
 	case Zstd:
@@ -50,6 +49,15 @@ func (s *sink) take() []byte {
 	b := s.b
 	s.b = nil
 	return b
+}
+
+// packSnappy writes one plain block, which every consumer reads.
+func (c *Codecs) packSnappy(dst, src []byte) []byte {
+	if cap(c.snappy) > keepAtMost {
+		c.snappy = nil
+	}
+	c.snappy = s2.EncodeSnappy(c.snappy[:cap(c.snappy)], src)
+	return append(dst, c.snappy...)
 }
 
 func (c *Codecs) packGzip(dst []byte, level int, src []byte) []byte {

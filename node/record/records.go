@@ -35,8 +35,10 @@ type Header struct {
 //
 // Keys and values alias the batch, or the memory it was decompressed to.
 type Iterator struct {
-	f        fields
+	b        []byte // the records
+	at       int    // where the next one begins
 	batch    Batch
+	count    int32
 	raw      raw
 	seen     int32
 	err      error
@@ -44,6 +46,7 @@ type Iterator struct {
 	stopped  bool
 	base     kafka.Offset
 	baseTime kafka.Timestamp
+	dated    bool // by the log
 }
 
 // raw is a record as it is encoded, its headers not taken apart.
@@ -78,10 +81,10 @@ func (c *Codecs) Records(b Batch, limit int) Iterator {
 
 func (b Batch) iterate(payload []byte) Iterator {
 	it := Iterator{
-		f: fields{b: payload}, batch: b,
+		b: payload, batch: b, count: b.Count(), dated: b.TimestampType() == LogAppendTime,
 		base: b.BaseOffset(), baseTime: b.FirstTimestamp(),
 	}
-	if n := b.Count(); n < 0 || int(n) > len(payload)/minRecordSize {
+	if n := it.count; n < 0 || int(n) > len(payload)/minRecordSize {
 		it.fail(fmt.Sprintf("count %d in %d bytes", n, len(payload)))
 	}
 	return it
@@ -92,15 +95,16 @@ func (it *Iterator) Next() bool {
 	if it.stopped {
 		return false
 	}
-	if it.seen == it.batch.Count() {
+	if it.seen == it.count {
 		it.stopped = true
-		if n := it.f.left(); n > 0 {
+		if n := len(it.b) - it.at; n > 0 {
 			it.fail(fmt.Sprintf("%d bytes after the last of %d records", n, it.seen))
 		}
 		return false
 	}
-	if !parse(&it.f, &it.raw) {
-		it.fail(fmt.Sprintf("record %d of %d is malformed", it.seen, it.batch.Count()))
+	it.at = parse(it.b, it.at, &it.raw)
+	if it.at == ended {
+		it.fail(fmt.Sprintf("record %d of %d is malformed", it.seen, it.count))
 		return false
 	}
 	it.seen++
@@ -132,7 +136,7 @@ func (it *Iterator) Offset() kafka.Offset { return it.base + kafka.Offset(it.raw
 // Timestamp returns the current record's timestamp; under LogAppendTime the
 // batch's.
 func (it *Iterator) Timestamp() kafka.Timestamp {
-	if it.batch.TimestampType() == LogAppendTime {
+	if it.dated {
 		return it.batch.MaxTimestamp()
 	}
 	return it.baseTime + kafka.Timestamp(it.raw.timeDelta)
@@ -144,46 +148,57 @@ func (it *Iterator) Key() []byte { return it.raw.key }
 // Value returns the current record's value, nil if it has none.
 func (it *Iterator) Value() []byte { return it.raw.value }
 
-// parse reads one record from f and reports whether it is well-formed: every
-// field within the record's length, and none left over.
-func parse(f *fields, r *raw) bool {
-	n := int(f.int32())
-	if n < minRecordSize-1 || n > f.left() {
-		return false
+// parse reads the record at a position of b and returns the position after it,
+// or ended unless it is well-formed: every field within the record's length, and
+// nothing left over.
+func parse(b []byte, at int, r *raw) int {
+	n, at := readVarint(b, at)
+	if at == ended || n < minRecordSize-1 || n > int64(len(b)-at) {
+		return ended
 	}
-	g := fields{b: f.b[:f.at+n], at: f.at + 1} // past the attributes, which no version uses
-	r.timeDelta = g.int64()
-	r.offsetDelta = g.int32()
-	r.key = g.bytes()
-	r.value = g.bytes()
-	r.headerCount = g.int32()
-	r.headers = g.b[g.at:]
-	if r.headerCount != 0 {
-		skipHeaders(&g, r.headerCount)
+	end := at + int(n)
+	b = b[:end]
+	var offsetDelta, headers int64
+	r.timeDelta, at = readVarint(b, at+1) // past the attributes, which no version uses
+	offsetDelta, at = readVarint(b, at)
+	r.key, at = readBytes(b, at)
+	r.value, at = readBytes(b, at)
+	headers, at = readVarint(b, at)
+	r.offsetDelta, r.headerCount = int32(offsetDelta), int32(headers)
+	if at != ended && headers != 0 {
+		r.headers = b[at:]
+		at = skipHeaders(b, at, headers)
 	}
-	f.at += n
-	return !g.bad && g.left() == 0
+	if at != end || int64(r.offsetDelta) != offsetDelta {
+		return ended
+	}
+	return end
 }
 
-// skipHeaders checks that n headers are there. The name of a header cannot be
-// missing, its value can.
-func skipHeaders(f *fields, n int32) {
-	if n < 0 || int(n) > f.left()/2 {
-		f.fail()
-		return
+// skipHeaders passes n headers and returns the position after them, or ended.
+// The name of a header cannot be missing, its value can.
+func skipHeaders(b []byte, at int, n int64) int {
+	if n < 0 || n > int64(len(b)-at)/2 {
+		return ended
 	}
 	for range n {
-		f.skip(int(f.int32()))
-		f.bytes()
+		size, next := readVarint(b, at)
+		if next == ended || size < 0 || size > int64(len(b)-next) {
+			return ended
+		}
+		_, at = readBytes(b, next+int(size))
 	}
+	return at
 }
 
-// appendHeaders decodes headers that skipHeaders has checked.
+// appendHeaders decodes headers that skipHeaders has passed.
 func appendHeaders(hs []Header, b []byte, n int32) []Header {
-	f := fields{b: b}
+	at := 0
 	for range n {
-		key := f.bytes()
-		hs = append(hs, Header{Key: string(key), Value: f.bytes()})
+		var key, value []byte
+		key, at = readBytes(b, at)
+		value, at = readBytes(b, at)
+		hs = append(hs, Header{Key: string(key), Value: value})
 	}
 	return hs
 }

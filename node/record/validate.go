@@ -57,19 +57,24 @@ func Single(b []byte) (Batch, error) {
 // Two checks that Kafka does are left to ValidateDeep when the records are
 // compressed: that they are what the header says, and their keys. See NeedsDeep.
 func (b Batch) Validate(l Limits) error {
-	if b.Size() > l.MaxBytes {
-		return fmt.Errorf("batch of %d bytes, limit %d: %w", b.Size(), l.MaxBytes, ErrTooLarge)
-	}
-	if err := b.CheckCRC(); err != nil {
+	_, err := b.check(l)
+	return err
+}
+
+// Accept is Validate, and then makes the batch what the log keeps: dated now
+// where the topic says LogAppendTime, and otherwise with the true largest
+// timestamp, which some producers do not send. Compressed records are believed.
+func (b Batch) Accept(l Limits) error {
+	largest, err := b.check(l)
+	if err != nil {
 		return err
 	}
-	if err := b.checkHeader(l); err != nil {
-		return err
-	}
-	if b.Compression() != None {
+	if l.Timestamps == LogAppendTime {
+		b.SetMaxTimestamp(LogAppendTime, l.Now)
 		return nil
 	}
-	return b.checkRecords(b.iterate(b.payload()), l)
+	b.SetMaxTimestamp(CreateTime, largest)
+	return nil
 }
 
 // NeedsDeep reports whether the topic demands a check of what is compressed in
@@ -78,31 +83,29 @@ func (b Batch) NeedsDeep(l Limits) bool {
 	return b.Compression() != None && l.Keys == KeysRequired
 }
 
-// ValidateDeep checks the records of a batch that has passed Validate, and
-// decompresses them for that. It fails as Validate does.
+// ValidateDeep checks the records of a batch that has passed Validate or Accept,
+// and decompresses them for that. It fails as Validate does.
 func (b Batch) ValidateDeep(l Limits, c *Codecs) error {
-	return b.checkRecords(c.Records(b, l.Unpacked), l)
+	_, err := b.checkRecords(c.Records(b, l.Unpacked), l)
+	return err
 }
 
-// Accept makes a batch that has passed Validate what the log keeps: dated now
-// where the topic says LogAppendTime, and otherwise with the true largest
-// timestamp, which some producers do not send. Compressed records are believed.
-func (b Batch) Accept(l Limits) {
-	switch {
-	case l.Timestamps == LogAppendTime:
-		b.SetMaxTimestamp(LogAppendTime, l.Now)
-	case b.Compression() == None:
-		b.SetMaxTimestamp(CreateTime, b.largestTimestamp())
+// check validates, and returns the largest timestamp: the true one if the
+// records are not compressed.
+func (b Batch) check(l Limits) (kafka.Timestamp, error) {
+	if b.Size() > l.MaxBytes {
+		return 0, fmt.Errorf("batch of %d bytes, limit %d: %w", b.Size(), l.MaxBytes, ErrTooLarge)
 	}
-}
-
-// largestTimestamp returns the largest timestamp of uncompressed records.
-func (b Batch) largestTimestamp() kafka.Timestamp {
-	largest := kafka.NoTimestamp
-	for it := b.iterate(b.payload()); it.Next(); {
-		largest = max(largest, it.Timestamp())
+	if err := b.CheckCRC(); err != nil {
+		return 0, err
 	}
-	return largest
+	if err := b.checkHeader(l); err != nil {
+		return 0, err
+	}
+	if b.Compression() != None {
+		return b.MaxTimestamp(), nil
+	}
+	return b.checkRecords(b.iterate(b.payload()), l)
 }
 
 // checkHeader checks the fields against each other and against the limits.
@@ -165,28 +168,31 @@ func (b Batch) refuse(kind error, format string, args ...any) error {
 		b.ProducerID(), b.BaseSequence(), fmt.Sprintf(format, args...), kind)
 }
 
-// checkRecords goes through the records. A malformed one ends the check; those
-// the topic refuses are collected.
-func (b Batch) checkRecords(it Iterator, l Limits) error {
+// checkRecords goes through the records and returns their largest timestamp. A
+// malformed one ends the check; those the topic refuses are collected.
+func (b Batch) checkRecords(it Iterator, l Limits) (kafka.Timestamp, error) {
 	var refused *RecordsError
+	largest := kafka.NoTimestamp
 	for i := int32(0); it.Next(); i++ {
 		if it.raw.offsetDelta != i {
-			return b.refuse(ErrInvalid, "record %d has offset delta %d", i, it.raw.offsetDelta)
+			return 0, b.refuse(ErrInvalid, "record %d has offset delta %d", i, it.raw.offsetDelta)
 		}
 		if it.raw.key == nil && l.Keys == KeysRequired {
 			refused = refused.add(ErrInvalid, i, "compacted topic needs a key")
 		}
-		if !l.allows(it.Timestamp()) {
+		ts := it.Timestamp()
+		if !l.allows(ts) {
 			refused = refused.add(ErrTimestamp, i, "timestamp out of range")
 		}
+		largest = max(largest, ts)
 	}
 	if it.Err() != nil {
-		return it.Err()
+		return 0, it.Err()
 	}
 	if refused != nil {
-		return refused
+		return 0, refused
 	}
-	return nil
+	return largest, nil
 }
 
 // A RecordsError names the records for which their batch is refused. No other

@@ -38,74 +38,41 @@ func varintSize(v int64) int {
 	return n
 }
 
-// A fields reads the fields of one record, or of the list of records. After
-// the first field that does not fit, bad is set and everything reads as zero.
-type fields struct {
-	b   []byte
-	at  int
-	bad bool
-}
+// ended is the position after something that did not fit. Reading on from there
+// stays there, so that a record is checked once, at its end.
+const ended = -1
 
-// int64 reads an integer. Almost all of them take one byte or two.
-func (f *fields) int64() int64 {
-	if f.at < len(f.b) {
-		if c := f.b[f.at]; c < 0x80 {
-			f.at++
-			return int64(c>>1) ^ -int64(c&1)
-		}
+// readVarint reads an integer at a position of b and returns the position after
+// it, or ended. Most integers of a record take one byte or two.
+func readVarint(b []byte, at int) (int64, int) {
+	if uint(at) >= uint(len(b)) {
+		return 0, ended
 	}
-	return f.longInt64()
-}
-
-func (f *fields) longInt64() int64 {
-	v, n := varint(f.b[f.at:])
+	b = b[at:]
+	u := uint64(b[0])
+	if u < 0x80 {
+		return int64(u>>1) ^ -int64(u&1), at + 1
+	}
+	if len(b) > 1 && b[1] < 0x80 {
+		u = u&0x7f | uint64(b[1])<<7
+		return int64(u>>1) ^ -int64(u&1), at + 2
+	}
+	v, n := varint(b)
 	if n <= 0 {
-		f.fail()
-		return 0
+		return 0, ended
 	}
-	f.at += n
-	return v
+	return v, at + n
 }
 
-// int32 reads an integer that fits 32 bits.
-func (f *fields) int32() int32 {
-	v := f.int64()
-	if int64(int32(v)) != v {
-		f.fail()
-		return 0
-	}
-	return int32(v)
-}
-
-// skip passes n bytes.
-func (f *fields) skip(n int) {
-	if n < 0 || n > len(f.b)-f.at {
-		f.fail()
-		return
-	}
-	f.at += n
-}
-
-// bytes reads a length and that many bytes: nil for the length -1. A nil in
+// readBytes reads a length and that many bytes: nil for the length -1. A nil in
 // place of a value and an empty value are two things.
-func (f *fields) bytes() []byte {
-	n := f.int32()
+func readBytes(b []byte, at int) ([]byte, int) {
+	n, at := readVarint(b, at)
 	if n == -1 {
-		return nil
+		return nil, at
 	}
-	from := f.at
-	f.skip(int(n))
-	if f.bad {
-		return nil
+	if at == ended || n < 0 || n > int64(len(b)-at) {
+		return nil, ended
 	}
-	return f.b[from:f.at:f.at]
+	return b[at : at+int(n) : at+int(n)], at + int(n)
 }
-
-// fail stops reading.
-func (f *fields) fail() {
-	f.bad = true
-	f.at = len(f.b)
-}
-
-// left returns how many bytes have not been read.
-func (f *fields) left() int { return len(f.b) - f.at }
