@@ -35,6 +35,9 @@
 // data, congestion control, reuse of a closed connection's port pair. An
 // acknowledgement travels in no time.
 //
-// The one rule for callers: Host is called once per node, and MachineDown before
-// the Crash of the node whose machine loses power.
+// A Fault is one of these as a value. It prints as a line, is parsed from it, and
+// a Network that was given it counts what it did.
+//
+// The one rule for callers: when a machine loses power, MachineDown comes before
+// the Crash of its node.
 package netsim

@@ -1,5 +1,7 @@
 package netsim
 
+import "slices"
+
 // blocks reports whether a fault that has begun keeps bytes from moving from one
 // host to another.
 func (a *Applied) blocks(from, to string) bool {
@@ -40,7 +42,7 @@ func (h *host) refresh() {
 			h.moved = a
 		}
 	}
-	if moved && h.reachable() {
+	if moved && h.moved == nil && h.up {
 		h.release()
 	}
 	if stalled && h.stalls == nil {
@@ -52,16 +54,33 @@ func (h *host) refresh() {
 
 // refresh works out what the faults of the moment make of a link.
 func (l *link) refresh() {
-	wasOpen, wasNarrow := l.open(), l.shape.Bandwidth
+	wasOpen, before, was := l.open(), l.blockers, l.shapers
 	l.reshape()
+	for _, a := range l.blockers {
+		if !slices.Contains(before, a) {
+			l.creditHeld(a)
+		}
+	}
 	switch {
 	case wasOpen && !l.open():
 		l.becomeBlocked()
 	case !wasOpen && l.open():
 		l.resume()
 	}
-	if wasNarrow > 0 && (l.shape.Bandwidth == 0 || l.shape.Bandwidth > wasNarrow) {
-		l.widen()
+	for _, family := range []Family{Latency, Bandwidth, Loss} {
+		if was[family] != nil && l.shapers[family] != was[family] {
+			l.relieve()
+		}
+	}
+}
+
+// creditHeld counts to a new fault what an older one holds already: it may have
+// to hold it on.
+func (l *link) creditHeld(a *Applied) {
+	for _, f := range l.held {
+		if f.stuck {
+			a.hit(f.queued)
+		}
 	}
 }
 
@@ -110,14 +129,13 @@ const (
 	ethernet          = 1460 // bytes of a stream in one Ethernet frame
 )
 
-// widen lets bytes that a narrow link has delayed arrive soon.
-func (l *link) widen() {
+// relieve lets bytes arrive soon that a fault has delayed which is over.
+func (l *link) relieve() {
 	l.busy = l.net.k.Now()
-	due := l.busy.Add(l.shape.Latency + l.shape.Jitter)
 	for _, c := range l.net.list() {
 		for _, f := range []*flow{c.client.out, c.server.out} {
-			if f.link == l {
-				f.hasten(due)
+			if f.link == l && f.line.len() > 0 {
+				f.hasten(l.busy.Add(l.shape.Latency + upTo(l.stream, l.net.options.MaxRTO)))
 			}
 		}
 	}

@@ -138,7 +138,7 @@ func (e *end) reset() {
 	if e.gone() {
 		return
 	}
-	if e.net.faults.Uint64()&1 == 0 {
+	if e.in.link.stream.Uint64()&1 == 0 {
 		e.discard()
 	}
 	err := env.ErrReset
@@ -167,6 +167,7 @@ func (e *end) fail(ev event, err error) {
 	e.note(ev, 0, 0)
 	e.err = err
 	e.out.purge()
+	e.in.unplug()
 	e.wake()
 	e.conn.forget()
 }
@@ -198,6 +199,7 @@ func (e *end) release() {
 		e.leave()
 	}
 	e.discard()
+	e.in.unplug()
 	e.wake()
 	e.conn.forget()
 }
@@ -227,6 +229,7 @@ func (e *end) vanish() {
 	} else {
 		e.out.purge()
 	}
+	e.in.unplug()
 	e.conn.forget()
 	p := e.peer()
 	if !p.gone() && p.host != e.host {

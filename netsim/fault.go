@@ -10,25 +10,25 @@ import (
 // A Family is a kind of fault. Their names are those of docs/FAULTS.md.
 type Family uint8
 
-// The families of network faults.
+// The families of network faults; About says what each does with its parameters.
 const (
-	Latency      Family = iota // segments take Base longer, up to Jitter more, and Share of them up to Tail more
-	Bandwidth                  // a link carries Rate bytes a second
-	Buffer                     // connections take Size bytes, then their writers wait
-	Loss                       // Share of transmissions is lost, and made again
-	Partial                    // Share of writes is cut, Share of reads is short
-	Split                      // A and B do not reach each other
-	Isolate                    // each of A reaches nobody
-	OneWay                     // nothing that A sends reaches B
-	Bridge                     // A and B do not reach each other, both reach Via
-	Clog                       // nothing that A[0] sends reaches B[0]
-	Swizzle                    // A are cut off one by one, and let go in the order of B
-	Reset                      // Share of the connections between A and B breaks at both ends
-	HalfOpen                   // of Share of the connections between A and B, A's end is gone without a word
-	Refuse                     // A refuse all dials
-	AcceptStall                // A make connections and accept none
-	SlowReceiver               // A read each socket at Rate bytes a second
-	NameMoved                  // A change their addresses: connections are half-open, and dials wait for For
+	Latency Family = iota
+	Bandwidth
+	Buffer
+	Loss
+	Partial
+	Split
+	Isolate
+	OneWay
+	Bridge
+	Clog
+	Swizzle
+	Reset
+	HalfOpen
+	Refuse
+	AcceptStall
+	SlowReceiver
+	NameMoved
 	families
 )
 
@@ -48,13 +48,17 @@ func (f Family) String() string {
 	return specs[f].name
 }
 
+// About says in a sentence what a family's faults do. Capital words are fields of
+// Fault.
+func (f Family) About() string { return specs[f].about }
+
 // A Fault is what happens to the network, where and when. It prints as one line,
 // which ParseFault reads. Fields that its family does not use are zero.
 type Fault struct {
 	Family Family
 	At     kafka.Instant // when it begins; an instant that has passed means now
 	For    time.Duration // how long it lasts; 0: until Heal. Reset and HalfOpen take no time
-	A, B   []string      // hosts; what they are to the family says its comment. Where they are optional, none means all
+	A, B   []string      // hosts; About says what they are. Where a family can do without, none means all
 	Via    string        // a host
 
 	Base, Jitter, Tail time.Duration
@@ -82,7 +86,8 @@ type spec struct {
 	a, b   string // what the hosts are called; empty: there are none
 	need   need
 	fields field
-	lasts  bool
+	time   lasting
+	about  string
 }
 
 // need says which hosts a fault must name.
@@ -95,25 +100,50 @@ const (
 	needVia // both, and Via
 )
 
-// specs describes each family, in their order.
+// lasting says whether a fault takes time.
+type lasting uint8
+
+const (
+	atOnce lasting = iota
+	lasts
+)
+
+// specs describes each family.
 var specs = [families]spec{
-	{"latency", "from", "to", needNone, base | jitter | share | tail, true},
-	{"bandwidth", "from", "to", needNone, rate, true},
-	{"buffer", "from", "to", needNone, size, true},
-	{"loss", "from", "to", needNone, share, true},
-	{"partial", "from", "to", needNone, share, true},
-	{"split", "left", "right", needBoth, 0, true},
-	{"isolate", "hosts", "", needA, 0, true},
-	{"one-way", "from", "to", needBoth, 0, true},
-	{"bridge", "left", "right", needVia, 0, true},
-	{"clog", "from", "to", needBoth, 0, true},
-	{"swizzle-clog", "order", "release", needBoth, 0, true},
-	{"reset", "hosts", "peers", needNone, share, false},
-	{"half-open", "gone", "peers", needA, share, false},
-	{"refuse", "hosts", "", needA, 0, true},
-	{"accept-stall", "hosts", "", needA, 0, true},
-	{"slow-receiver", "hosts", "", needA, rate, true},
-	{"name-moved", "hosts", "", needA, 0, true},
+	Latency: {"latency", "from", "to", needNone, base | jitter | share | tail, lasts,
+		"segments from A to B take Base longer and a drawn time up to Jitter; Share of them take up to Tail on top"},
+	Bandwidth: {"bandwidth", "from", "to", needNone, rate, lasts,
+		"each link from A to B carries Rate bytes a second"},
+	Buffer: {"buffer", "from", "to", needNone, size, lasts,
+		"a connection has Size bytes under way from A to B at most, then its writer waits"},
+	Loss: {"loss", "from", "to", needNone, share, lasts,
+		"Share of transmissions from A to B are lost: the segment arrives one or more retransmission time-outs late"},
+	Partial: {"partial", "from", "to", needNone, share, lasts,
+		"of what goes from A to B, Share of segments is cut short and Share of reads returns less than there is"},
+	Split: {"split", "left", "right", needBoth, 0, lasts,
+		"bytes between A and B are held, both ways"},
+	Isolate: {"isolate", "hosts", "", needA, 0, lasts,
+		"bytes between each host of A and all others are held, both ways"},
+	OneWay: {"one-way", "from", "to", needBoth, 0, lasts,
+		"bytes from A to B are held; the other way they go, but are not acknowledged"},
+	Bridge: {"bridge", "left", "right", needVia, 0, lasts,
+		"bytes between A and B are held, both ways, and both reach Via"},
+	Clog: {"clog", "from", "to", needBoth, 0, lasts,
+		"bytes from A's one host to B's one host are held"},
+	Swizzle: {"swizzle-clog", "order", "release", needBoth, 0, lasts,
+		"the hosts of A are cut off one by one in that order, and let go one by one in the order of B"},
+	Reset: {"reset", "hosts", "peers", needNone, share, atOnce,
+		"of Share of the connections between A and B both ends break, and bytes in flight are lost"},
+	HalfOpen: {"half-open", "gone", "peers", needA, share, atOnce,
+		"of Share of the connections between A and B, A's end is gone without a word"},
+	Refuse: {"refuse", "hosts", "", needA, 0, lasts,
+		"the hosts of A refuse every dial"},
+	AcceptStall: {"accept-stall", "hosts", "", needA, 0, lasts,
+		"connections to the hosts of A are made, and none is accepted"},
+	SlowReceiver: {"slow-receiver", "hosts", "", needA, rate, lasts,
+		"programs on the hosts of A read each connection at Rate bytes a second"},
+	NameMoved: {"name-moved", "hosts", "", needA, 0, lasts,
+		"the hosts of A are at new addresses: their connections are half-open, and what is sent to their names waits until the fault ends"},
 }
 
 // Check returns what is wrong with a fault, if anything.
@@ -164,13 +194,13 @@ func (f Fault) checkFields() error {
 	switch {
 	case f.At < 0 || f.At == kafka.Never:
 		return fmt.Errorf("at %d", int64(f.At))
-	case f.For < 0 || (f.For > 0 && !s.lasts):
+	case f.For < 0 || (f.For > 0 && s.time == atOnce):
 		return fmt.Errorf("for %s", f.For)
-	case f.Base < 0 || (f.Base > 0 && !used(base)):
+	case f.Base < 0 || f.Base > maxDelay || (f.Base > 0 && !used(base)):
 		return fmt.Errorf("base %s", f.Base)
-	case f.Jitter < 0 || (f.Jitter > 0 && !used(jitter)):
+	case f.Jitter < 0 || f.Jitter > maxDelay || (f.Jitter > 0 && !used(jitter)):
 		return fmt.Errorf("jitter %s", f.Jitter)
-	case f.Tail < 0 || (f.Tail > 0 && !used(tail)):
+	case f.Tail < 0 || f.Tail > maxDelay || (f.Tail > 0 && !used(tail)):
 		return fmt.Errorf("tail %s", f.Tail)
 	case used(share) && (f.Share.Den == 0 || f.Share.Num > f.Share.Den):
 		return fmt.Errorf("share %s: want at most 1", f.Share)
@@ -184,10 +214,11 @@ func (f Fault) checkFields() error {
 	return nil
 }
 
-// Bounds of parameters: a terabyte a second, a gibibyte.
+// Bounds of parameters.
 const (
-	maxRate = 1_000_000_000_000
-	maxSize = 1 << 30
+	maxDelay = 24 * time.Hour
+	maxRate  = 1_000_000_000_000 // a terabyte a second
+	maxSize  = 1 << 30
 )
 
 // sameHosts reports whether b is a without repetition in some order.

@@ -27,6 +27,7 @@ type flow struct {
 	full   bool          // the first segment waits for room at the reader
 	stuck  bool          // the first segment waits for a link, or for a host that is gone
 	rounds uint64        // numbers the times it got stuck
+	debts  uint64        // numbers the times its acknowledgements did
 	pump   func()        // f.deliver, made once
 }
 
@@ -119,8 +120,7 @@ func (f *flow) mayPass() bool {
 	switch {
 	case f.from.conn.severed != nil:
 		f.from.conn.severed.hit(f.queued)
-	case !f.to.host.reachable():
-		f.to.host.moved.hit(f.queued)
+	case !f.to.host.admits(f.line.head().kind):
 		f.to.host.waiting = append(f.to.host.waiting, f)
 	case !f.link.open():
 		f.link.hold(f)
@@ -137,12 +137,31 @@ func (f *flow) becomeStuck() {
 	f.stuck = true
 	f.rounds++
 	round := f.rounds
+	f.giveUpIf(func() bool { return f.stuck && f.rounds == round })
+}
+
+// giveUpIf breaks the sender's end after a drawn time if it is still waiting then.
+func (f *flow) giveUpIf(waiting func() bool) {
 	o := &f.from.net.options
 	f.from.net.k.After(between(f.link.stream, o.GiveUpMin, o.GiveUpMax), func() {
-		if f.stuck && f.rounds == round {
+		if waiting() {
 			f.from.timeOut()
 		}
 	})
+}
+
+// oweAck notes that the acknowledgement of size bytes is held.
+func (f *flow) oweAck(size int) {
+	if f.owed == 0 {
+		f.debts++
+		round := f.debts
+		f.giveUpIf(func() bool { return f.owed > 0 && f.debts == round })
+		f.back.owed = append(f.back.owed, f)
+	}
+	f.owed += size
+	for _, a := range f.back.blockers {
+		a.hit(size)
+	}
 }
 
 // retry lets a stuck flow go on when its sender's timer next fires.
@@ -208,7 +227,7 @@ func (f *flow) arriveData(s *segment) {
 	f.to.receive(f.line.pop())
 	f.queued -= size
 	if !f.back.open() {
-		f.back.oweAck(f, size)
+		f.oweAck(size)
 	}
 	f.wakeWriter()
 }
@@ -222,6 +241,15 @@ func (f *flow) readerMadeRoom() {
 	f.full = false
 	f.delay(f.from.net.k.Now().Add(f.back.shape.Latency + f.link.shape.Latency))
 	f.arm()
+}
+
+// unplug lets a segment go on that waits for room at an end that is gone, to see
+// what becomes of it there.
+func (f *flow) unplug() {
+	if f.full {
+		f.full = false
+		f.arm()
+	}
 }
 
 // wakeWriter wakes a writer once a quarter of the buffer is free: waking it for

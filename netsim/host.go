@@ -34,8 +34,15 @@ type host struct {
 	moved   *Applied
 }
 
-// reachable reports whether segments find the machine.
-func (h *host) reachable() bool { return h.up && h.moved == nil }
+// admits reports whether a segment finds the machine. One whose name has moved is
+// not found by those who dial the name; it can dial others from where it is.
+func (h *host) admits(kind segmentKind) bool {
+	if h.up && h.moved != nil && kind == syn {
+		h.moved.hit(0)
+		return false
+	}
+	return h.up
+}
 
 // release lets segments in that were sent while the machine was not reachable.
 func (h *host) release() {

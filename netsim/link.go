@@ -89,18 +89,6 @@ func (l *link) hold(f *flow) {
 	}
 }
 
-// oweAck keeps an acknowledgement of f, a flow of the other direction, until the
-// link opens.
-func (l *link) oweAck(f *flow, size int) {
-	if f.owed == 0 {
-		l.owed = append(l.owed, f)
-	}
-	f.owed += size
-	for _, a := range l.blockers {
-		a.hit(size)
-	}
-}
-
 // resume lets everything go that a block has held: each flow when its sender's
 // timer next fires.
 func (l *link) resume() {

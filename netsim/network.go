@@ -32,10 +32,13 @@ func New(k *sim.Kernel, o Options) *Network {
 }
 
 // Host puts a node on the network under a name, and returns what its programs
-// see. Call it once per node: the Net goes on after the node's restart, and the
-// node's crash closes its sockets as a kernel does when a process dies.
+// see. The Net goes on after the node's restart; asking for it again returns the
+// same. The node's crash closes its sockets as a kernel does when a process dies.
 func (n *Network) Host(node *sim.Node, name string) env.Net {
-	assert.That(n.host(name) == nil, "two hosts named %s", name)
+	if h := n.host(name); h != nil {
+		assert.That(h.node == node, "hosts of %s and %s are both named %s", h.node.Name(), node.Name(), name)
+		return h
+	}
 	assert.That(validName(name), "host name %q: want no space, comma, colon or '='", name)
 	h := &host{net: n, node: node, name: name, port: firstPort, up: true}
 	n.hosts = append(n.hosts, h)
@@ -97,11 +100,12 @@ func (n *Network) list() []*conn {
 
 // MachineDown cuts a host's power: all its connections and listeners are gone
 // without a word, and so is what its kernel had not sent. Its node is to be
-// crashed after, in the same step. The host is back with MachineUp.
+// crashed after, in the same step. The host is back with MachineUp, or when a
+// program on it first listens or dials.
 func (n *Network) MachineDown(name string) {
 	h := n.mustHost(name)
 	h.up = false
-	h.listeners = h.listeners[:0]
+	h.listeners = nil
 	for _, c := range n.list() {
 		for _, e := range []*end{c.client, c.server} {
 			if e.host == h {

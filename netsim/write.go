@@ -21,7 +21,9 @@ func (e *end) WriteBuffers(bufs [][]byte) (int64, error) {
 	if !e.host.node.Alive() {
 		return 0, env.ErrClosed
 	}
-	assert.That(!e.writing, "two tasks write connection %d of %s at once", e.conn.id, e.local)
+	if e.writing {
+		assert.That(false, "two tasks write %s>%s at once", e.local, e.remote)
+	}
 	e.writing = true
 	w := writing{e: e, bufs: bufs}
 	err := w.all()
