@@ -2,6 +2,7 @@ package disksim
 
 import (
 	"iter"
+	"math/rand/v2"
 
 	"github.com/klammlog/klamm/disksim/media"
 	"github.com/klammlog/klamm/internal/assert"
@@ -24,6 +25,7 @@ func (d *Disk) ProcessCrash() {
 	d.open = d.open[:0]
 	clear(d.locks)
 	d.boot++
+	d.swap()
 }
 
 // abort decides what became of an operation whose process died.
@@ -31,7 +33,7 @@ func (d *Disk) abort(o *op) {
 	done := uint64(0)
 	switch {
 	case o.kind == opWrite:
-		done = uint64(d.prefix(o))
+		done = uint64(prefix(d.crashes, o.off, len(o.stage)))
 		// A full disk may stop it even earlier, which nobody is left to hear.
 		d.v.Write(o.ino, o.stage[:done], o.off)
 	case o.kind.mutates() && o.kind != opSync && o.kind != opSyncDir, o.kind == opOpen:
@@ -43,12 +45,11 @@ func (d *Disk) abort(o *op) {
 	d.recycle(o)
 }
 
-// prefix draws how many bytes of a write happened: nothing, everything, or up to
-// the end of some page.
-func (d *Disk) prefix(o *op) int {
-	n := len(o.stage)
-	end := (o.off + d.crashes.Int64N(int64(n)+media.PageSize)) / media.PageSize * media.PageSize
-	return int(min(int64(n), max(0, end-o.off)))
+// prefix draws how many of n bytes written at off happened: nothing, everything,
+// or up to the end of some page.
+func prefix(r *rand.Rand, off int64, n int) int {
+	end := (off + r.Int64N(int64(n)+media.PageSize)) / media.PageSize * media.PageSize
+	return int(min(int64(n), max(0, end-off)))
 }
 
 // PowerLoss draws what survives of what was not synced. The node has crashed.

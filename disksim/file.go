@@ -44,12 +44,18 @@ func (f *file) unusable() error {
 	return fmt.Errorf("%s: %s: %w", f.d.name, f.path, errGone)
 }
 
+func (f *file) checkOffset(off int64) {
+	if off < 0 { // arguments of an assertion cost an allocation each
+		assert.That(false, "%s: offset %d", f.path, off)
+	}
+}
+
 // ReadAt implements env.File.
 func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.ready(); err != nil {
 		return 0, err
 	}
-	assert.That(off >= 0, "%s: read at %d", f.path, off)
+	f.checkOffset(off)
 	o := f.d.begin(opRead, f.path, f.ino)
 	o.off, o.size = off, int64(len(p))
 	scribble(p)
@@ -59,13 +65,15 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (d *Disk) read(o *op, p []byte) (int, error) {
-	if d.faults.armed() {
-		if n, err, struck := d.faults.onRead(d, o, p); struck {
-			return n, err
-		}
-	}
+	// Unreadable sectors come first: no fault makes them readable.
 	if d.v.Bad(o.ino, o.off, len(p)) {
+		d.hit(FaultBadSector, o.path)
 		return 0, env.ErrIO
+	}
+	if d.faults.armed() {
+		if r := d.strikeRead(o, p); r.struck {
+			return r.n, r.err
+		}
 	}
 	return d.v.Read(o.ino, p, o.off)
 }
@@ -75,7 +83,7 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	if err := f.readyToWrite(); err != nil {
 		return 0, err
 	}
-	assert.That(off >= 0, "%s: write at %d", f.path, off)
+	f.checkOffset(off)
 	o := f.d.begin(opWrite, f.path, f.ino)
 	o.off, o.size = off, int64(len(p))
 	o.freeze(p)
@@ -88,8 +96,8 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 
 func (d *Disk) write(o *op, p []byte) (int, error) {
 	if d.faults.armed() {
-		if n, err, struck := d.faults.onWrite(d, o, p); struck {
-			return n, err
+		if r := d.strikeWrite(o, p); r.struck {
+			return r.n, r.err
 		}
 	}
 	n, err := d.v.Write(o.ino, p, o.off)
@@ -127,7 +135,7 @@ func (f *file) change(kind opKind, off int64, act func() error) error {
 	if err := f.readyToWrite(); err != nil {
 		return err
 	}
-	assert.That(off >= 0, "%s: %s %d", f.path, kind, off)
+	f.checkOffset(off)
 	o := f.d.begin(kind, f.path, f.ino)
 	o.off, o.act = off, act
 	return f.d.perform(o)
@@ -138,8 +146,8 @@ func (f *file) change(kind opKind, off int64, act func() error) error {
 func (d *Disk) perform(o *op) error {
 	d.wait(o)
 	if d.faults.armed() {
-		if err, struck := d.faults.onAct(d, o); struck {
-			return d.end(o, 0, err)
+		if r := d.strikeAct(o); r.struck {
+			return d.end(o, 0, r.err)
 		}
 	}
 	return d.end(o, 0, o.act())
@@ -161,8 +169,8 @@ func (f *file) sync(o *op) error {
 		return err
 	}
 	if f.d.faults.armed() {
-		if err, struck := f.d.faults.onSync(f, o); struck {
-			return err
+		if r := f.strikeSync(o); r.struck {
+			return r.err
 		}
 	}
 	f.d.v.Sync(f.ino, o.upTo)

@@ -54,6 +54,11 @@ func (d *Disk) openInode(name string, flag env.Flag) (*media.Inode, error) {
 	if len(d.open) >= d.options.MaxOpen {
 		return nil, env.ErrTooManyFiles
 	}
+	if flag&(env.Write|env.Create|env.Trunc) != 0 && d.faults.armed() {
+		if r := d.refused(name); r.struck {
+			return nil, r.err
+		}
+	}
 	ino, err := d.v.Lookup(name)
 	switch {
 	case err != nil && flag&env.Create != 0:

@@ -2,6 +2,7 @@ package disksim
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -83,10 +84,13 @@ func (d *Disk) begin(kind opKind, path string, ino *media.Inode) *op {
 // wait lets the operation's time pass. If the node crashes meanwhile it does not
 // return, and ProcessCrash finds the operation in flight. Blocks.
 func (d *Disk) wait(o *op) {
+	if d.faults.armed() {
+		d.stall(o)
+	}
 	cost := d.latency(o.kind).draw(d.times, (o.size+media.PageSize-1)/media.PageSize)
 	cost *= time.Duration(d.node.Slowness())
 	if d.faults.armed() {
-		cost = d.faults.delay(d, o, cost)
+		cost = d.slowed(o, cost)
 	}
 	d.k.Block(opNames[o.kind], cost)
 	last := len(d.inFlight) - 1
@@ -126,6 +130,9 @@ func (d *Disk) end(o *op, n int64, err error) error {
 		d.k.Record("%s: %s %s off=%d n=%d: %v", d.name, o.kind, o.path, o.off, n, err)
 	}
 	if err != nil && err != io.EOF {
+		if errors.Is(err, env.ErrNoSpace) && d.faults.has(FaultFull) {
+			d.hit(FaultFull, o.path)
+		}
 		err = fmt.Errorf("%s: %s %s: %w", d.name, opNames[o.kind][len("disk "):], o.path, err)
 	}
 	d.recycle(o)
@@ -148,7 +155,9 @@ func (d *Disk) recycle(o *op) {
 func (o *op) freeze(p []byte) { o.stage = append(o.stage[:0], p...) }
 
 func (o *op) checkFrozen(p []byte) {
-	assert.That(bytes.Equal(o.stage, p), "%s: the buffer of a write at %d changed during the call", o.path, o.off)
+	if !bytes.Equal(o.stage, p) {
+		assert.That(false, "%s: the buffer of a write at %d changed during the call", o.path, o.off)
+	}
 }
 
 // checkOverlap stops a node that writes the same bytes twice at once.

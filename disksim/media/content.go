@@ -13,7 +13,7 @@ func (v *Volume) Write(i *Inode, p []byte, off int64) (int, error) {
 	for n < len(p) {
 		index, at := (off+int64(n))>>pageShift, int((off+int64(n))%PageSize)
 		m := min(PageSize-at, len(p)-n)
-		pg := v.writable(i, index, m)
+		pg := v.writable(i, index, at, m)
 		if pg == nil {
 			break
 		}
@@ -28,9 +28,9 @@ func (v *Volume) Write(i *Inode, p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// writable returns page index of the cache, unshared and about to have m bytes
-// written; nil if the volume is full.
-func (v *Volume) writable(i *Inode, index int64, m int) *page {
+// writable returns page index of the cache, unshared, for the caller to write m
+// bytes from position at; nil if the volume is full.
+func (v *Volume) writable(i *Inode, index int64, at, m int) *page {
 	old := i.cache.page(index)
 	if i.bad != nil {
 		v.repair(i, index)
@@ -45,12 +45,12 @@ func (v *Volume) writable(i *Inode, index int64, m int) *page {
 		return old
 	}
 	pg := v.pool.get()
-	if m < PageSize {
-		if old == nil {
-			clear(pg.data[:])
-		} else {
-			pg.data = old.data
-		}
+	if old == nil {
+		clear(pg.data[:at])
+		clear(pg.data[at+m:])
+	} else {
+		copy(pg.data[:at], old.data[:])
+		copy(pg.data[at+m:], old.data[at+m:])
 	}
 	v.pool.put(i.cache.set(index, pg))
 	return pg
@@ -127,8 +127,11 @@ func (v *Volume) Bad(i *Inode, off int64, n int) bool {
 	if len(i.bad) == 0 || n == 0 || off >= i.cache.size {
 		return false
 	}
-	for k := off >> pageShift; k <= (off+int64(n)-1)>>pageShift; k++ {
-		if i.bad[k] != 0 {
+	end := off + int64(n)
+	for k := off >> pageShift; k<<pageShift < end; k++ {
+		at := max(0, off-k<<pageShift)
+		m := min(PageSize, end-k<<pageShift) - at
+		if i.bad[k]&sectorMask(int(at), int(m)) != 0 {
 			return true
 		}
 	}
@@ -136,11 +139,13 @@ func (v *Volume) Bad(i *Inode, off int64, n int) bool {
 }
 
 // Spoil makes the page that holds offset off unreadable until it is written.
-func (v *Volume) Spoil(i *Inode, off int64) {
+func (v *Volume) Spoil(i *Inode, off int64) { i.spoil(off>>pageShift, allSectors) }
+
+func (i *Inode) spoil(index int64, sectors uint8) {
 	if i.bad == nil {
 		i.bad = map[int64]uint8{}
 	}
-	i.bad[off>>pageShift] = allSectors
+	i.bad[index] |= sectors
 }
 
 // repair makes a page readable, because it is being written: the device maps

@@ -53,7 +53,7 @@ func (h *harm) spoil(e *Effect, kept uint8) {
 	if e.Kind != Page || e.at*PageSize >= e.ino.durable.size {
 		return
 	}
-	if h.c.Modifiers&HardCrash != 0 && kept != e.Mask && kept != lost && h.rand.IntN(2) == 0 {
+	if h.c.Modifiers&HardCrash != 0 && kept != e.Mask && h.rand.IntN(4) == 0 {
 		h.garble(e.ino, e.at, e.Mask)
 	}
 	if h.c.Modifiers&StaleTail != 0 && kept == lost && e.ino.durable.page(e.at) == nil {
@@ -63,13 +63,13 @@ func (h *harm) spoil(e *Effect, kept uint8) {
 
 // garble makes one of the sectors unreadable, or fills it with noise.
 func (h *harm) garble(i *Inode, index int64, sectors uint8) {
-	if h.rand.IntN(2) == 0 {
-		h.v.Spoil(i, index<<pageShift)
-		return
-	}
 	s := h.rand.IntN(sectorsPerPage)
 	for sectors&(1<<s) == 0 {
 		s = (s + 1) % sectorsPerPage
+	}
+	if h.rand.IntN(2) == 0 {
+		i.spoil(index, 1<<s)
+		return
 	}
 	pg := h.v.pool.copyOf(i.durable.page(index))
 	for k := s * SectorSize; k < (s+1)*SectorSize; k++ {
