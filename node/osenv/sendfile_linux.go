@@ -34,10 +34,10 @@ func sendFile(tcp *net.TCPConn, f *file, off, n int64) (sent int64, err error) {
 			s.err = err
 		}
 	})
-	if err == nil {
-		err = s.err
+	if err != nil {
+		s.err = os.ErrClosed // the file: all that Control itself can fail with
 	}
-	return n - s.left, err
+	return n - s.left, s.err
 }
 
 type sending struct {

@@ -21,10 +21,13 @@ func onDescriptor(f *os.File, op string, call func(fd int) error) error {
 			}
 		}
 	})
+	if err != nil {
+		failed = os.ErrClosed // all that Control itself can fail with
+	}
 	if failed != nil {
 		return &os.PathError{Op: op, Path: f.Name(), Err: failed}
 	}
-	return err
+	return nil
 }
 
 func syncData(f *os.File) error { return onDescriptor(f, "fdatasync", syscall.Fdatasync) }
