@@ -69,9 +69,10 @@ func (w *Builder) Append(r Record) { w.appendAt(w.next, r) }
 // appendAt adds a record at a distance from the base offset, which may leave a
 // gap to the one before.
 func (w *Builder) appendAt(delta int32, r Record) {
-	assert.That(delta >= w.next, "record at offset delta %d after %d", delta, w.next-1)
-	assert.That(len(r.Key) <= math.MaxInt32 && len(r.Value) <= math.MaxInt32,
-		"record with a key of %d and a value of %d bytes", len(r.Key), len(r.Value))
+	if delta < w.next || len(r.Key) > math.MaxInt32 || len(r.Value) > math.MaxInt32 {
+		assert.That(false, "record at offset delta %d after %d with a key of %d and a value of %d bytes",
+			delta, w.next-1, len(r.Key), len(r.Value))
+	}
 	w.next = delta
 	if w.count == 0 && !w.fixed {
 		w.baseTime = r.Timestamp

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/kafka"
 )
 
@@ -59,13 +58,13 @@ func (d Decision) Err() error {
 //
 // It changes nothing.
 func (p *Producers) Check(b Batch) Decision {
-	assert.That(b.Producer != kafka.NoProducerID && b.Epoch >= 0 && b.First >= 0 && b.Last >= 0,
-		"checking producer %d epoch %d sequences %d to %d", b.Producer, b.Epoch, b.First, b.Last)
+	b.mustBeIdempotent()
 	s, known := p.known[b.Producer]
+	if !known {
+		return Decision{Verdict: Append, Batch: b, Epoch: noEpoch, LastKnown: kafka.NoSequence}
+	}
 	d := Decision{Verdict: Append, Batch: b, Epoch: s.epoch, LastKnown: s.lastSequence()}
 	switch {
-	case !known:
-		d.Epoch = noEpoch
 	case b.Epoch < s.epoch:
 		d.Verdict = Fenced
 	case b.Epoch > s.epoch:
@@ -73,7 +72,7 @@ func (p *Producers) Check(b Batch) Decision {
 			d.Verdict = OutOfOrder
 		}
 	default:
-		d.checkSequence(&s)
+		d.checkSequence(s)
 	}
 	return d
 }

@@ -51,6 +51,16 @@ func (m *model) of(id kafka.ProducerID) []Batch {
 	return out
 }
 
+// only reports whether a producer had no other epoch in the log.
+func (m *model) only(id kafka.ProducerID, epoch kafka.ProducerEpoch) bool {
+	for _, b := range m.log {
+		if b.Producer == id && b.Epoch != epoch {
+			return false
+		}
+	}
+	return true
+}
+
 func (m *model) check(b Batch) (Verdict, Batch) {
 	run := m.of(b.Producer)
 	if len(run) == 0 {
@@ -76,7 +86,11 @@ func (m *model) check(b Batch) (Verdict, Batch) {
 		return Fenced, b
 	}
 	if b.Epoch > epoch || len(sent) == 0 {
-		if b.First != 0 {
+		begin := kafka.Sequence(0)
+		if undone, ok := m.first[b.Producer]; ok && b.Epoch == epoch && undone.Epoch == epoch && m.only(b.Producer, epoch) {
+			begin = max(undone.First, 0) // there were only markers since
+		}
+		if b.First != begin {
 			return OutOfOrder, b
 		}
 		return Append, b

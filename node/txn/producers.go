@@ -38,6 +38,15 @@ type Batch struct {
 	Timestamp kafka.Timestamp
 }
 
+// mustBeIdempotent panics unless the batch has a producer and sequences. The
+// condition stands before the assertion because boxing its arguments costs more
+// than all the rest.
+func (b Batch) mustBeIdempotent() {
+	if b.Producer < 0 || b.Epoch < 0 || b.First < 0 || b.Last < 0 {
+		assert.That(false, "producer %d epoch %d sequences %d to %d", b.Producer, b.Epoch, b.First, b.Last)
+	}
+}
+
 // end returns the offset after the batch's last record.
 func (b Batch) end() kafka.Offset { return b.Base + kafka.Offset(distance(b.First, b.Last)) + 1 }
 
@@ -48,7 +57,7 @@ type appended struct {
 	timestamp   kafka.Timestamp
 }
 
-// A producer is one producer's state in one partition. It is copied as a value.
+// A producer is one producer's state in one partition.
 type producer struct {
 	epoch   kafka.ProducerEpoch
 	seen    kafka.Timestamp // the timestamp of what it sent last
@@ -67,7 +76,7 @@ type producer struct {
 // batches grow; undo is in order of offsets. Sequences need not follow each
 // other: what another replica had, this one takes.
 type Producers struct {
-	known map[kafka.ProducerID]producer
+	known map[kafka.ProducerID]*producer
 	undo  []change
 }
 
@@ -93,13 +102,11 @@ func (p *Producers) Len() int { return len(p.known) }
 // or from the log itself. What the log holds is true: nothing is checked. A
 // batch of another epoch forgets those before.
 func (p *Producers) Record(b Batch) {
-	assert.That(b.Producer != kafka.NoProducerID && b.First >= 0 && b.Last >= 0,
-		"recording producer %d sequences %d to %d", b.Producer, b.First, b.Last)
+	b.mustBeIdempotent()
 	s := p.change(b.Producer, b.end())
 	s.enter(b.Epoch)
 	s.push(appended{b.First, b.Last, b.Base, b.Timestamp})
 	s.seen = b.Timestamp
-	p.known[b.Producer] = s
 }
 
 // RecordMarker notes the end of a producer's transaction, which has no sequence
@@ -108,23 +115,23 @@ func (p *Producers) RecordMarker(id kafka.ProducerID, epoch kafka.ProducerEpoch,
 	s := p.change(id, at+1)
 	s.enter(epoch)
 	s.seen = ts
-	p.known[id] = s
 }
 
-// change notes a producer's state for Undo and returns it.
-func (p *Producers) change(id kafka.ProducerID, end kafka.Offset) producer {
-	if p.known == nil {
-		p.known = make(map[kafka.ProducerID]producer)
+// change notes a producer's state for Undo and returns it, to be changed.
+func (p *Producers) change(id kafka.ProducerID, end kafka.Offset) *producer {
+	if n := len(p.undo); n > 0 && end <= p.undo[n-1].end {
+		assert.That(false, "producer %d: batch ending at %d recorded after %d", id, end, p.undo[n-1].end)
 	}
-	before, was := p.known[id]
-	if n := len(p.undo); n > 0 {
-		assert.That(end > p.undo[n-1].end, "producer %d: batch ending at %d recorded after %d", id, end, p.undo[n-1].end)
+	s, known := p.known[id]
+	if !known {
+		if p.known == nil {
+			p.known = make(map[kafka.ProducerID]*producer)
+		}
+		s = &producer{epoch: noEpoch}
+		p.known[id] = s
 	}
-	p.undo = append(p.undo, change{id, end, before, presence(was)})
-	if !was {
-		before = producer{epoch: noEpoch}
-	}
-	return before
+	p.undo = append(p.undo, change{id, end, *s, presence(known)})
+	return s
 }
 
 // noEpoch is the epoch of a producer that nothing is known of.
@@ -157,6 +164,9 @@ func (s *producer) lastSequence() kafka.Sequence {
 	return s.batches[s.count-1].last
 }
 
+// keepUndo bounds the memory that an idle partition keeps after a burst.
+const keepUndo = 16
+
 // Settle notes that everything below end will not be undone.
 func (p *Producers) Settle(end kafka.Offset) {
 	n := 0
@@ -164,8 +174,8 @@ func (p *Producers) Settle(end kafka.Offset) {
 		n++
 	}
 	p.undo = slices.Delete(p.undo, 0, n)
-	if len(p.undo) == 0 {
-		p.undo = nil // after a burst its memory goes, too
+	if len(p.undo) == 0 && cap(p.undo) > keepUndo {
+		p.undo = nil
 	}
 }
 
@@ -176,16 +186,17 @@ func (p *Producers) Settle(end kafka.Offset) {
 func (p *Producers) Undo(end kafka.Offset) {
 	for n := len(p.undo); n > 0 && p.undo[n-1].end > end; n-- {
 		c := p.undo[n-1]
+		s := p.known[c.id]
 		if c.was == absent {
-			c.before = begin(p.known[c.id])
+			c.before = begin(s)
 		}
-		p.known[c.id] = c.before
+		*s = c.before
 		p.undo = p.undo[:n-1]
 	}
 }
 
 // begin returns the state of a producer that has yet to repeat its first batch.
-func begin(s producer) producer {
+func begin(s *producer) producer {
 	skipped := kafka.NoSequence
 	if s.count > 0 {
 		skipped = s.batches[0].first - 1
@@ -201,7 +212,7 @@ func (p *Producers) Expire(now kafka.Timestamp, after int64) int {
 		pending[c.id] = true
 	}
 	before := len(p.known)
-	maps.DeleteFunc(p.known, func(id kafka.ProducerID, s producer) bool {
+	maps.DeleteFunc(p.known, func(id kafka.ProducerID, s *producer) bool {
 		return !pending[id] && s.seen <= now && int64(now-s.seen) >= after
 	})
 	return before - len(p.known)

@@ -52,14 +52,14 @@ func Decode(b []byte) (*Producers, error) {
 	if uint64(n)*producerSize > uint64(len(rest)) {
 		return nil, fmt.Errorf("producer snapshot: %d producers in %d bytes", n, len(b))
 	}
-	p := &Producers{known: make(map[kafka.ProducerID]producer, n)}
+	p := &Producers{known: make(map[kafka.ProducerID]*producer, n)}
 	last := kafka.NoProducerID
 	for range n {
 		id, s, size := decodeProducer(rest)
 		if size == 0 || id <= last {
 			return nil, fmt.Errorf("producer snapshot: malformed after producer %d", last)
 		}
-		p.known[id] = s
+		p.known[id] = &s
 		last, rest = id, rest[size:]
 	}
 	if len(rest) > 0 {
