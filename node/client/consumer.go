@@ -1,0 +1,353 @@
+package client
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// ConsumerConfig says how records are read. DefaultConsumer fills in Kafka's
+// defaults. Records are read as far as the high watermark, whatever becomes of
+// their transactions (isolation.level=read_uncommitted).
+type ConsumerConfig struct {
+	MinBytes          int           // fetch.min.bytes
+	MaxBytes          int           // fetch.max.bytes: of one answer
+	MaxPartitionBytes int           // max.partition.fetch.bytes
+	MaxWait           time.Duration // fetch.max.wait.ms
+	Reset             ResetPolicy   // auto.offset.reset
+	MaxUnpacked       int           // bytes a batch may have uncompressed
+}
+
+// A ResetPolicy says where to go on when the position is outside the log.
+type ResetPolicy uint8
+
+// The policies of auto.offset.reset.
+const (
+	ResetLatest ResetPolicy = iota
+	ResetEarliest
+	ResetNone
+)
+
+// start returns where the policy begins; ResetNone has nothing to offer.
+func (p ResetPolicy) start() Start {
+	if p == ResetEarliest {
+		return Earliest()
+	}
+	return Latest()
+}
+
+// DefaultConsumer returns Kafka's defaults.
+func DefaultConsumer() ConsumerConfig {
+	return ConsumerConfig{
+		MinBytes:          1,
+		MaxBytes:          50 << 20,
+		MaxPartitionBytes: 1 << 20,
+		MaxWait:           500 * time.Millisecond,
+		Reset:             ResetLatest,
+		MaxUnpacked:       128 << 20,
+	}
+}
+
+// A PartitionError is what keeps a consumer from reading a partition. The
+// consumer goes on trying.
+type PartitionError struct {
+	Partition kafka.TopicPartition
+	Offset    kafka.Offset // where it wanted to read
+	Err       error
+}
+
+func (e *PartitionError) Error() string {
+	return fmt.Sprintf("read %s at offset %d: %v", e.Partition, e.Offset, e.Err)
+}
+
+func (e *PartitionError) Unwrap() error { return e.Err }
+
+// A Reset tells that a consumer's position was lost and chosen anew by its
+// policy: records between From and To were skipped, or are read twice.
+type Reset struct {
+	Partition kafka.TopicPartition
+	From, To  kafka.Offset
+	Reason    error
+}
+
+// maxResets bounds the resets kept for somebody who does not ask.
+const maxResets = 1000
+
+// A Consumer reads records of the partitions assigned to it. It fetches ahead
+// with one task per broker; its positions move only with what Poll returns.
+type Consumer struct {
+	w        *env.World
+	client   *Client
+	c        ConsumerConfig
+	cursors  []*cursor // in the order in which Poll looks at them
+	byName   map[kafka.TopicPartition]*cursor
+	links    *pool
+	tasks    *env.Group
+	fetchers map[kafka.NodeID]*fetcher
+	resets   []Reset
+	wake     env.Cond // something may be to do for a task of the consumer
+	news     env.Cond // something may be there for Poll
+	closed   bool
+}
+
+// NewConsumer returns a consumer without partitions, and starts its tasks.
+func (c *Client) NewConsumer(config ConsumerConfig) *Consumer {
+	cons := &Consumer{
+		w: c.w, client: c, c: config,
+		byName:   make(map[kafka.TopicPartition]*cursor),
+		links:    newPool(c.w, c.c),
+		tasks:    env.NewGroup(c.w, "consumer"),
+		fetchers: make(map[kafka.NodeID]*fetcher),
+		wake:     c.w.NewCond("consumer"),
+		news:     c.w.NewCond("consumer records"),
+	}
+	c.meta.listen(cons.wake)
+	cons.tasks.Go("consumer", cons.run)
+	return cons
+}
+
+// Assign makes places the partitions to read, and begins there. It replaces
+// what was assigned. It does not block.
+func (c *Consumer) Assign(places ...Place) {
+	for _, cur := range c.cursors {
+		cur.generation++ // answers about it are of no use any more
+	}
+	c.cursors = nil
+	clear(c.byName)
+	for _, p := range places {
+		if c.byName[p.Partition] != nil {
+			continue
+		}
+		cur := &cursor{tp: p.Partition, highWater: kafka.NoOffset}
+		cur.restart(p.From, nil)
+		c.cursors = append(c.cursors, cur)
+		c.byName[p.Partition] = cur
+		c.client.want(p.Partition.Topic)
+	}
+	c.wake.Broadcast()
+}
+
+// Seek goes on elsewhere in an assigned partition. It does not block.
+func (c *Consumer) Seek(tp kafka.TopicPartition, to Start) error {
+	cur, err := c.cursor(tp)
+	if err != nil {
+		return err
+	}
+	cur.restart(to, nil)
+	c.wake.Broadcast()
+	return nil
+}
+
+// Position returns the offset of the record that Poll returns next, or of a later
+// one if that offset holds none. It fails with ErrNotAssigned, or ErrNoPosition
+// until Earliest, Latest or a time is resolved.
+func (c *Consumer) Position(tp kafka.TopicPartition) (kafka.Offset, error) {
+	cur, err := c.cursor(tp)
+	if err != nil {
+		return kafka.NoOffset, err
+	}
+	if !cur.known {
+		return kafka.NoOffset, fmt.Errorf("%s: %w", tp, ErrNoPosition)
+	}
+	return cur.position, nil
+}
+
+// HighWatermark returns the partition's high watermark as the last fetch told
+// it; kafka.NoOffset before.
+func (c *Consumer) HighWatermark(tp kafka.TopicPartition) (kafka.Offset, error) {
+	cur, err := c.cursor(tp)
+	if err != nil {
+		return kafka.NoOffset, err
+	}
+	return cur.highWater, nil
+}
+
+// Pause keeps Poll from returning records of the partitions until Resume.
+func (c *Consumer) Pause(tps ...kafka.TopicPartition) error {
+	return c.each(tps, func(cur *cursor) { cur.paused = true })
+}
+
+// Resume ends Pause.
+func (c *Consumer) Resume(tps ...kafka.TopicPartition) error {
+	return c.each(tps, func(cur *cursor) { cur.paused = false })
+}
+
+func (c *Consumer) each(tps []kafka.TopicPartition, f func(*cursor)) error {
+	for _, tp := range tps {
+		cur, err := c.cursor(tp)
+		if err != nil {
+			return err
+		}
+		f(cur)
+	}
+	c.wake.Broadcast()
+	c.news.Broadcast()
+	return nil
+}
+
+func (c *Consumer) cursor(tp kafka.TopicPartition) (*cursor, error) {
+	if cur := c.byName[tp]; cur != nil {
+		return cur, nil
+	}
+	return nil, fmt.Errorf("%s: %w", tp, ErrNotAssigned)
+}
+
+// Resets returns the resets since it was last called, the latest thousand.
+func (c *Consumer) Resets() []Reset {
+	r := c.resets
+	c.resets = nil
+	return r
+}
+
+// Poll returns up to limit records, in order for each partition. It waits until
+// there is one, or an error about a partition (a *PartitionError; others go on),
+// and returns nothing when the deadline passes. Keys and values share memory with
+// other records that were fetched together. Blocks.
+func (c *Consumer) Poll(deadline kafka.Instant, limit int) ([]Record, error) {
+	for !c.closed {
+		if limit > 1 && c.w.Buggify("a poll returns one record only") {
+			limit = 1
+		}
+		if records := c.take(limit); len(records) > 0 {
+			c.wake.Broadcast() // there is room to fetch ahead
+			return records, nil
+		}
+		if err := c.takeError(); err != nil {
+			return nil, err
+		}
+		if err := c.news.Wait(deadline); err != nil {
+			if isDeadline(err) {
+				return nil, nil
+			}
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("consumer: %w", ErrClosed)
+}
+
+// take returns records of the partitions in turn. Whoever gave some goes to the
+// end of the queue.
+func (c *Consumer) take(limit int) []Record {
+	var out []Record
+	var gave []*cursor
+	for _, cur := range c.cursors {
+		if cur.paused || len(out) >= limit {
+			continue
+		}
+		if records := cur.take(limit - len(out)); len(records) > 0 {
+			out = append(out, records...)
+			gave = append(gave, cur)
+		}
+	}
+	for _, cur := range gave {
+		i := slices.Index(c.cursors, cur)
+		c.cursors = append(slices.Delete(c.cursors, i, i+1), cur)
+	}
+	return out
+}
+
+func (c *Consumer) takeError() error {
+	for _, cur := range c.cursors {
+		if cur.paused || cur.err == nil && cur.lost == nil {
+			continue
+		}
+		err := cur.err
+		if cur.err = nil; err == nil {
+			err = cur.lost
+		}
+		return &PartitionError{Partition: cur.tp, Offset: cur.next, Err: err}
+	}
+	return nil
+}
+
+// Close ends the consumer's tasks and connections. Blocks.
+func (c *Consumer) Close(deadline kafka.Instant) error {
+	c.closed = true
+	c.client.meta.unlisten(c.wake)
+	c.news.Broadcast()
+	c.tasks.Cancel()
+	if err := c.links.close(deadline); err != nil {
+		return err
+	}
+	return c.tasks.Wait(deadline)
+}
+
+// Check returns the first broken invariant.
+func (c *Consumer) Check() error {
+	for _, cur := range c.cursors {
+		if err := cur.check(); err != nil {
+			return fmt.Errorf("consumer: %w", err)
+		}
+	}
+	return c.links.check()
+}
+
+// run finds out where to begin, and starts fetchers for the brokers that lead
+// what is assigned.
+func (c *Consumer) run() {
+	for !c.closed {
+		next := kafka.Never
+		for _, cur := range slices.Clone(c.cursors) {
+			next = min(next, c.attend(cur))
+		}
+		if err := c.wake.Wait(next); err != nil && !isDeadline(err) {
+			return
+		}
+	}
+}
+
+// attend does what one cursor needs, and returns when to look again.
+func (c *Consumer) attend(cur *cursor) kafka.Instant {
+	c.client.want(cur.tp.Topic)
+	c.noticeRecreation(cur)
+	if now := c.w.Now(); now < cur.notUntil {
+		return cur.notUntil
+	}
+	leader, _, ok := c.client.meta.view.Leader(cur.tp)
+	switch {
+	case !ok:
+		c.noLeader(cur)
+	case cur.busy, cur.lost != nil:
+	case !cur.known:
+		cur.busy = true
+		c.tasks.Go("offset of "+cur.tp.String(), func() { c.findStart(cur) })
+	case c.fetchers[leader.ID] == nil:
+		f := &fetcher{c: c, node: leader.ID}
+		c.fetchers[leader.ID] = f
+		c.tasks.Go(fmt.Sprintf("fetcher from broker %d", leader.ID), f.run)
+	}
+	if cur.notUntil > c.w.Now() {
+		return cur.notUntil
+	}
+	return kafka.Never
+}
+
+// noLeader asks for newer metadata, and tells Poll if the topic does not exist.
+func (c *Consumer) noLeader(cur *cursor) {
+	c.client.needUpdate()
+	t, ok := c.client.meta.view.Topic(cur.tp.Topic)
+	_, exists := c.client.meta.view.Partition(cur.tp)
+	switch {
+	case !ok || exists || t.Err == kafka.ErrLeaderNotAvailable: // it may pass
+	case t.Err != kafka.None:
+		c.fail(cur, fmt.Errorf("topic %s: %w", cur.tp.Topic, t.Err))
+	default:
+		c.fail(cur, c.client.whyNoLeader(cur.tp))
+	}
+}
+
+// fail has Poll tell an error, and lets the partition rest.
+func (c *Consumer) fail(cur *cursor, err error) {
+	cur.err = err
+	c.rest(cur)
+	c.news.Broadcast()
+}
+
+func (c *Consumer) rest(cur *cursor) {
+	cur.failures++
+	cur.notUntil = c.w.Now().Add(c.client.backOff(cur.failures))
+	c.wake.Broadcast()
+}

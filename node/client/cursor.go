@@ -1,0 +1,116 @@
+package client
+
+import (
+	"fmt"
+
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// A cursor is where a consumer stands in one partition: what it has returned,
+// and what it has fetched ahead. It is pure.
+//
+// Invariants, checked by check:
+//
+//  1. position <= every buffered record's offset < next, in rising order
+//  2. position moves only in restart and in take, and take moves it past what it
+//     returns (and past offsets that hold nothing for an application)
+//  3. generation changes whenever position moves other than by take, so that an
+//     answer to a request of before is recognized
+type cursor struct {
+	tp         kafka.TopicPartition
+	from       Start // where to begin while position is not known
+	known      bool  // position is known
+	position   kafka.Offset
+	next       kafka.Offset // where the next fetch begins
+	generation uint64
+	chunks     []chunk
+	bytes      int // of the chunks
+
+	topicID   kafka.TopicID
+	suspect   bool // a broker does not know the topic id any more
+	named     bool // the leader takes topics by name, so it cannot tell
+	paused    bool
+	busy      bool // a request about it is under way
+	highWater kafka.Offset
+	failures  int
+	notUntil  kafka.Instant
+	err       error // to be told by Poll, once
+	lost      error // to be told by each Poll: there is no position, until restart
+	reason    error // why the position is to be chosen anew
+}
+
+// A chunk is what one fetch brought of a partition.
+type chunk struct {
+	records []Record
+	end     kafka.Offset // after the last offset the fetch covered
+	bytes   int
+}
+
+// restart forgets everything that was fetched, and begins elsewhere.
+func (c *cursor) restart(from Start, reason error) {
+	c.from, c.reason, c.known = from, reason, from.kind == startOffset
+	c.position, c.next = from.offset, from.offset
+	c.generation++
+	c.chunks, c.bytes = nil, 0
+	c.err, c.lost, c.failures, c.notUntil = nil, nil, 0, 0
+}
+
+// fetchable reports whether more of the partition can be asked for.
+func (c *cursor) fetchable(now kafka.Instant) bool {
+	return c.known && c.lost == nil && !c.busy && !c.paused && now >= c.notUntil
+}
+
+// resolve sets the position that restart left open.
+func (c *cursor) resolve(at kafka.Offset) {
+	c.known = true
+	c.position, c.next = at, at
+}
+
+// deliver takes in what a fetch from next brought.
+func (c *cursor) deliver(ch chunk) {
+	c.next = max(c.next, ch.end)
+	c.failures, c.notUntil, c.err = 0, 0, nil
+	c.chunks = append(c.chunks, ch)
+	c.bytes += ch.bytes
+	c.skipEmpty()
+}
+
+// take returns up to n records and moves the position past them.
+func (c *cursor) take(n int) []Record {
+	var out []Record
+	for len(out) < n && len(c.chunks) > 0 {
+		ch := &c.chunks[0]
+		k := min(n-len(out), len(ch.records))
+		out = append(out, ch.records[:k]...)
+		ch.records = ch.records[k:]
+		c.position = out[len(out)-1].Offset + 1
+		c.skipEmpty()
+	}
+	return out
+}
+
+// skipEmpty drops chunks without records left, and moves the position past what
+// they covered.
+func (c *cursor) skipEmpty() {
+	for len(c.chunks) > 0 && len(c.chunks[0].records) == 0 {
+		c.position = c.chunks[0].end
+		c.bytes -= c.chunks[0].bytes
+		c.chunks = c.chunks[1:]
+	}
+}
+
+func (c *cursor) check() error {
+	last := c.position - 1
+	for _, ch := range c.chunks {
+		for _, r := range ch.records {
+			if r.Offset <= last || r.Offset >= ch.end {
+				return fmt.Errorf("%s: record at %d after %d, fetched up to %d", c.tp, r.Offset, last, ch.end)
+			}
+			last = r.Offset
+		}
+	}
+	if c.known && (c.position > c.next || last >= c.next) {
+		return fmt.Errorf("%s: position %d, last record %d, next fetch at %d", c.tp, c.position, last, c.next)
+	}
+	return nil
+}

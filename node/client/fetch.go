@@ -1,0 +1,235 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/klammlog/klamm/internal/assert"
+	"github.com/klammlog/klamm/node/client/link"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/record"
+)
+
+// shortWait is how long a fetch may wait that leaves out a partition because
+// enough of it is fetched: soon there will be room for it.
+const shortWait = 20 * time.Millisecond
+
+// A fetcher fetches from one broker, one request at a time, everything the
+// broker leads and the consumer has room for.
+type fetcher struct {
+	c      *Consumer
+	node   kafka.NodeID
+	codecs record.Codecs
+}
+
+// An errand is a cursor as it was when it was asked for.
+type errand struct {
+	cur        *cursor
+	generation uint64
+	from       kafka.Offset
+	epoch      kafka.LeaderEpoch
+}
+
+// run fetches until the consumer closes.
+func (f *fetcher) run() {
+	for !f.c.closed {
+		errands, wait := f.collect()
+		if len(errands) == 0 {
+			if err := f.c.wake.Wait(f.nextRest()); err != nil && !isDeadline(err) {
+				return
+			}
+			continue
+		}
+		f.fetch(errands, wait)
+	}
+}
+
+// collect returns what to fetch, and how long the broker may wait for it.
+func (f *fetcher) collect() ([]errand, time.Duration) {
+	var errands []errand
+	wait, now := f.c.c.MaxWait, f.c.w.Now()
+	for _, cur := range f.c.cursors {
+		leader, epoch, ok := f.c.client.meta.view.Leader(cur.tp)
+		if !ok || leader.ID != f.node || !cur.fetchable(now) {
+			continue
+		}
+		if cur.bytes >= f.c.c.MaxPartitionBytes {
+			wait = min(wait, shortWait)
+			continue
+		}
+		errands = append(errands, errand{cur, cur.generation, cur.next, epoch})
+	}
+	return errands, wait
+}
+
+// nextRest returns when the next partition may be asked for again.
+func (f *fetcher) nextRest() kafka.Instant {
+	next, now := kafka.Never, f.c.w.Now()
+	for _, cur := range f.c.cursors {
+		if cur.notUntil > now {
+			next = min(next, cur.notUntil)
+		}
+	}
+	return next
+}
+
+// fetch carries out one request. Blocks.
+func (f *fetcher) fetch(errands []errand, wait time.Duration) {
+	c := f.c
+	broker, ok := c.client.meta.view.Broker(f.node)
+	if !ok {
+		f.retry(errands, kafka.ErrBrokerNotAvailable)
+		return
+	}
+	for _, e := range errands {
+		e.cur.busy = true // until its part of the answer is handled
+	}
+	defer func() {
+		for _, e := range errands {
+			e.cur.busy = false
+		}
+		c.wake.Broadcast()
+	}()
+	req, o := f.request(errands, wait)
+	resp, err := c.links.get(broker.Address).Do(req, o, kafka.Never)
+	if err != nil {
+		f.retry(errands, err)
+		return
+	}
+	f.take(errands, resp.(*kmsg.FetchResponse))
+}
+
+// retry lets the partitions of a request that failed rest.
+func (f *fetcher) retry(errands []errand, err error) {
+	f.c.client.needUpdate()
+	for _, e := range errands {
+		if e.cur.generation == e.generation {
+			f.c.rest(e.cur)
+		}
+	}
+	if errors.Is(err, kafka.ErrUnsupportedVersion) {
+		f.c.fail(errands[0].cur, err)
+	}
+}
+
+func (f *fetcher) request(errands []errand, wait time.Duration) (kmsg.Request, link.Options) {
+	c := f.c.c
+	req := kmsg.NewPtrFetchRequest()
+	req.ReplicaID = -1
+	req.MaxWaitMillis = int32(wait.Milliseconds())
+	req.MinBytes, req.MaxBytes = int32(c.MinBytes), int32(c.MaxBytes)
+	req.SessionID, req.SessionEpoch = 0, -1 // no fetch session (KIP-227)
+	o := link.Options{MinVersion: 4, Patience: wait}
+	at := make(map[string]int)
+	for _, e := range errands {
+		tp := e.cur.tp
+		i, ok := at[tp.Topic]
+		if !ok {
+			i = len(req.Topics)
+			at[tp.Topic] = i
+			t := kmsg.NewFetchRequestTopic()
+			t.Topic, t.TopicID = tp.Topic, e.cur.topicID
+			req.Topics = append(req.Topics, t)
+		}
+		if (e.cur.topicID == kafka.TopicID{}) {
+			o.MaxVersion = 12 // the last that names topics
+		}
+		part := kmsg.NewFetchRequestTopicPartition()
+		part.Partition = tp.Partition
+		part.CurrentLeaderEpoch = int32(e.epoch)
+		part.FetchOffset = int64(e.from)
+		part.LastFetchedEpoch = -1
+		part.LogStartOffset = -1
+		part.PartitionMaxBytes = int32(c.MaxPartitionBytes)
+		req.Topics[i].Partitions = append(req.Topics[i].Partitions, part)
+	}
+	return req, o
+}
+
+// take hands each partition's part of an answer to its cursor. Blocks.
+func (f *fetcher) take(errands []errand, resp *kmsg.FetchResponse) {
+	if code := kafka.Error(resp.ErrorCode); code != kafka.None {
+		f.retry(errands, code)
+		return
+	}
+	parts := make(map[kafka.TopicPartition]*kmsg.FetchResponseTopicPartition)
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		name := t.Topic
+		if resp.Version >= 13 {
+			name = nameOf(errands, t.TopicID)
+		}
+		for j := range t.Partitions {
+			parts[kafka.TopicPartition{Topic: name, Partition: t.Partitions[j].Partition}] = &t.Partitions[j]
+		}
+	}
+	for _, e := range errands {
+		e.cur.named = resp.Version < 13
+		part := parts[e.cur.tp]
+		switch {
+		case e.cur.generation != e.generation:
+			// Second look: somebody seeked while the fetch was under way.
+			f.c.w.Probe("a fetch came back after a seek")
+		case part == nil:
+			f.c.rest(e.cur) // nothing was said of it
+		case part.ErrorCode != 0:
+			f.refused(e, kafka.Error(part.ErrorCode))
+		default:
+			f.accept(e, part)
+		}
+	}
+}
+
+func nameOf(errands []errand, id kafka.TopicID) string {
+	for _, e := range errands {
+		if e.cur.topicID == id {
+			return e.cur.tp.Topic
+		}
+	}
+	return ""
+}
+
+// accept decodes what was fetched. Blocks.
+func (f *fetcher) accept(e errand, part *kmsg.FetchResponseTopicPartition) {
+	cur := e.cur
+	var ch chunk
+	var err error
+	d := decoder{codecs: &f.codecs, tp: e.cur.tp, limit: f.c.c.MaxUnpacked}
+	f.c.w.Offload(func() { ch, err = d.decode(part.RecordBatches, e.from) })
+	if cur.generation != e.generation {
+		return // second look
+	}
+	assert.That(cur.next == e.from, "%s: next fetch at %d, answer from %d", cur.tp, cur.next, e.from)
+	cur.highWater = kafka.Offset(part.HighWatermark)
+	if ch.end == e.from && err != nil {
+		f.c.w.Probe("a consumer fetched records it could not decode")
+		f.c.fail(cur, err)
+		return
+	}
+	if ch.end > e.from {
+		cur.deliver(ch)
+		f.c.news.Broadcast()
+	}
+	cur.failures = 0
+}
+
+// refused handles an error code about one partition.
+func (f *fetcher) refused(e errand, code kafka.Error) {
+	err := fmt.Errorf("fetch from broker %d: %w", f.node, code)
+	switch {
+	case code == kafka.ErrOffsetOutOfRange:
+		f.c.lose(e.cur, err)
+	case code == kafka.ErrUnknownTopicID, code == kafka.ErrInconsistentTopicID:
+		e.cur.suspect = true
+		f.c.client.needUpdate()
+		f.c.rest(e.cur)
+	case code.Outcome() == kafka.Definite, code == kafka.ErrCorruptMessage, code == kafka.ErrUnknownServerError:
+		f.c.fail(e.cur, err)
+	default:
+		f.c.client.needUpdate()
+		f.c.rest(e.cur)
+	}
+}

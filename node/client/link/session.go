@@ -1,0 +1,150 @@
+package link
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// What closes a connection though the network is well.
+var (
+	errOverdue  = errors.New("the broker did not answer in time")
+	errIdle     = errors.New("connection idle")
+	errFraming  = errors.New("the broker's bytes make no sense")
+	errFrameMax = errors.New("frame too large")
+)
+
+// A session is one connection from its negotiation to its end.
+type session struct {
+	l         *Link
+	conn      env.Conn
+	formatter *kmsg.RequestFormatter
+	versions  versions
+	open      []*Call // written and not answered, oldest first
+	ended     bool
+	lastUse   kafka.Instant
+}
+
+// send writes one request. From the first byte on its outcome is unknown until
+// it is answered. Blocks.
+func (s *session) send(call *Call) error {
+	frame := s.formatter.AppendRequest(nil, call.req, call.correlation)
+	call.state = sent
+	s.lastUse = s.l.w.Now()
+	if !call.o.Unanswered {
+		// It is open before it is written: the answer may come first.
+		s.open = append(s.open, call)
+	}
+	s.armRead()
+	s.conn.SetWriteDeadline(call.overdue)
+	_, err := s.conn.Write(frame)
+	if err == nil && s.ended {
+		// Second look: the connection ended meanwhile, and the open calls with
+		// it.
+		err = env.ErrClosed
+	}
+	if call.o.Unanswered {
+		if err != nil {
+			call.fail(noAnswer(call, err))
+		}
+		call.finish(nil)
+	}
+	return err
+}
+
+// armRead sets the read deadline: when the first open call is overdue, or when
+// the connection has been idle too long.
+func (s *session) armRead() { s.conn.SetReadDeadline(s.due()) }
+
+func (s *session) due() kafka.Instant {
+	if len(s.open) == 0 {
+		return s.lastUse.Add(s.l.c.MaxIdle)
+	}
+	due := kafka.Never
+	for _, call := range s.open {
+		due = min(due, call.overdue)
+	}
+	return due
+}
+
+// read takes answers until the connection ends.
+func (s *session) read() {
+	f := frames{conn: s.conn, limit: s.l.c.MaxFrame, late: s.late}
+	for !s.ended {
+		frame, err := f.next()
+		if err == nil {
+			err = s.answer(frame)
+		}
+		if err != nil {
+			s.end(err)
+			return
+		}
+	}
+}
+
+// late judges a read deadline that has passed: nil says to go on.
+func (s *session) late() error {
+	now := s.l.w.Now()
+	if now < s.due() {
+		s.armRead()
+		return nil
+	}
+	if len(s.open) == 0 {
+		if len(s.l.queue) > 0 {
+			s.conn.SetReadDeadline(now.Add(s.l.c.RequestTimeout))
+			return nil
+		}
+		s.l.w.Probe("an idle connection was closed by the client")
+		return errIdle
+	}
+	s.l.w.Probe("a broker did not answer in time, and its connection was closed")
+	return errOverdue
+}
+
+// answer matches a frame with the oldest open call.
+func (s *session) answer(frame []byte) error {
+	if len(s.open) == 0 {
+		return fmt.Errorf("%d bytes nobody asked for: %w", len(frame), errFraming)
+	}
+	call := s.open[0]
+	resp, err := decodeAnswer(frame, call.correlation, call.req.ResponseKind())
+	if err != nil {
+		return err
+	}
+	s.open = s.open[1:]
+	s.lastUse = s.l.w.Now()
+	s.armRead()
+	call.finish(resp)
+	return nil
+}
+
+// end closes the connection. Every open call fails with an unknown outcome; if
+// there were any, what is queued fails too, lest it overtake what the callers
+// will retry. It does not block.
+func (s *session) end(why error) {
+	if s.ended {
+		return
+	}
+	s.ended = true
+	s.conn.Close()
+	open := s.open
+	s.open = nil
+	if s.l.session == s {
+		s.l.session = nil
+	}
+	if errors.Is(why, io.EOF) {
+		why = fmt.Errorf("the broker closed the connection: %w", why)
+	}
+	for _, call := range open {
+		call.fail(noAnswer(call, why))
+	}
+	if len(open) > 0 {
+		s.l.failQueue(why)
+	}
+	s.l.changed.Broadcast()
+}

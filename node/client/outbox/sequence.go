@@ -1,0 +1,67 @@
+package outbox
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// A Producer is an id and its epoch.
+type Producer struct {
+	ID    kafka.ProducerID
+	Epoch kafka.ProducerEpoch
+}
+
+// NoProducer is what a producer without idempotence has, and one that has no id
+// yet.
+var NoProducer = Producer{ID: kafka.NoProducerID, Epoch: -1}
+
+func (p Producer) String() string { return fmt.Sprintf("%d/%d", p.ID, p.Epoch) }
+
+// An Identity is what a broker recognizes a batch by.
+type Identity struct {
+	Producer Producer
+	First    kafka.Sequence
+}
+
+func (i Identity) String() string { return fmt.Sprintf("%s:%d", i.Producer, i.First) }
+
+// A tracker hands out the sequences of one partition.
+//
+// When the chain of sequences is broken (a batch ended that holds numbers and is
+// not known to be appended) the tracker is stale: the broker would refuse what
+// follows. It goes on under the next epoch, but only once no batch with an old
+// identity is left that may be in the log.
+type tracker struct {
+	producer Producer // NoProducer until the first batch
+	next     kafka.Sequence
+	stale    bool
+}
+
+// assign returns the identity of the next count records.
+func (t *tracker) assign(count int32) Identity {
+	i := Identity{Producer: t.producer, First: t.next}
+	t.next = t.next.Add(count)
+	return i
+}
+
+// renew begins anew under the next epoch of the producer, or under latest if that
+// is another producer. It reports false if the epochs are used up: then the
+// producer needs a new id.
+func (t *tracker) renew(latest Producer) bool {
+	switch {
+	case t.producer.ID != latest.ID:
+		t.producer = latest
+	case t.producer.Epoch == math.MaxInt16:
+		return false
+	default:
+		t.producer.Epoch++
+	}
+	t.next, t.stale = 0, false
+	return true
+}
+
+// giveBack makes i's numbers the next ones: the batch that had them was not
+// appended, and it was the last to get any.
+func (t *tracker) giveBack(i Identity) { t.next = i.First }

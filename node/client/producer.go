@@ -1,0 +1,231 @@
+package client
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/klammlog/klamm/node/client/outbox"
+	"github.com/klammlog/klamm/node/client/partitioner"
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/record"
+)
+
+// ProducerConfig says how records are sent. DefaultProducer fills in Kafka's
+// defaults.
+//
+// Without idempotence a retry can append a batch twice, and with MaxInFlight
+// above 1 it can come to stand behind its successor; Retries 0 rules out both.
+// With idempotence neither happens, as long as the broker keeps its memory of
+// the producer.
+type ProducerConfig struct {
+	Acks            kafka.Acks         // acks
+	Idempotent      bool               // enable.idempotence; demands AcksAll
+	Compression     record.Compression // compression.type and its level
+	BatchSize       int                // batch.size, before compression
+	Linger          time.Duration      // linger.ms
+	MaxRequestSize  int                // max.request.size: of one record, and of a request, before compression
+	BufferMemory    int                // buffer.memory
+	MaxBlock        time.Duration      // max.block.ms: how long Send waits for metadata and memory
+	MaxInFlight     int                // max.in.flight.requests.per.connection
+	Retries         int                // retries
+	DeliveryTimeout time.Duration      // delivery.timeout.ms, from Send to the result
+	FirstSequence   kafka.Sequence     // of each partition; only to try what happens where the numbers wrap
+}
+
+// DefaultProducer returns the defaults of Kafka 4.
+func DefaultProducer() ProducerConfig {
+	return ProducerConfig{
+		Acks:            kafka.AcksAll,
+		Idempotent:      true,
+		BatchSize:       16384,
+		Linger:          5 * time.Millisecond,
+		MaxRequestSize:  1 << 20,
+		BufferMemory:    32 << 20,
+		MaxBlock:        time.Minute,
+		MaxInFlight:     5,
+		Retries:         math.MaxInt32,
+		DeliveryTimeout: 2 * time.Minute,
+	}
+}
+
+func (c ProducerConfig) check() error {
+	switch {
+	case c.Idempotent && c.Acks != kafka.AcksAll:
+		return fmt.Errorf("enable.idempotence with acks=%d: it needs acks=all", c.Acks)
+	case c.Idempotent && c.MaxInFlight > outbox.MaxWindow:
+		return fmt.Errorf("enable.idempotence with max.in.flight.requests.per.connection=%d: at most %d",
+			c.MaxInFlight, outbox.MaxWindow)
+	case c.MaxInFlight < 1:
+		return fmt.Errorf("max.in.flight.requests.per.connection=%d: at least 1", c.MaxInFlight)
+	case c.Acks < kafka.AcksAll || c.Acks > kafka.AcksLeader:
+		return fmt.Errorf("acks=%d: 0, 1 or all", c.Acks)
+	case !c.Compression.Codec.Known():
+		return fmt.Errorf("compression.type=%s: not known", c.Compression.Codec)
+	}
+	return nil
+}
+
+// A Producer sends records. Records that one task sends to one partition are
+// appended in that order (see ProducerConfig for what retries do to it).
+//
+// Three kinds of tasks work for it: one that keeps an eye on time, leaders and
+// the producer id (run), one for each broker that encodes and sends (sender),
+// and one for each request that waits for the answer.
+type Producer struct {
+	w         *env.World
+	client    *Client
+	c         ProducerConfig
+	outbox    *outbox.Outbox
+	shipments map[*outbox.Batch]*shipment
+	sticky    partitioner.Sticky
+	links     *pool
+	tasks     *env.Group
+	senders   map[kafka.NodeID]*sender
+
+	wake env.Cond // something may be to do for a task of the producer
+	room env.Cond // memory was freed
+	done env.Cond // a batch ended
+
+	gettingID bool
+	fatal     error // no further record can be sent
+	closing   bool
+	closed    bool
+}
+
+// NewProducer returns a producer and starts its tasks.
+func (c *Client) NewProducer(config ProducerConfig) (*Producer, error) {
+	if err := config.check(); err != nil {
+		return nil, err
+	}
+	p := &Producer{
+		w: c.w, client: c, c: config,
+		outbox: outbox.New(outbox.Config{
+			BatchSize:       config.BatchSize,
+			Linger:          config.Linger,
+			MaxInFlight:     config.MaxInFlight,
+			DeliveryTimeout: config.DeliveryTimeout,
+			Retries:         config.Retries,
+			Memory:          config.BufferMemory,
+			Idempotent:      config.Idempotent,
+			Start:           config.FirstSequence,
+		}),
+		shipments: make(map[*outbox.Batch]*shipment),
+		links:     newPool(c.w, c.c),
+		tasks:     env.NewGroup(c.w, "producer"),
+		senders:   make(map[kafka.NodeID]*sender),
+		wake:      c.w.NewCond("producer"),
+		room:      c.w.NewCond("producer memory"),
+		done:      c.w.NewCond("producer deliveries"),
+	}
+	c.meta.listen(p.wake)
+	p.tasks.Go("producer", p.run)
+	return p, nil
+}
+
+// Flush sends what lingers and waits until every record sent before has its
+// result. Blocks.
+func (p *Producer) Flush(deadline kafka.Instant) error {
+	mark := p.outbox.Flush()
+	p.wake.Broadcast()
+	for p.outbox.Oldest() < mark {
+		if err := p.done.Wait(deadline); err != nil {
+			return fmt.Errorf("flush: %d batches left: %w", p.outbox.Len(), err)
+		}
+	}
+	return nil
+}
+
+// Close takes no more records, waits until the deadline for results, and ends
+// the producer; records without a result then get one: Failed if they were never
+// sent, else Unknown. It returns the error of the flush. Blocks.
+func (p *Producer) Close(deadline kafka.Instant) error {
+	p.closing = true
+	p.room.Broadcast()
+	err := p.Flush(deadline)
+	p.closed = true
+	p.settle(p.outbox.Abandon(outbox.ErrAbandoned))
+	p.client.meta.unlisten(p.wake)
+	p.tasks.Cancel()
+	if e := p.links.close(kafka.Never); err == nil {
+		err = e
+	}
+	if e := p.tasks.Wait(kafka.Never); err == nil {
+		err = e
+	}
+	return err
+}
+
+// Check returns the first broken invariant.
+func (p *Producer) Check() error {
+	if err := p.outbox.Check(); err != nil {
+		return fmt.Errorf("producer: %w", err)
+	}
+	if n := p.outbox.Len(); n != len(p.shipments) {
+		return fmt.Errorf("producer: %d batches, %d shipments", n, len(p.shipments))
+	}
+	return p.links.check()
+}
+
+// run keeps an eye on what no sender does: leaders that are not known, brokers
+// without a sender, the producer id.
+func (p *Producer) run() {
+	for !p.closed {
+		p.expire()
+		if p.outbox.NeedsProducer() && !p.gettingID {
+			p.gettingID = true
+			p.tasks.Go("producer id", p.getID)
+		}
+		p.assignSenders()
+		if err := p.wake.Wait(p.outbox.Next(p.w.Now())); err != nil && !isDeadline(err) {
+			return
+		}
+	}
+}
+
+// assignSenders starts senders for the brokers that lead what is ready, and asks
+// for metadata where no leader is known.
+func (p *Producer) assignSenders() {
+	for _, tp := range p.outbox.Ready(p.w.Now()) {
+		p.client.want(tp.Topic)
+		leader, _, ok := p.client.meta.view.Leader(tp)
+		switch {
+		case !ok:
+			p.client.needUpdate()
+		case p.senders[leader.ID] == nil:
+			s := &sender{p: p, node: leader.ID}
+			p.senders[leader.ID] = s
+			p.tasks.Go(fmt.Sprintf("sender to broker %d", leader.ID), s.run)
+		}
+	}
+}
+
+// expire ends the batches whose time is up.
+func (p *Producer) expire() {
+	ended := p.outbox.Expire(p.w.Now())
+	if len(ended) > 0 {
+		p.w.Probe("a batch was not delivered in time")
+	}
+	p.settle(ended)
+}
+
+// settle hands the results of ended batches to whoever waits for them.
+func (p *Producer) settle(ended []*outbox.Batch) {
+	for _, b := range ended {
+		p.shipments[b].deliver(b.Result)
+		delete(p.shipments, b)
+	}
+	if len(ended) > 0 {
+		p.room.Broadcast()
+		p.done.Broadcast()
+		p.wake.Broadcast()
+	}
+}
+
+// fail ends the producer for good: nothing can be sent any more.
+func (p *Producer) fail(why error) {
+	p.fatal = why
+	p.settle(p.outbox.Abandon(why))
+	p.room.Broadcast()
+}

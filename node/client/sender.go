@@ -1,0 +1,202 @@
+package client
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/klammlog/klamm/internal/assert"
+	"github.com/klammlog/klamm/node/client/link"
+	"github.com/klammlog/klamm/node/client/outbox"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/record"
+)
+
+// A sender encodes batches and sends them to one broker, in the order the outbox
+// hands them out.
+type sender struct {
+	p        *Producer
+	node     kafka.NodeID
+	codecs   record.Codecs
+	inFlight int // requests
+}
+
+// run sends until the producer closes.
+func (s *sender) run() {
+	p := s.p
+	for !p.closed {
+		p.expire()
+		batches := s.collect()
+		if len(batches) > 0 {
+			s.ship(batches)
+			continue
+		}
+		if err := p.wake.Wait(p.outbox.Next(p.w.Now())); err != nil && !isDeadline(err) {
+			return
+		}
+	}
+}
+
+// collect takes the batches of the next request: at most one of each partition
+// this broker leads.
+func (s *sender) collect() []*outbox.Batch {
+	p := s.p
+	if s.inFlight >= p.c.MaxInFlight {
+		return nil
+	}
+	var batches []*outbox.Batch
+	size, now := 0, p.w.Now()
+	for _, tp := range p.outbox.Ready(now) {
+		leader, _, ok := p.client.meta.view.Leader(tp)
+		if !ok || leader.ID != s.node {
+			continue
+		}
+		next := p.outbox.Peek(tp, now)
+		if next == nil || len(batches) > 0 && size+next.Size > p.c.MaxRequestSize {
+			continue
+		}
+		if b := p.outbox.Take(tp, now); b != nil {
+			p.sticky.Switch(tp.Topic, tp.Partition)
+			batches = append(batches, b)
+			size += b.Size
+		}
+		if len(batches) > 0 && p.w.Buggify("a produce request carries one batch only") {
+			break
+		}
+	}
+	return batches
+}
+
+// ship sends one request and has its answer awaited. Blocks.
+func (s *sender) ship(batches []*outbox.Batch) {
+	p := s.p
+	encoded := s.encode(batches)
+	broker, ok := p.client.meta.view.Broker(s.node)
+	var alive []*outbox.Batch
+	for _, b := range batches {
+		// Second look: a batch may have expired while it was encoded.
+		switch {
+		case b.Ended():
+			p.settle(p.outbox.Answer(b, outbox.Verdict{Fate: outbox.NotAppended}))
+		case !ok:
+			p.settle(p.outbox.Answer(b, outbox.Verdict{Fate: outbox.NotAppended,
+				Err: kafka.ErrLeaderNotAvailable, RetryAt: p.retryAt(b)}))
+		default:
+			alive = append(alive, b)
+		}
+	}
+	if len(alive) == 0 {
+		return
+	}
+	call := p.links.get(broker.Address).Start(p.produceRequest(alive, encoded), link.Options{
+		MinVersion: 3,
+		Patience:   time.Second, // the broker's own time limit is the same
+		Unanswered: p.c.Acks == kafka.AcksNone,
+	})
+	s.inFlight++
+	p.tasks.Go("produce answer", func() {
+		resp, err := call.Wait(kafka.Never)
+		s.inFlight--
+		p.answered(alive, resp, err)
+		p.wake.Broadcast()
+	})
+}
+
+// encode builds the batches' bytes. Blocks.
+func (s *sender) encode(batches []*outbox.Batch) map[*outbox.Batch][]byte {
+	p := s.p
+	type work struct {
+		builder record.Builder
+		spec    record.Spec
+		out     []byte
+	}
+	jobs := make([]work, len(batches))
+	for i, b := range batches {
+		jobs[i].builder = p.shipments[b].builder // complete: nobody appends any more
+		jobs[i].spec = record.Spec{LeaderEpoch: kafka.NoLeaderEpoch, Compression: p.c.Compression}
+		if b.Assigned {
+			jobs[i].spec.Producer = &record.Producer{
+				ID: b.Identity.Producer.ID, Epoch: b.Identity.Producer.Epoch, Sequence: b.Identity.First,
+			}
+		}
+	}
+	p.w.Offload(func() {
+		for i := range jobs {
+			batch, err := jobs[i].builder.Build(jobs[i].spec, &s.codecs)
+			assert.NoError(err) // the codec was checked when the producer was made
+			jobs[i].out = batch.Bytes()
+		}
+	})
+	encoded := make(map[*outbox.Batch][]byte, len(batches))
+	for i, b := range batches {
+		encoded[b] = jobs[i].out
+	}
+	return encoded
+}
+
+// produceRequest puts batches into a request, grouped by topic in the order of
+// the first of each.
+func (p *Producer) produceRequest(batches []*outbox.Batch, encoded map[*outbox.Batch][]byte) kmsg.Request {
+	req := kmsg.NewPtrProduceRequest()
+	req.Acks = int16(p.c.Acks)
+	req.TimeoutMillis = int32(p.client.c.RequestTimeout.Milliseconds())
+	at := make(map[string]int)
+	for _, b := range batches {
+		i, ok := at[b.Partition.Topic]
+		if !ok {
+			i = len(req.Topics)
+			at[b.Partition.Topic] = i
+			t := kmsg.NewProduceRequestTopic()
+			t.Topic = b.Partition.Topic
+			req.Topics = append(req.Topics, t)
+		}
+		part := kmsg.NewProduceRequestTopicPartition()
+		part.Partition = b.Partition.Partition
+		part.Records = encoded[b]
+		req.Topics[i].Partitions = append(req.Topics[i].Partitions, part)
+	}
+	return req
+}
+
+func (p *Producer) retryAt(b *outbox.Batch) kafka.Instant {
+	return p.w.Now().Add(p.client.backOff(b.Attempts))
+}
+
+// answered takes in what became of a request.
+func (p *Producer) answered(batches []*outbox.Batch, resp kmsg.Response, err error) {
+	var parts map[kafka.TopicPartition]*kmsg.ProduceResponseTopicPartition
+	if produced, ok := resp.(*kmsg.ProduceResponse); ok {
+		parts = byPartition(produced)
+	}
+	for _, b := range batches {
+		v := outbox.Verdict{Fate: outbox.Handed}
+		switch part := parts[b.Partition]; {
+		case err != nil:
+			v = unanswered(err)
+		case p.c.Acks == kafka.AcksNone:
+		case part == nil:
+			v = outbox.Verdict{Fate: outbox.MaybeAppended,
+				Err: fmt.Errorf("%s: not in the broker's answer: %w", b.Partition, kafka.ErrUnknownServerError)}
+		default:
+			v = p.judge(b.Partition, part)
+		}
+		if v.Fate == outbox.NotAppended || v.Fate == outbox.MaybeAppended {
+			p.w.Probe("a batch was not acknowledged at once")
+			v.RetryAt = p.retryAt(b)
+			p.client.needUpdate()
+		}
+		p.settle(p.outbox.Answer(b, v))
+	}
+}
+
+func byPartition(resp *kmsg.ProduceResponse) map[kafka.TopicPartition]*kmsg.ProduceResponseTopicPartition {
+	parts := make(map[kafka.TopicPartition]*kmsg.ProduceResponseTopicPartition)
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		for j := range t.Partitions {
+			parts[kafka.TopicPartition{Topic: t.Topic, Partition: t.Partitions[j].Partition}] = &t.Partitions[j]
+		}
+	}
+	return parts
+}

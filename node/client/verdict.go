@@ -1,0 +1,57 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/klammlog/klamm/node/client/link"
+	"github.com/klammlog/klamm/node/client/outbox"
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// unanswered judges a request that got no answer.
+func unanswered(err error) outbox.Verdict {
+	if errors.Is(err, link.ErrNotSent) {
+		return outbox.Verdict{Fate: outbox.NotAppended, Err: err,
+			Final: errors.Is(err, kafka.ErrUnsupportedVersion)}
+	}
+	return outbox.Verdict{Fate: outbox.MaybeAppended, Err: err}
+}
+
+// judge judges a broker's answer about one partition.
+func (p *Producer) judge(tp kafka.TopicPartition, part *kmsg.ProduceResponseTopicPartition) outbox.Verdict {
+	code := kafka.Error(part.ErrorCode)
+	if code == kafka.None {
+		return outbox.Verdict{Fate: outbox.Appended, Base: kafka.Offset(part.BaseOffset),
+			Timestamp: kafka.Timestamp(part.LogAppendTime)}
+	}
+	err := fmt.Errorf("produce to %s: %w", tp, code)
+	if part.ErrorMessage != nil && *part.ErrorMessage != "" {
+		err = fmt.Errorf("produce to %s: %w: %s", tp, code, *part.ErrorMessage)
+	}
+	v := outbox.Verdict{Fate: outbox.NotAppended, Err: err}
+	switch {
+	case code.Outcome() == kafka.Unknown:
+		v.Fate = outbox.MaybeAppended
+		v.Final = code == kafka.ErrUnknownServerError
+	case code.Outcome() == kafka.Definite:
+		v.Final = true
+	case p.c.Acks == kafka.AcksAll && losesLeadership(code):
+		v.Fate = outbox.MaybeAppended
+	}
+	return v
+}
+
+// losesLeadership reports whether a code can also be the answer to a batch that
+// was appended: Kafka answers so when the partition moved, or was deleted, while
+// acks=all was awaited (KAFKA-13574). The new leader may have the batch.
+func losesLeadership(code kafka.Error) bool {
+	switch code {
+	case kafka.ErrNotLeaderOrFollower, kafka.ErrUnknownTopicOrPartition, kafka.ErrLeaderNotAvailable,
+		kafka.ErrFencedLeaderEpoch:
+		return true
+	}
+	return false
+}
