@@ -8,7 +8,8 @@ import (
 
 // A buffer belongs to the world while a call that was given it is under way. A
 // seal notices that somebody wrote to a buffer that is being written out: it is
-// made before other tasks first run, and looked at whenever they have run.
+// made before other tasks first run, and looked at when the call returns. A call
+// that lets nobody run costs nothing.
 type seal struct {
 	made bool
 	sum  uint32
@@ -21,7 +22,7 @@ func (s *seal) close(bufs [][]byte) {
 }
 
 func (s *seal) check(bufs [][]byte, e *end) {
-	if s.sum != checksumAll(bufs) {
+	if s.made && s.sum != checksumAll(bufs) {
 		assert.That(false, "a buffer changed while %s>%s was writing it: it belongs to the call until that returns", e.local, e.remote)
 	}
 }

@@ -28,8 +28,8 @@ func (e *end) failed(call string, err error) error { return &failure{call, e, er
 
 // Read implements env.Conn. Blocks.
 func (e *end) Read(p []byte) (int, error) {
-	if !e.host.node.Alive() {
-		return 0, env.ErrClosed
+	if err := e.mayBegin(); err != nil {
+		return 0, err
 	}
 	if e.reading { // arguments of assert.That would cost two allocations a call
 		assert.That(false, "two tasks read %s>%s at once", e.local, e.remote)
@@ -41,6 +41,23 @@ func (e *end) Read(p []byte) (int, error) {
 		return n, e.failed("read", err)
 	}
 	return n, err
+}
+
+// mayBegin returns why a call has no effect at all. A canceled task may call while
+// another is at it: it is turned away before it does anything.
+func (e *end) mayBegin() error {
+	if !e.host.node.Alive() {
+		return env.ErrClosed
+	}
+	if e.canceled() {
+		return env.ErrCanceled
+	}
+	return nil
+}
+
+func (e *end) canceled() bool {
+	t := e.net.k.Current()
+	return t != nil && t.Canceled()
 }
 
 func (e *end) read(p []byte) (int, error) {
@@ -77,7 +94,7 @@ func (e *end) mayCall(deadline kafka.Instant) error {
 	if e.closed {
 		return env.ErrClosed
 	}
-	if t := e.net.k.Current(); t != nil && t.Canceled() {
+	if e.canceled() {
 		return env.ErrCanceled
 	}
 	if deadline != kafka.Never && e.host.node.Monotonic() >= deadline {

@@ -139,7 +139,7 @@ func (s *swarm) client(name string, n env.Net) {
 
 // ask sends one frame and checks its answer.
 func (s *swarm) ask(c env.Conn, stream *rand.Rand, request uint32) error {
-	frame := make([]byte, 8+stream.IntN(3000)*(1+99*stream.IntN(20)/19))
+	frame := make([]byte, 8+stream.IntN(3000)*(1+99*(stream.IntN(20)/19)))
 	binary.BigEndian.PutUint32(frame, uint32(len(frame)-4))
 	for i := 4; i+4 <= len(frame); i += 4 {
 		binary.BigEndian.PutUint32(frame[i:], request)
@@ -176,7 +176,7 @@ func swarmSeeds(t *testing.T) uint64 {
 	if testing.Short() {
 		return 20
 	}
-	return 150
+	return 100
 }
 
 func TestStreamsSurviveAnyFault(t *testing.T) {

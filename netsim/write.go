@@ -11,6 +11,9 @@ import (
 
 // Write implements env.Conn. Blocks.
 func (e *end) Write(p []byte) (int, error) {
+	if err := e.mayBegin(); err != nil {
+		return 0, err
+	}
 	e.one[0] = p
 	n, err := e.WriteBuffers(e.one[:])
 	return int(n), err
@@ -18,8 +21,8 @@ func (e *end) Write(p []byte) (int, error) {
 
 // WriteBuffers implements env.Conn. Blocks.
 func (e *end) WriteBuffers(bufs [][]byte) (int64, error) {
-	if !e.host.node.Alive() {
-		return 0, env.ErrClosed
+	if err := e.mayBegin(); err != nil {
+		return 0, err
 	}
 	if e.writing {
 		assert.That(false, "two tasks write %s>%s at once", e.local, e.remote)
@@ -27,6 +30,7 @@ func (e *end) WriteBuffers(bufs [][]byte) (int64, error) {
 	e.writing = true
 	w := writing{e: e, bufs: bufs}
 	err := w.all()
+	w.seal.check(bufs, e)
 	e.writing = false
 	if err != nil {
 		err = e.failed("write", err)
@@ -94,21 +98,18 @@ func (e *end) mayWrite() error {
 func (w *writing) yield() {
 	w.seal.close(w.bufs)
 	w.e.net.k.Yield()
-	w.seal.check(w.bufs, w.e)
 }
 
 func (w *writing) wait() error {
 	w.e.out.link.shapers[Buffer].hit(w.e.out.queued)
 	w.seal.close(w.bufs)
-	err := w.e.host.wait(&w.e.writers, "conn write", w.e.writeDeadline, kafka.Never)
-	w.seal.check(w.bufs, w.e)
-	return err
+	return w.e.host.wait(&w.e.writers, "conn write", w.e.writeDeadline, kafka.Never)
 }
 
 // SendFile implements env.Conn. Blocks.
 func (e *end) SendFile(f env.File, off, n int64) (int64, error) {
-	if !e.host.node.Alive() {
-		return 0, env.ErrClosed
+	if err := e.mayBegin(); err != nil {
+		return 0, err
 	}
 	var sent int64
 	page := e.net.pool.get(int(min(n, maxSegment)))
