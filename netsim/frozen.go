@@ -1,6 +1,7 @@
 package netsim
 
 import (
+	"bytes"
 	"hash/crc32"
 
 	"github.com/klammlog/klamm/internal/assert"
@@ -34,45 +35,30 @@ func checksumAll(bufs [][]byte) (sum uint32) {
 	return sum
 }
 
-const (
-	scribbled = 0xdb
-	// scribbleEdge is how much of each edge of a read buffer is scribbled over:
-	// enough to spoil a header and a trailer. All of it would cost more than the
-	// read, for buffers are large and messages small.
-	scribbleEdge = 128
-)
+// scribbleEdge is how much of each edge of a read buffer is scribbled over: enough
+// to spoil a header and a trailer. All of it would cost more than the read, for
+// buffers are large and messages small.
+const scribbleEdge = 128
+
+// scribbles is what it is scribbled over with.
+var scribbles = bytes.Repeat([]byte{0xdb}, scribbleEdge)
 
 // scribble spoils a buffer that somebody may go on using although it was handed
 // to a read.
 func scribble(p []byte) {
 	head, tail := edges(p)
-	fill(head)
-	fill(tail)
-}
-
-func fill(p []byte) {
-	for i := range p {
-		p[i] = scribbled
-	}
+	copy(head, scribbles)
+	copy(tail, scribbles)
 }
 
 // checkScribble notices that somebody wrote to a buffer that is being read into.
 func checkScribble(p []byte, e *end) {
 	head, tail := edges(p)
-	if !untouched(head) || !untouched(tail) {
+	if !bytes.Equal(head, scribbles[:len(head)]) || !bytes.Equal(tail, scribbles[:len(tail)]) {
 		assert.That(false, "a buffer changed while %s>%s was reading into it: it belongs to the call until that returns", e.local, e.remote)
 	}
 }
 
 func edges(p []byte) (head, tail []byte) {
 	return p[:min(len(p), scribbleEdge)], p[max(len(p)-scribbleEdge, 0):]
-}
-
-func untouched(p []byte) bool {
-	for _, b := range p {
-		if b != scribbled {
-			return false
-		}
-	}
-	return true
 }

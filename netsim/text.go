@@ -162,3 +162,15 @@ func (f *Fault) parsePart(key, value string) (err error) {
 	}
 	return fmt.Errorf("%s has no %s", s.name, key)
 }
+
+// MarshalText writes what String does, for reports and scenario files.
+func (f Fault) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (f *Fault) UnmarshalText(text []byte) (err error) {
+	*f, err = ParseFault(string(text))
+	return err
+}
+
+// MarshalText writes the family's name.
+func (f Family) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
