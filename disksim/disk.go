@@ -42,8 +42,8 @@ type Options struct {
 	// most twice; default 5 s. Only what a sync covered is guaranteed.
 	WriteBackEvery time.Duration
 
-	// MaxPending starts the writing back earlier when more effects than that
-	// are not durable; default 1024.
+	// MaxPending bounds how many effects are not durable, by writing back
+	// earlier; default 1024.
 	MaxPending int
 }
 
@@ -132,7 +132,7 @@ func nodeName(n *sim.Node) string {
 // writeBack moves old effects to the durable image, in two generations: each
 // call makes durable what was issued before the call before.
 func (d *Disk) writeBack() {
-	if d.k.Now() < d.writeBackAt && d.v.Pending() <= d.options.MaxPending {
+	if d.k.Now() < d.writeBackAt && d.v.Seq()-d.writeBackUpTo <= uint64(d.options.MaxPending/2) {
 		return
 	}
 	if d.v.Pending() > 0 {
