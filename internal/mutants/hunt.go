@@ -39,8 +39,10 @@ func hunt(m mutant, root, dir string, campaigns, limit int) (trophy, error) {
 	if err != nil {
 		return t, err
 	}
-	if t.Scripted, err = testFails(m, root, overlay); err != nil {
-		return t, err
+	if t.Scripted = m.Repeat; !m.Repeat {
+		if t.Scripted, err = testFails(m, root, overlay); err != nil {
+			return t, err
+		}
 	}
 	binary := filepath.Join(dir, m.Name)
 	build := exec.Command("go", "build", "-overlay", overlay, "-o", binary, "./cmd/klamm")
@@ -49,7 +51,7 @@ func hunt(m mutant, root, dir string, campaigns, limit int) (trophy, error) {
 		return t, fmt.Errorf("%s does not build: %w\n%s", m.Name, err, out)
 	}
 	for i := range campaigns {
-		c, err := seek(binary, i*limit+1, limit)
+		c, err := seek(binary, m, i*limit+1, limit)
 		if err != nil {
 			return t, fmt.Errorf("%s: %w", m.Name, err)
 		}
@@ -92,9 +94,12 @@ type runReport struct {
 }
 
 // seek runs fresh seeds of every ordinary scenario until a judge complains.
-func seek(binary string, first, limit int) (campaign, error) {
+func seek(binary string, m mutant, first, limit int) (campaign, error) {
 	args := append([]string{"run"}, scenariosHunted...)
 	args = append(args, "--seeds", fmt.Sprintf("%d+%d", first, limit), "--fail-fast", "1", "-o", "json")
+	if m.Repeat {
+		args = append(args, "--repeat", "2")
+	}
 	var stderr bytes.Buffer
 	cmd := exec.Command(binary, args...)
 	cmd.Stderr = &stderr

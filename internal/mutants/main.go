@@ -113,7 +113,10 @@ func (t trophy) line(limit int) string {
 		seeds = append(seeds, n)
 	}
 	scripted := "fails with it"
-	if !t.Scripted {
+	switch {
+	case t.Repeat:
+		scripted = "none: runs are repeated and compared"
+	case !t.Scripted:
 		scripted = "PASSES with it"
 	}
 	return fmt.Sprintf("| `%s` | %s | %d/%d | %d | %s | %s | `%s` |", t.Name, t.Source, found, len(t.Campaigns),

@@ -17,6 +17,7 @@ type mutant struct {
 	Source    string // where the bug was seen
 	Mechanism string
 	Test      []string // package and name of the scripted test that fails with it
+	Repeat    bool     // it makes runs differ: each is made twice and compared, and no test is asked
 	Edits     []edit
 }
 
@@ -71,8 +72,8 @@ func parseMutant(text string) (mutant, error) {
 			}
 		}
 	}
-	if m.Name == "" || m.Source == "" || m.Mechanism == "" || len(m.Test) != 2 || len(m.Edits) == 0 {
-		return m, fmt.Errorf("want name, source, mechanism, test (package and name) and at least one edit")
+	if m.Name == "" || m.Source == "" || m.Mechanism == "" || (len(m.Test) != 2) != m.Repeat || len(m.Edits) == 0 {
+		return m, fmt.Errorf("want name, source, mechanism, test (package and name) or repeat, and at least one edit")
 	}
 	return m, nil
 }
@@ -86,6 +87,8 @@ func (m *mutant) set(line string) error {
 		m.Source = value
 	case "mechanism":
 		m.Mechanism = value
+	case "repeat":
+		m.Repeat = value == "yes"
 	case "test":
 		m.Test = strings.Fields(value)
 	default:
