@@ -22,6 +22,8 @@ import (
 type harness struct {
 	root     string
 	patience time.Duration
+	quiet    bool   // about panics
+	seed     uint64 // 0 draws one
 	hosts    map[string]*osenv.Host
 }
 
@@ -46,12 +48,19 @@ func (h *harness) host(name string) (*osenv.Host, error) {
 	dir := filepath.Join(h.root, name)
 	host, err := osenv.New(osenv.Options{
 		LogDirs: []string{filepath.Join(dir, "0"), filepath.Join(dir, "1")},
-		OnPanic: func(p osenv.Panic) { fmt.Fprintln(os.Stderr, p) },
+		OnPanic: h.report,
+		Seed:    h.seed,
 	})
 	if err == nil {
 		h.hosts[name] = host
 	}
 	return host, err
+}
+
+func (h *harness) report(p osenv.Panic) {
+	if !h.quiet {
+		fmt.Fprintln(os.Stderr, p)
+	}
 }
 
 // Run gives up on parts that have not ended after a few times the patience of

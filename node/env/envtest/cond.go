@@ -131,18 +131,21 @@ func waitsAreIndependent(t *trial) error {
 	t.start("broadcaster", func() error {
 		for !stop {
 			c.Broadcast()
-			_ = t.Sleep(50 * time.Microsecond)
+			if err := t.Sleep(50 * time.Microsecond); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
-	for range 100 {
+	const nap = 300 * time.Microsecond
+	for range 50 {
 		_ = c.Wait(t.Now().Add(50 * time.Microsecond))
 		began := t.Now()
-		if err := t.Sleep(20 * time.Microsecond); err != nil {
+		if err := t.Sleep(nap); err != nil {
 			return err
 		}
-		if took := t.Now().Sub(began); took < 20*time.Microsecond {
-			return fmt.Errorf("a sleep of 20µs after a wait lasted %v", took)
+		if took := t.Now().Sub(began); took < nap {
+			return fmt.Errorf("a sleep of %v after a wait lasted %v", nap, took)
 		}
 	}
 	stop = true

@@ -64,7 +64,7 @@ func dirsApart(t *trial) error {
 
 // drawnOperations compares the disk with the model after every operation.
 func drawnOperations(t *trial) error {
-	script := Draw(t.Rand("envtest script"), 60)
+	script := Draw(t.Rand("envtest script"), 100)
 	player, model := NewPlayer(t.disk()), NewModel()
 	for i, op := range script {
 		if err := player.Do(op); err != nil {

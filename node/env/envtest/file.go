@@ -134,7 +134,7 @@ func readAtEnd(t *trial) error {
 	for _, r := range []struct{ off, ask, want int64 }{{900, 200, 100}, {1000, 1, 0}, {5000, 10, 0}, {0, 4096, 1000}} {
 		p := make([]byte, r.ask)
 		got := int64(0)
-		for err = nil; err == nil; {
+		for err = nil; err == nil && got < r.ask; {
 			var n int
 			n, err = f.ReadAt(p[got:], r.off+got)
 			got += int64(n)

@@ -150,7 +150,7 @@ func (d *drawing) draw() {
 	case 7:
 		d.add(Op{Kind: OpTruncate, Path: path, N: d.rand.Int64N(size + 1)})
 	case 8:
-		d.add(Op{Kind: OpTruncate, Path: path, N: size + d.rand.Int64N(10_000)})
+		d.cutAndGrow(path, size)
 	case 9:
 		d.add(Op{Kind: OpAllocate, Path: path, Off: size, N: 1 + d.rand.Int64N(100_000)})
 	case 10, 11:
@@ -173,6 +173,16 @@ func (d *drawing) write(path string, off int64) {
 		n = 1 + d.rand.Int64N(1<<20)
 	}
 	d.add(Op{Kind: OpWrite, Path: path, Off: off, N: n, Seed: d.rand.Uint64()})
+}
+
+// cutAndGrow makes room for what was cut off to come back.
+func (d *drawing) cutAndGrow(path string, size int64) {
+	d.add(Op{Kind: OpTruncate, Path: path, N: d.rand.Int64N(size + 1)})
+	if d.rand.IntN(2) == 0 {
+		d.write(path, size+d.rand.Int64N(10_000))
+		return
+	}
+	d.add(Op{Kind: OpTruncate, Path: path, N: size + d.rand.Int64N(10_000)})
 }
 
 func (d *drawing) rename(path string) {

@@ -233,15 +233,19 @@ func sendAnyFile(t *trial, near, far env.Conn) error {
 }
 
 func sendTwice(t *trial, near, far env.Conn) error {
-	contents := pattern(5, 2<<20)
+	contents := pattern(5, 8<<20)
 	f, err := t.stored("f", contents)
 	if err != nil {
 		return err
 	}
 	half := int64(len(contents) / 2)
-	for i, ends := range [][2]env.Conn{{near, far}, {far, near}} {
+	directions := [][2]env.Conn{{near, far}, {far, near}}
+	for i, ends := range directions {
+		t.start("sender", func() error { return first(sent(ends[0], f, int64(i)*half, half), ends[0].CloseWrite()) })
+	}
+	t.settle()
+	for i, ends := range directions {
 		off := int64(i) * half
-		t.start("sender", func() error { return first(sent(ends[0], f, off, half), ends[0].CloseWrite()) })
 		t.start("reader", func() error {
 			got, err := t.collect(ends[1], 50_000)
 			return first(err, same("read", got, contents[off:off+half]))

@@ -1,0 +1,5 @@
+//go:build race
+
+package osenv_test
+
+const raceEnabled = true
