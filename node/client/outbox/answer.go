@@ -55,6 +55,7 @@ func (o *Outbox) Answer(b *Batch, v Verdict) []*Batch {
 	var ended []*Batch
 	switch v.Fate {
 	case Appended:
+		p.tracker.settled = p.tracker.settled || b.Identity.Producer == p.tracker.producer
 		ended = o.end(b, Result{Outcome: Acked, Base: v.Base, Timestamp: v.Timestamp})
 	case Handed:
 		ended = o.end(b, noOffset(Sent, nil))

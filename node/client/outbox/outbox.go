@@ -12,6 +12,7 @@ package outbox
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/klammlog/klamm/node/kafka"
@@ -93,8 +94,7 @@ func (b *Batch) Complete() bool { return b.complete }
 //
 //  1. at most Config.MaxInFlight batches of a partition are in flight
 //  2. with idempotence, the assigned batches of a partition are the oldest, and
-//     their sequences join without gap, except where a partition awaits a new
-//     identity
+//     their sequences rise without overlap
 //  3. a batch in flight, or tainted, is assigned, with idempotence
 //  4. only the newest batch of a partition is incomplete
 //  5. used is the sum of the sizes of the batches that have not ended
@@ -182,7 +182,7 @@ func (o *Outbox) Seal(tp kafka.TopicPartition) {
 func (o *Outbox) enqueue(b *Batch) {
 	p := o.partitions[b.Partition]
 	if p == nil {
-		p = &partition{tp: b.Partition, tracker: tracker{next: o.c.Start}}
+		p = &partition{tp: b.Partition, tracker: tracker{producer: NoProducer, next: o.c.Start}}
 		o.partitions[b.Partition] = p
 	}
 	if len(p.queue) == 0 {
@@ -248,7 +248,7 @@ func (p *partition) check(c Config) error {
 			return fmt.Errorf("batch %d was sent without identity", b.Number)
 		case b.Assigned && i > 0 && !p.queue[i-1].Assigned:
 			return fmt.Errorf("batch %d has an identity, the one before has none", b.Number)
-		case b.Assigned && i > 0 && !p.tracker.stale && !p.queue[i-1].joins(b):
+		case b.Assigned && i > 0 && !p.queue[i-1].before(b):
 			return fmt.Errorf("batch %d with %v does not follow %v", b.Number, b.Identity, p.queue[i-1].Identity)
 		}
 		if b.inFlight {
@@ -261,8 +261,10 @@ func (p *partition) check(c Config) error {
 	return nil
 }
 
-// joins reports whether next continues b's sequence.
-func (b *Batch) joins(next *Batch) bool {
+// before reports whether b's sequences end where next's begin, or earlier. They
+// wrap: what lies less than half the numbers ahead comes after.
+func (b *Batch) before(next *Batch) bool {
+	end := b.Identity.First.Add(b.Count)
 	return next.Identity.Producer == b.Identity.Producer &&
-		next.Identity.First == b.Identity.First.Add(b.Count)
+		uint32(next.Identity.First-end)&math.MaxInt32 < 1<<30
 }

@@ -33,10 +33,15 @@ func (i Identity) String() string { return fmt.Sprintf("%s:%d", i.Producer, i.Fi
 // not known to be appended) the tracker is stale: the broker would refuse what
 // follows. It goes on under the next epoch, but only once no batch with an old
 // identity is left that may be in the log.
+//
+// A broker that knows nothing of a producer takes any sequence for its first.
+// Until one batch of an identity is acked the next is therefore not sent: it could
+// overtake the first, which would then be out of order for ever.
 type tracker struct {
 	producer Producer // NoProducer until the first batch
 	next     kafka.Sequence
 	stale    bool
+	settled  bool // some batch of this identity was acked
 }
 
 // assign returns the identity of the next count records.
@@ -48,7 +53,9 @@ func (t *tracker) assign(count int32) Identity {
 
 // renew begins anew under the next epoch of the producer, or under latest if that
 // is another producer. It reports false if the epochs are used up: then the
-// producer needs a new id.
+// producer needs a new id. (Under another id the broker does not refuse what is
+// still on its way under the old one: a batch of unknown outcome may then come to
+// stand behind later ones.)
 func (t *tracker) renew(latest Producer) bool {
 	switch {
 	case t.producer.ID != latest.ID:
@@ -58,7 +65,7 @@ func (t *tracker) renew(latest Producer) bool {
 	default:
 		t.producer.Epoch++
 	}
-	t.next, t.stale = 0, false
+	t.next, t.stale, t.settled = 0, false, false
 	return true
 }
 

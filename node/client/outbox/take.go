@@ -90,7 +90,8 @@ func (o *Outbox) candidate(p *partition, now kafka.Instant) *Batch {
 			b.Attempts > 0 && inFlight > 0,
 			now < b.notUntil,
 			!o.due(b, now),
-			o.c.Idempotent && !o.identifiable(p, b):
+			o.c.Idempotent && !o.identifiable(p, b),
+			o.c.Idempotent && inFlight > 0 && !p.tracker.settled:
 			return nil
 		}
 		return b
