@@ -48,8 +48,9 @@ func (d *Disk) abort(o *op) {
 // prefix draws how many of n bytes written at off happened: nothing, everything,
 // or up to the end of some page.
 func prefix(r *rand.Rand, off int64, n int) int {
-	end := (off + r.Int64N(int64(n)+media.PageSize)) / media.PageSize * media.PageSize
-	return int(min(int64(n), max(0, end-off)))
+	first, end := off/media.PageSize, (off+int64(n)+media.PageSize-1)/media.PageSize
+	pages := r.Int64N(max(end-first, 0) + 1)
+	return int(max(0, min(int64(n), (first+pages)*media.PageSize-off)))
 }
 
 // PowerLoss draws what survives of what was not synced. The node has crashed.
