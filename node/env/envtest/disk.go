@@ -145,6 +145,10 @@ func drawnSurviveKill(h Harness) error {
 	}
 	return h.Run(part(h, "a", func(t *trial) error {
 		state, err := Capture(t.disk())
-		return first(err, script.CheckKilled(len(script), state))
+		if err != nil {
+			return err
+		}
+		_, err = script.CheckKilled(len(script), state)
+		return err
 	}))
 }

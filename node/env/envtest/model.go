@@ -136,39 +136,46 @@ func (m *Model) size(path string) int64 { return int64(len(m.state[path])) }
 
 // CheckKilled reports whether the contract allows a disk to hold got after a
 // process was killed that had completed so many operations of s. All of those
-// must have had their effect, and nothing may come of the one after the next.
-// The next one may have been in flight: it had its effect, or none, or the first
-// bytes of a write or the first part of an allocation.
-func (s Script) CheckKilled(completed int, got State) error {
+// must have had their effect, and no other may have had any, but for the next:
+// it may have been in flight. CheckKilled tells what it did.
+func (s Script) CheckKilled(completed int, got State) (Effect, error) {
 	m := NewModel()
 	for _, op := range s[:completed] {
 		m.Do(op)
 	}
 	before := got.Diff(m.State())
-	if before == "" || completed == len(s) {
-		return killedError(completed, before)
+	if before == "" {
+		return NoEffect, nil
 	}
-	op, old := s[completed], m.state[s[completed].Path]
+	if completed == len(s) {
+		return NoEffect, fmt.Errorf("after all %d operations: %s", completed, before)
+	}
+	op := s[completed]
+	old := m.state[op.Path]
 	m.Do(op)
-	if got.Diff(m.State()) == "" {
-		return nil
-	}
-	if partly := partOf(op, old, got[op.Path]); partly != nil {
-		m.state[op.Path] = partly
-	}
 	after := got.Diff(m.State())
 	if after == "" {
-		return nil
+		return WholeEffect, nil
 	}
-	return fmt.Errorf("after %d operations: %s; nor was %q in flight: %s", completed, before, op, after)
+	if part := partOf(op, old, got[op.Path]); part != nil {
+		m.state[op.Path] = part
+		if got.Diff(m.State()) == "" {
+			return PartEffect, nil
+		}
+	}
+	return NoEffect, fmt.Errorf("after %d operations: %s; with %q as well: %s", completed, before, op, after)
 }
 
-func killedError(completed int, diff string) error {
-	if diff == "" {
-		return nil
-	}
-	return fmt.Errorf("after %d operations: %s", completed, diff)
-}
+// An Effect is how much came of the operation that was in flight.
+type Effect int
+
+// The effects: none, the first bytes of a write or the first part of an
+// allocation, all.
+const (
+	NoEffect Effect = iota
+	PartEffect
+	WholeEffect
+)
 
 // partOf returns what op, cut short, made of the file with the bytes old, if that
 // can explain got; nil if it cannot.

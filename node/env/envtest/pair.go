@@ -2,6 +2,7 @@ package envtest
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -59,14 +60,12 @@ func paired(name string, f func(t *trial, near, far env.Conn) error) Check {
 
 // pattern returns n bytes of which no two stretches look alike.
 func pattern(seed uint64, n int) []byte {
-	p := make([]byte, n)
-	for i := range p {
-		if i%8 == 0 {
-			seed = seed*6364136223846793005 + 1442695040888963407
-		}
-		p[i] = byte(seed >> (8 * (i % 8)))
+	p := make([]byte, n+8)
+	for i := 0; i < n; i += 8 {
+		seed = seed*6364136223846793005 + 1442695040888963407
+		binary.LittleEndian.PutUint64(p[i:], seed)
 	}
-	return p
+	return p[:n:n]
 }
 
 // same compares what came with what was meant.
