@@ -23,6 +23,7 @@ type world struct {
 	net   *Network
 	nodes map[string]*sim.Node
 	at    map[string]env.Net
+	open  int // clients that dial started and that have not ended
 }
 
 func newWorld(t testing.TB, seed uint64, o Options, hosts ...string) *world {
@@ -42,12 +43,16 @@ func (w *world) on(host string, f func(n env.Net)) {
 	w.nodes[host].Go("test", func() { f(w.at[host]) })
 }
 
-// run runs the universe until nothing is left to do, or virtual time is up.
+// run runs the universe until nothing is left to do, or virtual time is up. The
+// clients that dial started must have ended then.
 func (w *world) run(limit time.Duration) sim.Ending {
 	w.t.Helper()
 	ending := w.k.Run(kafka.Instant(limit), func() bool { return false })
 	for _, p := range w.k.Panics() {
 		w.t.Fatalf("%v\n%s", p, p.Stack)
+	}
+	if w.open > 0 {
+		w.t.Errorf("at %s, %s: %d clients have not ended; %v", w.k.Now(), ending, w.open, w.net.Report())
 	}
 	return ending
 }
@@ -88,6 +93,7 @@ func (w *world) serve(host string, f func(c env.Conn)) {
 
 // dial runs f on a host, with a connection to another's port 9092.
 func (w *world) dial(from, to string, f func(c env.Conn)) {
+	w.open++
 	w.on(from, func(n env.Net) {
 		w.sleep(time.Millisecond) // let servers listen
 		c, err := n.Dial(to+":9092", kafka.Never)
@@ -95,6 +101,7 @@ func (w *world) dial(from, to string, f func(c env.Conn)) {
 		if err == nil {
 			f(c)
 		}
+		w.open--
 	})
 }
 

@@ -174,7 +174,7 @@ func runSwarm(t testing.TB, seed uint64) *swarm {
 
 func swarmSeeds(t *testing.T) uint64 {
 	if testing.Short() {
-		return 20
+		return 60
 	}
 	return 100
 }
