@@ -228,7 +228,7 @@ func TestWhatDoesNotFitClosesTheConnection(t *testing.T) {
 				s.t.Error("the client waits for the rest of the frame")
 			}
 		},
-		"a negative length":      func(s session, _ request) { s.conn.Write([]byte{0xff, 0xff, 0xff, 0xff}) },
+		"a negative length": func(s session, _ request) { s.conn.Write([]byte{0xff, 0xff, 0xff, 0xff}) },
 		"a body that does not decode": func(s session, req request) {
 			s.raw(append(kbin.AppendInt32(nil, req.correlation), 0, 0xff, 0xff, 0xff, 0xff, 0x0f))
 		},
@@ -287,7 +287,6 @@ func TestAQueuedRequestFailsWithTheConnection(t *testing.T) {
 			{Records: make([]byte, 50<<20)}, // more than the connection holds: its write waits
 		}}}
 		first := l.Start(large, link.Options{})
-		w.Sleep(10 * time.Millisecond)
 		second := l.Start(metadataRequest(), link.Options{})
 		_, err := first.Wait(kafka.Never)
 		want(t, "first request", err, link.ErrNoAnswer)
