@@ -303,13 +303,18 @@ func TestALossCanBeRepeated(t *testing.T) {
 	}
 }
 
-// workload is a bit of everything, with faults and crashes, from a seed.
-func workload(t *testing.T, seed uint64) (sim.Chain, []string) {
+// workload is a bit of everything, with faults and crashes, from a seed. It adds
+// the kinds of faults that struck.
+func workload(t *testing.T, seed uint64, struck map[FaultKind]bool) (sim.Chain, []string) {
 	k := sim.New(sim.Options{Seed: seed, HoldOneIn: 10, HoldMax: time.Millisecond})
 	defer k.Close()
 	b := &bench{t: t, k: k, n: k.NewNode("n1"), d: New(k, "n1/0", DrawOptions(k.Rand("options")))}
 	for _, kind := range FaultKinds() {
-		b.d.Inject(DrawFault(kind, "n1/0", kafka.Instant(4*time.Second), k.Rand("faults")))
+		f := DrawFault(kind, "n1/0", kafka.Instant(4*time.Second), k.Rand("faults"))
+		if kind == FaultFull {
+			f.N %= media.PageSize // the files here are small
+		}
+		b.d.Inject(f)
 	}
 	for range 4 {
 		for task := range 3 {
@@ -327,12 +332,16 @@ func workload(t *testing.T, seed uint64) (sim.Chain, []string) {
 	if len(k.Panics()) > 0 {
 		t.Fatalf("seed %d: %v\n%s", seed, k.Panics()[0], k.Panics()[0].Stack)
 	}
+	for _, c := range b.d.Struck() {
+		struck[c.Kind] = true
+	}
 	return k.Chain(), b.d.Files()
 }
 
 // scribbleFiles does what it can with files of that name; errors are the point.
 func scribbleFiles(k *sim.Kernel, fs env.FS, name string) {
 	r := k.Rand("workload/" + name)
+	data, buf := pattern(10_000, name[1]), make([]byte, 10_000)
 	for n := 0; ; n++ {
 		k.Block("think", time.Millisecond)
 		f, err := fs.OpenFile(fmt.Sprint(name, n%5), env.Write|env.Create)
@@ -340,8 +349,8 @@ func scribbleFiles(k *sim.Kernel, fs env.FS, name string) {
 			continue
 		}
 		for range 5 {
-			_, _ = f.WriteAt(pattern(1+r.IntN(9000), byte(n)), r.Int64N(20_000))
-			_, _ = f.ReadAt(make([]byte, 1+r.IntN(9000)), r.Int64N(20_000))
+			_, _ = f.WriteAt(data[r.IntN(1000):1000+r.IntN(9000)], r.Int64N(20_000))
+			_, _ = f.ReadAt(buf[:1+r.IntN(9000)], r.Int64N(20_000))
 		}
 		_ = f.Sync()
 		_ = f.Truncate(r.Int64N(20_000))
@@ -355,14 +364,14 @@ func scribbleFiles(k *sim.Kernel, fs env.FS, name string) {
 }
 
 func TestOneSeedIsOneRun(t *testing.T) {
-	chains := map[sim.Chain]bool{}
+	chains, struck := map[sim.Chain]bool{}, map[FaultKind]bool{}
 	seeds := uint64(20)
 	if testing.Short() {
 		seeds = 5
 	}
 	for seed := range seeds {
-		first, files := workload(t, seed)
-		second, again := workload(t, seed)
+		first, files := workload(t, seed, struck)
+		second, again := workload(t, seed, struck)
 		if first != second || !slices.Equal(files, again) {
 			t.Fatalf("seed %d: chains %s and %s, files %v and %v", seed, first, second, files, again)
 		}
@@ -371,6 +380,45 @@ func TestOneSeedIsOneRun(t *testing.T) {
 	if len(chains) != int(seeds) {
 		t.Errorf("%d chains of %d seeds", len(chains), seeds)
 	}
+	for _, kind := range FaultKinds() {
+		if !struck[kind] && !testing.Short() {
+			t.Errorf("%s never struck", kind)
+		}
+	}
+}
+
+func TestCloseDuringAWrite(t *testing.T) {
+	b := newBench(t, 1, slowWrites())
+	b.run(func(fs env.FS) {
+		f, err := fs.OpenFile("a", env.Write|env.Create)
+		must(err)
+		must(fs.Remove("a"))
+		b.n.Go("other", func() { must(f.Close()) })
+		want(t, "write", put(f, "x", 0), nil)
+	})
+	b.run(func(fs env.FS) {
+		if free, total, _ := fs.Usage(); free != total {
+			t.Errorf("%d of %d bytes free", free, total)
+		}
+	})
+}
+
+func TestWritingNothingDoesNothing(t *testing.T) {
+	b := newBench(t, 1, Options{Capacity: media.PageSize})
+	b.run(func(fs env.FS) {
+		f := synced(fs, "a", media.PageSize)
+		n, err := f.WriteAt(nil, 1<<20)
+		if n != 0 || err != nil {
+			t.Errorf("wrote %d: %v", n, err)
+		}
+		n, err = f.WriteAt([]byte("x"), 1<<20)
+		if n != 0 || !errors.Is(err, env.ErrNoSpace) {
+			t.Errorf("wrote %d: %v", n, err)
+		}
+		if n, _ := f.Size(); n != media.PageSize {
+			t.Errorf("size %d", n)
+		}
+	})
 }
 
 func TestReadDirIsShuffled(t *testing.T) {

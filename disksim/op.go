@@ -77,6 +77,9 @@ func (d *Disk) begin(kind opKind, path string, ino *media.Inode) *op {
 	}
 	o.kind, o.path, o.ino, o.slot = kind, path, ino, len(d.inFlight)
 	o.off, o.size, o.upTo = 0, 0, d.v.Seq()
+	if ino != nil {
+		d.v.Hold(ino) // another task may close the file meanwhile
+	}
 	d.inFlight = append(d.inFlight, o)
 	return o
 }
@@ -143,6 +146,9 @@ func (d *Disk) end(o *op, n int64, err error) error {
 const maxStage = 1 << 20
 
 func (d *Disk) recycle(o *op) {
+	if o.ino != nil {
+		d.v.Release(o.ino)
+	}
 	o.ino, o.act = nil, nil
 	if cap(o.stage) > maxStage {
 		o.stage = nil
@@ -171,17 +177,14 @@ func (d *Disk) checkOverlap(o *op) {
 	}
 }
 
-// scribble fills the buffer of a read with bytes that nobody can mean, so that
-// who looks at it before the call returns sees garbage. Of a large one the ends.
+// garbage is what scribble writes: bytes that nobody can mean.
+var garbage = bytes.Repeat([]byte{0xdb}, 8<<10)
+
+// scribble fills the buffer of a read with garbage, so that who looks at it before
+// the call returns sees that. Of a large buffer it fills the ends.
 func scribble(p []byte) {
-	const end = 8 << 10
-	if len(p) > 2*end {
-		scribble(p[len(p)-end:])
-		p = p[:end]
-	}
-	for i := range p {
-		p[i] = 0xdb
-	}
+	n := copy(p, garbage)
+	copy(p[max(n, len(p)-len(garbage)):], garbage)
 }
 
 // gone reports whether the caller is a task of a crashed node, or one that is

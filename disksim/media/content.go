@@ -21,7 +21,9 @@ func (v *Volume) Write(i *Inode, p []byte, off int64) (int, error) {
 		v.issue(Effect{Kind: Page, Mask: sectorMask(at, m), ino: i, at: index, page: share(pg)})
 		n += m
 	}
-	v.grow(i, off+int64(n))
+	if n > 0 {
+		v.grow(i, off+int64(n))
+	}
 	if n < len(p) {
 		return n, errFull
 	}

@@ -120,7 +120,12 @@ func (p *pair) remove(name string) {
 
 func (p *pair) rename(from, to string) {
 	i, err := p.v.Lookup(from)
-	if err != nil || from == to || p.v.Rename(from, to) != nil {
+	if err != nil {
+		return
+	}
+	// Two names of one file, as a crash may leave them: such a rename does nothing.
+	target, err := p.v.Lookup(to)
+	if p.v.Rename(from, to) != nil || err == nil && target == i {
 		return
 	}
 	f := fact{kind: Rename, ino: p.inos[i], isDir: i.IsDir()}

@@ -38,6 +38,10 @@ type Effect struct {
 type move struct {
 	from, to         *Inode // directories
 	fromName, toName string
+
+	// rest marks the Unlink of an old name whose file has its new name durably:
+	// it is under the rules of the rename it is left of.
+	rest bool
 }
 
 // What of an effect survives a crash is one byte: for a Page the sectors, for the

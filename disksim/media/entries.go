@@ -52,8 +52,8 @@ func (v *Volume) commitEntries(want func(*Effect) uint8) {
 // returns what is left to do: remove the old one.
 func (v *Volume) splitRename(e *Effect) Effect {
 	v.applyEntry(e, newName)
-	rest := &move{from: e.move.from, fromName: e.move.fromName}
-	return Effect{Seq: e.Seq, Kind: Unlink, ino: e.ino, move: rest}
+	left := &move{from: e.move.from, fromName: e.move.fromName, rest: true}
+	return Effect{Seq: e.Seq, Kind: Unlink, ino: e.ino, move: left}
 }
 
 // settle applies an effect on entries that leaves the pending list.
@@ -110,9 +110,9 @@ func (e *Effect) needs(f *Effect, part uint8) uint8 {
 	switch {
 	case f.move.from != nil && e.touchesEntry(f.move.from, f.move.fromName):
 		return f.full()
-	case e.Kind == Unlink && e.ino.IsDir() && (f.move.from == e.ino || f.move.to == e.ino):
+	case e.Kind == Unlink && !e.move.rest && (f.move.from == e.ino || f.move.to == e.ino):
 		return f.full()
-	case e.crossDirectory() && part == moved && f.ino.IsDir() && f.Kind != Unlink:
+	case (e.crossDirectory() && part == moved || e.move.rest) && f.ino.IsDir() && f.Kind != Unlink:
 		return f.full()
 	case f.move.to != nil && e.touchesEntry(f.move.to, f.move.toName):
 		return newName

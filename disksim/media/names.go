@@ -108,7 +108,7 @@ func (v *Volume) Rename(from, to string) error {
 	}
 	replaced := m.to.entries[m.toName]
 	if replaced == i {
-		return nil
+		return nil // two names of one file: rename does nothing
 	}
 	delete(m.from.entries, m.fromName)
 	m.to.entries[m.toName] = i

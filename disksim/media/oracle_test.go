@@ -50,11 +50,6 @@ func (f *fact) meta() bool    { return f.kind != Page }
 func (f *fact) entry() bool   { return f.kind == Link || f.kind == Unlink || f.kind == Rename }
 func (f *fact) content() bool { return !f.entry() }
 
-// unlinksDir reports whether what is not durable of it removes a directory's name.
-func (f *fact) unlinksDir() bool {
-	return f.isDir && (f.kind == Unlink || f.cross() && f.atLeast == 1)
-}
-
 // oldIn and newIn tell whether so much of an entry's change includes its effect
 // on the old name, and on the new one.
 func (f *fact) oldIn(kept uint8) bool { return kept != 0 && (!f.cross() || kept == 3) }
@@ -314,6 +309,28 @@ func (o *oracle) syncDir(dir string) {
 		}
 	}
 	o.journal = len(o.facts)
+	o.bury()
+}
+
+// bury settles the content of inodes that no name can lead to again: nobody will
+// ever see it.
+func (o *oracle) bury() {
+	s := o.base.clone()
+	named := map[string]bool{}
+	for _, f := range o.facts {
+		s.apply(f, f.atLeast)
+		named[f.ino] = named[f.ino] || f.entry() && f.atLeast != f.all()
+	}
+	for _, entries := range s.entries {
+		for _, ino := range entries {
+			named[ino] = true
+		}
+	}
+	for _, f := range o.facts {
+		if f.content() && !named[f.ino] {
+			f.atLeast = f.all()
+		}
+	}
 }
 
 // settle makes a fact durable; what must not be later than it goes first.
@@ -321,7 +338,6 @@ func (o *oracle) settle(f *fact, level uint8) {
 	if f.atLeast&level == level {
 		return
 	}
-	unlinksDir := f.unlinksDir()
 	f.atLeast |= level
 	for _, g := range o.facts[:f.seq-1] {
 		if !g.entry() {
@@ -333,10 +349,10 @@ func (o *oracle) settle(f *fact, level uint8) {
 		case g.toDir != "" && sameEntry(g.toDir, g.toName, f):
 			o.settle(g, 1)
 		}
-		if unlinksDir && (g.dir == f.ino || g.toDir == f.ino) {
+		if f.kind == Unlink && f.isDir && (g.dir == f.ino || g.toDir == f.ino) {
 			o.settle(g, g.all())
 		}
-		if f.cross() && !unlinksDir && f.atLeast == 3 && g.isDir && g.kind != Unlink {
+		if f.cross() && f.atLeast == 3 && g.isDir && g.kind != Unlink {
 			o.settle(g, g.all())
 		}
 	}
@@ -403,8 +419,8 @@ func (o *oracle) entriesInOrder(kept map[int]uint8) bool {
 			gk := kept[g.seq]
 			if g.dir != "" && sameEntry(g.dir, g.name, f) && !g.oldIn(gk) ||
 				g.toDir != "" && sameEntry(g.toDir, g.toName, f) && !g.newIn(gk) ||
-				f.unlinksDir() && (g.dir == f.ino || g.toDir == f.ino) && gk != g.all() ||
-				f.cross() && f.atLeast == 0 && k == 3 && g.isDir && g.kind != Unlink && gk != g.all() {
+				f.kind == Unlink && f.isDir && (g.dir == f.ino || g.toDir == f.ino) && gk != g.all() ||
+				f.cross() && k == 3 && g.isDir && g.kind != Unlink && gk != g.all() {
 				return false
 			}
 		}

@@ -490,3 +490,27 @@ func BenchmarkDrawAndLose1000(b *testing.B) {
 	}
 	b.ReportMetric(float64(v.Pending()), "effects")
 }
+
+// TestMovedFileOutlivesItsOldName: the new name is durable, the directory it is in
+// is not, and the removal of the old name must wait for that.
+func TestMovedFileOutlivesItsOldName(t *testing.T) {
+	v, _ := make1(t, 3)
+	d, err := v.Create("d", Directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Rename("a", "d/a"); err != nil {
+		t.Fatal(err)
+	}
+	v.SyncDir(d, v.Seq())
+	seen := map[string]int{}
+	for c := range v.Crashes(Posix) {
+		left := v.Clone()
+		left.PowerLoss(c)
+		seen[strings.Join(left.Files(), " ")]++
+	}
+	wantSeen(t, seen, "a", "d/a", "a d/a")
+	if len(seen) != 3 {
+		t.Errorf("files after a power loss: %v", seen)
+	}
+}
