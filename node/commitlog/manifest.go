@@ -1,0 +1,260 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// A manifest is the journal of what happened to one log's files: a header and
+// slots of factSize bytes. Slots behind the last fact are zero.
+//
+// A fact is applied to the catalog when it is durable, never before.
+type manifest struct {
+	w       *env.World
+	d       *Dir
+	path    string // of the file
+	parent  string // of its directory
+	slot    *slot
+	turn    *env.Turn
+	h       header
+	seed    uint32
+	catalog catalog
+
+	used  int // slots that hold facts, all of them durable
+	room  int // slots that the file has space for
+	stale int // slots below this may hold garbage: a write failed half way
+}
+
+const (
+	manifestName = "manifest"
+
+	// blockSlots is by how many slots the file grows.
+	blockSlots = 64
+
+	// spareSlots are kept for what makes room on a full disk.
+	spareSlots = 8
+)
+
+// A need says whether a fact may take the last slots there are.
+type need uint8
+
+const (
+	mayWait need = iota
+	mustFit
+)
+
+func newManifest(d *Dir, dir string, h header) *manifest {
+	h.kind = kindManifest
+	m := &manifest{w: d.w, d: d, parent: dir, path: dir + "/" + manifestName, h: h}
+	m.slot = d.files.slot(m.path, env.Write)
+	m.turn = env.NewTurn(d.w, "manifest "+dir)
+	return m
+}
+
+// create writes an empty manifest. Nobody relies on the file before the
+// directory is synced. Blocks.
+func (m *manifest) create() error {
+	m.catalog.point.base = kafka.NoOffset
+	return m.replace(m.path)
+}
+
+// replace writes a new file that holds the catalog's facts and nothing else.
+// Blocks.
+func (m *manifest) replace(path string) error {
+	h := m.h
+	h.number = m.d.number()
+	facts := m.catalog.facts()
+	room := (len(facts)/blockSlots + 1) * blockSlots
+	b := make([]byte, headerSize+room*factSize)
+	copy(b, h.encode())
+	seed := h.seed()
+	for i, f := range facts {
+		f.encode(b[headerSize+i*factSize:], seed)
+	}
+	f, err := m.d.fs.OpenFile(path, env.Write|env.Create|env.Trunc)
+	if err != nil {
+		return err
+	}
+	_, err = writeFull(f, b, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	m.h, m.seed, m.used, m.room, m.stale = h, seed, len(facts), room, 0
+	return nil
+}
+
+// load reads the manifest. A tail that was torn is dropped and zeroed by the
+// first append; anything else that is wrong quarantines. torn reports whether
+// there was one. Blocks.
+func (m *manifest) load() (torn bool, err error) {
+	b, err := readWhole(m.d.fs, m.path)
+	if err != nil {
+		return false, err
+	}
+	h, err := parseHeader(b, kindManifest)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w: %w", m.path, ErrQuarantined, err)
+	}
+	if !h.sameOwner(m.h) {
+		return false, fmt.Errorf("%s: %w: belongs to another log: topic %s partition %d in directory %x",
+			m.path, ErrQuarantined, h.topic, h.partition, h.dir)
+	}
+	m.h, m.seed = h, h.seed()
+	slots := b[headerSize:]
+	facts, garbage, err := parseFacts(slots, m.seed)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", m.path, err)
+	}
+	m.catalog.point.base = kafka.NoOffset
+	for _, f := range facts {
+		m.catalog.apply(f)
+	}
+	m.used, m.room, m.stale = len(facts), len(slots)/factSize, garbage
+	return garbage > len(facts), nil
+}
+
+// parseFacts returns the facts up to the first slot that holds none, and behind
+// which slot everything is zero. A slot that is bad although a later fact proves
+// that it had been durable has rotted.
+func parseFacts(b []byte, seed uint32) (facts []fact, garbage int, err error) {
+	good := true
+	for i := 0; (i+1)*factSize <= len(b); i++ {
+		slot := b[i*factSize : (i+1)*factSize]
+		f, ok := parseFact(slot, seed)
+		switch {
+		case ok && int(f.synced) > len(facts):
+			return nil, 0, fmt.Errorf("%w: record %d is bad and had been synced", ErrQuarantined, len(facts))
+		case ok && good:
+			facts = append(facts, f)
+			garbage = i + 1
+		case ok || !zero(slot):
+			good, garbage = false, i+1
+		default:
+			good = false
+		}
+	}
+	return facts, garbage, nil
+}
+
+func zero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// append makes facts durable, in order, and applies them. Without space it
+// fails with env.ErrNoSpace and nothing has happened; what else fails takes the
+// directory out of service. Blocks.
+func (m *manifest) append(n need, facts ...fact) error {
+	if err := m.turn.Take(kafka.Never); err != nil {
+		return err
+	}
+	defer m.turn.Leave()
+	if m.d.failed != nil {
+		return m.d.failed
+	}
+	f, err := m.slot.pin()
+	if err != nil {
+		return m.judge("open", err)
+	}
+	defer m.slot.unpin()
+	if err := m.grow(f, n, len(facts)); err != nil {
+		return m.judge("grow", err)
+	}
+	if err := m.write(f, facts); err != nil {
+		return m.judge("write", err)
+	}
+	if err := f.SyncData(); err != nil {
+		return m.d.fail("sync "+m.path, err)
+	}
+	m.used += len(facts)
+	for _, f := range facts {
+		m.catalog.apply(f)
+	}
+	return nil
+}
+
+// judge decides what an error other than a sync's means.
+func (m *manifest) judge(op string, err error) error {
+	if passing(err) || errors.Is(err, env.ErrCanceled) {
+		return fmt.Errorf("%s: %s: %w", m.path, op, err)
+	}
+	return m.d.fail(op+" "+m.path, err)
+}
+
+// grow makes room for n more facts.
+func (m *manifest) grow(f env.File, how need, n int) error {
+	if m.used+n+spareSlots <= m.room {
+		return nil
+	}
+	room := m.room + max(blockSlots, (n/blockSlots+1)*blockSlots)
+	err := f.Allocate(headerSize+int64(m.room)*factSize, int64(room-m.room)*factSize)
+	if errors.Is(err, env.ErrNoSpace) && how == mustFit && m.used+n <= m.room {
+		m.w.Probe("a full disk left room for a fact that makes room")
+		return nil
+	}
+	if err == nil {
+		m.room = room
+	}
+	return err
+}
+
+// write writes facts behind those there are, and zeros over what a torn or
+// failed write left behind them. If it fails, what it wrote is garbage.
+func (m *manifest) write(f env.File, facts []fact) error {
+	slots := max(len(facts), m.stale-m.used)
+	b := make([]byte, slots*factSize)
+	for i, fact := range facts {
+		fact.synced, fact.cut = uint32(m.used), max(fact.cut, m.catalog.cuts)
+		facts[i] = fact
+		fact.encode(b[i*factSize:], m.seed)
+	}
+	n, err := writeFull(f, b, headerSize+int64(m.used)*factSize)
+	if err != nil {
+		m.stale = max(m.stale, m.used+n/factSize+1)
+		return err
+	}
+	m.stale = 0
+	return nil
+}
+
+// maybeRewrite replaces the file by a shorter one if most of its facts are
+// superseded. It can fail without harm for lack of space. Blocks.
+func (m *manifest) maybeRewrite() error {
+	live := len(m.catalog.segments) + len(m.catalog.epochs.entries) + blockSlots
+	if m.used < 2*live && !m.w.Buggify("rewrite the manifest early") {
+		return nil
+	}
+	if err := m.turn.Take(kafka.Never); err != nil {
+		return err
+	}
+	defer m.turn.Leave()
+	if m.catalog.clean || m.d.failed != nil {
+		return m.d.failed
+	}
+	if err := m.slot.close(); err != nil {
+		return err
+	}
+	temp := m.path + tempSuffix
+	if err := m.replace(temp); err != nil {
+		return m.judge("write", err)
+	}
+	err := m.d.fs.Rename(temp, m.path)
+	if err == nil {
+		err = m.d.fs.SyncDir(m.parent)
+	}
+	if err != nil {
+		return m.d.fail("replace "+m.path, err)
+	}
+	m.w.Probe("the manifest was rewritten")
+	return nil
+}

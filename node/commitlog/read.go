@@ -1,0 +1,267 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/record"
+)
+
+// Oversize says what to do with a first batch that is larger than asked for.
+type Oversize uint8
+
+const (
+	// SkipOversize returns nothing then.
+	SkipOversize Oversize = iota
+
+	// TakeOversize returns it all the same, so that a reader gets on (KIP-74).
+	TakeOversize
+)
+
+// A Chunk is a range of one segment's file that holds whole batches. The zero
+// Chunk is empty. What is not empty is released after use: it keeps the file
+// open and readable, whatever happens to the log.
+type Chunk struct {
+	log     *Log
+	segment *segment
+	file    env.File
+	at      int64
+	size    int
+	cuts    uint32
+}
+
+// Len returns the chunk's size in bytes.
+func (c Chunk) Len() int { return c.size }
+
+// File returns the range of a file to send. What is above the high watermark is
+// copied instead, because a truncation may rewrite it.
+func (c Chunk) File() (f env.File, at int64, n int) { return c.file, c.at, c.size }
+
+// Copy fills dst, which has Len bytes. Blocks.
+func (c Chunk) Copy(dst []byte) error {
+	if c.size == 0 {
+		return nil
+	}
+	if err := readFull(c.file, dst[:c.size], c.at); err != nil {
+		return c.log.readError(c.segment, c.at, err)
+	}
+	if c.cuts != c.log.manifest.catalog.cuts {
+		return fmt.Errorf("%s: %w: truncated while it was read", c.log.name, ErrOutOfRange)
+	}
+	return nil
+}
+
+// Release lets go of the file. The chunk is empty afterwards. It does not block.
+func (c *Chunk) Release() {
+	if c.segment != nil {
+		c.segment.log().unpin()
+	}
+	*c = Chunk{}
+}
+
+// Read returns whole batches from the one that holds offset from, or the first
+// behind it, as far as they lie in one segment, end at or below upTo and fit into
+// maxBytes. The first batch may begin below from. With nothing to return the
+// chunk is empty.
+//
+// It fails with ErrOutOfRange below LogStart or above End, with ErrCorrupt, or
+// with ErrClosed. Blocks.
+func (l *Log) Read(from kafka.Offset, maxBytes int, upTo kafka.Offset, first Oversize) (Chunk, error) {
+	for {
+		if l.ended {
+			return Chunk{}, fmt.Errorf("%s: %w", l.name, ErrClosed)
+		}
+		if from < l.start || from > l.end {
+			return Chunk{}, fmt.Errorf("%s: offset %d: %w: log has %d to %d", l.name, from, ErrOutOfRange, l.start, l.end)
+		}
+		r := reading{log: l, from: from, upTo: min(upTo, l.written), maxBytes: maxBytes, first: first,
+			cuts: l.manifest.catalog.cuts}
+		if from >= r.upTo {
+			return Chunk{}, nil
+		}
+		c, err := r.find()
+		if err == nil && !r.stale {
+			l.stats.Reads++
+			return c, nil
+		}
+		c.Release()
+		if !r.stale {
+			return Chunk{}, err
+		}
+		l.w.Probe("a read began again because its segment was gone")
+	}
+}
+
+// A reading is one call of Read.
+type reading struct {
+	log      *Log
+	from     kafka.Offset
+	upTo     kafka.Offset
+	maxBytes int
+	first    Oversize
+	cuts     uint32
+	stale    bool // what it relied on has changed: begin again
+}
+
+// find looks in the segment that holds the offset, and in later ones if there is
+// nothing behind it.
+func (r *reading) find() (Chunk, error) {
+	l := r.log
+	for i := l.segmentFor(r.from); i < len(l.segments); i++ {
+		s := l.segments[i]
+		if s.base >= r.upTo {
+			break
+		}
+		if s.size == 0 || s.end <= r.from {
+			continue
+		}
+		c, passed, err := r.in(s)
+		if c.size > 0 || err != nil || !passed {
+			return c, err
+		}
+		if i >= len(l.segments) || l.segments[i] != s {
+			r.stale = true
+			return Chunk{}, nil
+		}
+	}
+	return Chunk{}, nil
+}
+
+// segmentFor returns the index of the last segment that begins at or before an
+// offset, or 0.
+func (l *Log) segmentFor(at kafka.Offset) int {
+	return max(0, sort.Search(len(l.segments), func(i int) bool { return l.segments[i].base > at })-1)
+}
+
+// in looks in one segment. passed reports that nothing in it is behind the
+// offset.
+func (r *reading) in(s *segment) (c Chunk, passed bool, err error) {
+	l := r.log
+	f, err := s.log().pin()
+	if err != nil {
+		r.stale = s.gone
+		return Chunk{}, false, l.readError(s, 0, err)
+	}
+	c = Chunk{log: l, segment: s, file: f, cuts: r.cuts}
+	h, found, err := r.start(s, f)
+	if err == nil && found {
+		var to int64
+		if to, err = r.stop(s, f, h); err == nil && to > h.position {
+			c.at, c.size = h.position, int(to-h.position)
+			err = l.verify(s, f, c.at, to)
+		}
+	}
+	// Second look: all that was found may have been deleted or cut off.
+	r.stale = s.gone || r.cuts != l.manifest.catalog.cuts
+	if err != nil {
+		err = l.readError(s, c.at, err)
+	}
+	if c.size == 0 || err != nil || r.stale {
+		c.Release()
+	}
+	return c, !found, err
+}
+
+// start returns the first batch that ends behind the offset.
+func (r *reading) start(s *segment, f env.File) (head, bool, error) {
+	if heads, ok := r.log.recent.from(s, r.from); ok {
+		if len(heads) == 0 {
+			return head{}, false, nil
+		}
+		return heads[0], true, nil
+	}
+	size := s.size
+	e, err := s.index.floor(r.log, before(r.from))
+	if err != nil {
+		return head{}, false, err
+	}
+	w := walk{f: f, at: e.position, end: size}
+	for {
+		h, ok, err := w.next()
+		if err != nil || !ok || h.end > r.from {
+			return h, ok, err
+		}
+	}
+}
+
+// stop returns where the last batch ends that may be returned, of those from h
+// on.
+func (r *reading) stop(s *segment, f env.File, h head) (int64, error) {
+	if h.end > r.upTo {
+		return h.position, nil
+	}
+	if h.size > r.maxBytes && r.first == SkipOversize {
+		return h.position, nil
+	}
+	limit := max(h.position+int64(r.maxBytes), h.next())
+	if heads, ok := r.log.recent.from(s, h.base); ok {
+		to := h.next()
+		for _, b := range heads {
+			if b.next() > limit || b.end > r.upTo {
+				break
+			}
+			to = b.next()
+		}
+		return to, nil
+	}
+	if limit >= s.size && r.upTo >= s.end {
+		return s.size, nil
+	}
+	return r.walkTo(s, f, h.next(), limit)
+}
+
+// walkTo finds the last batch that ends at or before a position, beginning the
+// walk as near to it as the index allows.
+func (r *reading) walkTo(s *segment, f env.File, from, limit int64) (int64, error) {
+	end := s.size
+	e, err := s.index.floor(r.log, func(e entry) bool { return e.position <= limit && e.offset < r.upTo })
+	if err != nil {
+		return 0, err
+	}
+	w := walk{f: f, at: max(from, e.position), end: end}
+	to := w.at
+	for {
+		h, ok, err := w.next()
+		if err != nil || !ok || h.next() > limit || h.end > r.upTo {
+			return to, err
+		}
+		to = h.next()
+	}
+}
+
+// verify checks the batches of a range that this process did not write, the
+// first time it is read. Blocks.
+func (l *Log) verify(s *segment, f env.File, from, to int64) error {
+	if s.fresh || s.checked.contains(from, to) {
+		return nil
+	}
+	r := reader{f: f, at: from, end: to}
+	for {
+		b, ok, err := r.next()
+		if err != nil {
+			l.w.Probe("a read was refused because its batch is corrupt")
+			l.stats.Corrupt++
+			return err
+		}
+		if !ok {
+			break
+		}
+		if b.EndOffset() > s.end || b.BaseOffset() < s.base {
+			l.stats.Corrupt++
+			return fmt.Errorf("%w: offsets %d to %d in a segment of %d to %d", errBatch, b.BaseOffset(), b.EndOffset(), s.base, s.end)
+		}
+	}
+	s.checked.add(from, to)
+	return nil
+}
+
+// readError says where something could not be read.
+func (l *Log) readError(s *segment, at int64, err error) error {
+	if errors.Is(err, errBatch) || errors.Is(err, record.ErrCorrupt) {
+		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return fmt.Errorf("%s: %s at %d: %w", l.name, s, at, err)
+}

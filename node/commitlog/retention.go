@@ -1,0 +1,188 @@
+package commitlog
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// Retain deletes the oldest segments as far as retention.ms and retention.bytes
+// say, whether anybody has read them or not, and then does what Checkpoint
+// does. Only whole segments are deleted; the active one is rolled first, if all
+// of it is too old. Without cleanup.policy=delete only what is below the log
+// start goes. Nothing is deleted that is not held. Blocks.
+func (l *Log) Retain(now kafka.Timestamp) error { return l.RetainBelow(now, l.Held()) }
+
+// RetainBelow is Retain for a log of which only what is below upTo may go: the
+// high watermark. Blocks.
+func (l *Log) RetainBelow(now kafka.Timestamp, upTo kafka.Offset) error {
+	if err := l.usable(); err != nil {
+		return err
+	}
+	first := l.retainFrom(now, upTo)
+	if first > l.start {
+		l.w.Probe("retention deleted a segment")
+		if err := l.advanceStart(first); err != nil {
+			return err
+		}
+	}
+	if err := l.dropSegments(); err != nil {
+		return err
+	}
+	return l.Checkpoint()
+}
+
+// retainFrom returns the offset below which retention deletes.
+func (l *Log) retainFrom(now kafka.Timestamp, upTo kafka.Offset) kafka.Offset {
+	c := l.o.Config
+	from := l.start
+	if c.Cleanup&CleanupDelete == 0 {
+		return from
+	}
+	excess := l.Size() - c.RetentionBytes
+	for i, s := range l.segments {
+		last := i == len(l.segments)-1
+		if s.size == 0 && last || s.end > upTo {
+			break
+		}
+		old := c.RetentionTime >= 0 && int64(now-s.newest()) > c.RetentionTime.Milliseconds()
+		large := c.RetentionBytes >= 0 && excess >= s.size
+		if !old && (!large || last) {
+			break
+		}
+		excess -= s.size
+		from = max(from, s.end)
+	}
+	return from
+}
+
+// newest returns the largest timestamp of a segment, or when it was begun if its
+// records have none.
+func (s *segment) newest() kafka.Timestamp {
+	if s.maxTimestamp >= 0 {
+		return s.maxTimestamp
+	}
+	return s.began
+}
+
+// DeleteRecords makes before the log start, so that nothing below it is served
+// again. It returns the log start, which may be higher already. It fails with
+// ErrOutOfRange above Written. Blocks.
+func (l *Log) DeleteRecords(before kafka.Offset) (kafka.Offset, error) {
+	if err := l.usable(); err != nil {
+		return l.start, err
+	}
+	if before > l.written {
+		return l.start, fmt.Errorf("%s: offset %d: %w: log ends at %d", l.name, before, ErrOutOfRange, l.written)
+	}
+	if before > l.start {
+		if err := l.advanceStart(before); err != nil {
+			return l.start, err
+		}
+	}
+	return l.start, l.dropSegments()
+}
+
+// advanceStart records a higher log start, and then only acts upon it. What was
+// below it has to be durable up to there: a log must not end before it begins.
+func (l *Log) advanceStart(to kafka.Offset) error {
+	if err := l.turn.Take(kafka.Never); err != nil {
+		return err
+	}
+	defer l.turn.Leave()
+	if err := l.writableOr(); err != nil {
+		return err
+	}
+	to = min(to, l.written)
+	if to <= l.start {
+		return nil
+	}
+	if l.durable < to {
+		if err := l.flush(); err != nil {
+			return err
+		}
+	}
+	f := fact{is: factFirst, n: [6]int64{int64(to), int64(l.manifest.catalog.first)}}
+	if err := l.manifest.append(mustFit, f); err != nil {
+		return err
+	}
+	l.start = max(l.start, to)
+	l.epochs.TruncateStart(l.start)
+	l.trace("log start", slog.Int64("offset", int64(l.start)))
+	l.announce()
+	return nil
+}
+
+// writableOr is usable for what goes on without appends.
+func (l *Log) writableOr() error {
+	if l.ended {
+		return fmt.Errorf("%s: %w", l.name, ErrClosed)
+	}
+	if l.failed != nil {
+		return l.failed
+	}
+	return l.dir.failed
+}
+
+// dropSegments deletes the segments that are wholly below the log start. The
+// manifest says so first, because what is missing and was not dropped counts as
+// lost. Blocks.
+func (l *Log) dropSegments() error {
+	if err := l.turn.Take(kafka.Never); err != nil {
+		return err
+	}
+	defer l.turn.Leave()
+	if err := l.writableOr(); err != nil {
+		return err
+	}
+	n := 0
+	for n < len(l.segments) && l.segments[n].end <= l.start && (l.segments[n].size > 0 || n+1 < len(l.segments)) {
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	if n == len(l.segments) {
+		if n = l.rollForRetention(n); n == 0 {
+			return nil
+		}
+	}
+	// What is queued may go to the segments that stay, never to those that go.
+	first := l.start
+	if n < len(l.segments) {
+		first = l.segments[n].base
+	}
+	facts := []fact{{is: factFirst, n: [6]int64{int64(l.start), int64(first)}}}
+	if n == len(l.segments) {
+		facts = append(facts, emptyPoint(l.written))
+	}
+	if err := l.manifest.append(mustFit, facts...); err != nil {
+		return err
+	}
+	gone := slices.Clone(l.segments[:n])
+	l.segments = slices.Delete(l.segments, 0, n)
+	for _, s := range gone {
+		s.gone = true
+		s.durable = s.size
+		s.letGo()
+	}
+	l.stats.Dropped += uint64(n)
+	return l.dir.sweep.remove(l, gone)
+}
+
+// rollForRetention decides what happens to the active segment when all of it may
+// go: it goes, and the next append begins another, unless something is queued
+// for it.
+func (l *Log) rollForRetention(n int) int {
+	active := l.active()
+	if slices.ContainsFunc(l.queue, func(q queued) bool { return q.segment == active }) || !active.settled {
+		return n - 1
+	}
+	if len(l.queue) == 0 {
+		l.tail = tail{end: l.written}
+	}
+	l.recent = recent{}
+	return n
+}

@@ -1,0 +1,264 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// groupSize is about how many bytes are written at once. Larger batches are
+// written by themselves.
+const groupSize = 1 << 20
+
+// startWriter has the queue written, if nobody is at it.
+func (l *Log) startWriter() {
+	if l.writing {
+		return
+	}
+	l.writing = true
+	l.w.Go("write "+l.name, l.write)
+}
+
+// write is the writer task: it writes what is queued, group after group, and
+// ends when there is nothing left.
+func (l *Log) write() {
+	for len(l.queue) > 0 && l.writable() {
+		if err := l.turn.Take(kafka.Never); err != nil {
+			l.fail(err)
+			break
+		}
+		// Second look: whoever had the turn may have failed, or emptied the queue.
+		if len(l.queue) > 0 && l.writable() {
+			if err := l.writeGroup(); err != nil {
+				l.writeFailed(err)
+			}
+		}
+		l.turn.Leave()
+	}
+	if !l.writable() {
+		l.dropQueue(len(l.queue))
+	}
+	l.writing = false
+	l.changed.Broadcast()
+}
+
+// writable is usable without the closing: what was queued before Close is
+// still written.
+func (l *Log) writable() bool { return l.failed == nil && l.dir.failed == nil }
+
+// writeGroup writes the next group, makes it held, and indexes it. An error
+// means that the group is not in the log. Blocks.
+func (l *Log) writeGroup() error {
+	if err := l.reopen(); err != nil {
+		return err
+	}
+	n, size := l.nextGroup()
+	s := l.queue[0].segment
+	if s != l.active() {
+		if err := l.begin(s); err != nil {
+			return err
+		}
+	}
+	f, err := s.hold()
+	if err != nil {
+		return l.judge("open "+s.String(), err)
+	}
+	if err := l.put(f, s, n, size); err != nil {
+		s.letGo()
+		return err
+	}
+	if l.o.Config.Flush == FlushAck {
+		l.flushed(l.flush())
+	} else {
+		l.announce()
+		l.flushLater()
+	}
+	// Only now: an entry proves what was synced before it was written.
+	if err := s.index.flush(l); err != nil && !passing(err) {
+		l.fail(err)
+	}
+	return nil
+}
+
+// reopen takes back the clean shutdown, durably, before the first change that
+// would make a lie of it. Blocks.
+func (l *Log) reopen() error {
+	if !l.manifest.catalog.clean {
+		return nil
+	}
+	return l.manifest.append(mustFit, fact{is: factOpen})
+}
+
+// nextGroup returns how many batches of the queue are written at once, all for
+// one segment, and their bytes.
+func (l *Log) nextGroup() (n, size int) {
+	s := l.queue[0].segment
+	for _, q := range l.queue {
+		if q.segment != s || (n > 0 && size+q.batch.Size() > groupSize) {
+			break
+		}
+		n, size = n+1, size+q.batch.Size()
+		if l.w.Buggify("write a group of one") {
+			break
+		}
+	}
+	return n, size
+}
+
+// put writes the first n batches of the queue and counts them as written.
+// Blocks.
+func (l *Log) put(f env.File, s *segment, n, size int) error {
+	b := l.queue[0].batch.Bytes()
+	if n > 1 {
+		b = l.dir.takeBuffer()
+		for _, q := range l.queue[:n] {
+			b = append(b, q.batch.Bytes()...)
+		}
+		defer l.dir.giveBuffer(b)
+	}
+	if _, err := writeFull(f, b, s.size); err != nil {
+		return l.judge("write "+s.String(), err)
+	}
+	if !s.dirty() {
+		l.since = l.w.Now()
+	}
+	for _, q := range l.queue[:n] {
+		h := headOf(q.batch, q.position)
+		s.observe(h)
+		l.recent.add(s, h)
+		s.gap = s.gap || q.gap
+		if q.indexed {
+			s.index.note(entryOf(q.batch, q.position), s)
+		}
+	}
+	l.dropQueue(n)
+	l.written = s.end
+	l.producers.Settle(l.written)
+	l.stats.Groups++
+	l.stats.Batches += uint64(n)
+	l.stats.Bytes += uint64(size)
+	l.trace("append", slog.Int64("end", int64(s.end)), slog.Int("batches", n), slog.Int("bytes", size))
+	return nil
+}
+
+// writeFailed decides what a failed write means. What only lacks space or a
+// descriptor is undone. Blocks.
+func (l *Log) writeFailed(err error) {
+	if !passing(err) {
+		l.fail(err)
+		return
+	}
+	l.dir.filled()
+	if s := l.active(); s != nil && s == l.queue[0].segment {
+		if err := l.cutPartial(s); err != nil {
+			l.fail(err)
+			return
+		}
+	}
+	l.refuse(err)
+}
+
+// cutPartial cuts off what a failed write may have left behind the last whole
+// batch. Blocks.
+func (l *Log) cutPartial(s *segment) error {
+	f, err := s.log().pin()
+	if errors.Is(err, env.ErrTooManyFiles) {
+		return nil // then it was not open, and nothing was written
+	}
+	if err != nil {
+		return l.dir.fail("open "+s.String(), err)
+	}
+	defer s.log().unpin()
+	n, err := f.Size()
+	if err != nil {
+		return l.dir.fail("size of "+s.String(), err)
+	}
+	if n == s.size {
+		return nil
+	}
+	l.w.Probe("a full disk cut an append off")
+	if err := f.Truncate(s.size); err != nil {
+		return l.dir.fail("truncate "+s.String(), err)
+	}
+	if err := f.Sync(); err != nil {
+		return l.dir.fail("sync "+s.String(), err)
+	}
+	return nil
+}
+
+// prepare makes a new segment's files and then their directory entries durable.
+// The writer needs the former to write, and an acknowledgement the latter.
+func (l *Log) prepare(s *segment) {
+	defer func() {
+		l.preparing--
+		l.changed.Broadcast()
+	}()
+	err := l.makeFiles(s)
+	if err == nil {
+		s.ready = true
+		l.changed.Broadcast()
+		if err = l.dir.fs.SyncDir(l.o.Path); err != nil {
+			err = l.dir.fail("sync directory "+l.o.Path, err)
+		}
+	}
+	s.failure, s.settled = err, err == nil
+}
+
+func (l *Log) makeFiles(s *segment) error {
+	f, err := l.dir.fs.OpenFile(s.log().path, env.Write|env.Create|env.Exclusive)
+	if err == nil {
+		err = f.Close()
+	}
+	if err == nil {
+		err = s.index.create(l)
+	}
+	if err != nil {
+		return l.judge("create "+s.String(), err)
+	}
+	return nil
+}
+
+// begin makes a prepared segment the active one. Blocks.
+func (l *Log) begin(s *segment) error {
+	if !s.ready && s.failure == nil {
+		l.w.Probe("append waited for the next segment")
+	}
+	for !s.ready && s.failure == nil {
+		if err := l.changed.Wait(kafka.Never); err != nil {
+			return err
+		}
+	}
+	if s.failure != nil {
+		return s.failure
+	}
+	if s.base != s.follows {
+		// The gap must be known to be one before anything behind it is held.
+		if err := l.settle(s); err != nil {
+			return err
+		}
+		if err := l.manifest.append(mayWait, s.added()); err != nil {
+			return err
+		}
+	}
+	l.segments = append(l.segments, s)
+	l.recent.reset(s)
+	l.chore(chore{do: choreSeal})
+	l.stats.Rolls++
+	return nil
+}
+
+func (s *segment) added() fact {
+	return fact{is: factAdded, n: [6]int64{int64(s.base), int64(s.follows)}}
+}
+
+// judge decides once what an error of the disk means: it passes, or the
+// directory is out of service.
+func (l *Log) judge(op string, err error) error {
+	if passing(err) || errors.Is(err, env.ErrCanceled) || errors.Is(err, ErrOffline) {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return l.dir.fail(op, err)
+}
