@@ -3,7 +3,6 @@ package checker
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/klammlog/klamm/checker/history"
@@ -198,7 +197,13 @@ func (l *logLine) idempotentOnce() {
 func (l *logLine) lookups() {
 	ix := l.ix
 	at := func(op history.OpID, end history.Offset, invoked, completed history.Instant) {
-		l.pins = append(l.pins, pin{rank: latestRank(max(end, 0)), invoked: invoked, completed: completed, readBy: history.Never, op: op, reader: -1})
+		if end < 0 {
+			l.f.add(func() (string, []history.Event) {
+				return fmt.Sprintf("%s was told to end at offset %d", ix.name(l.p.id), end), []history.Event{ix.h.Event(op)}
+			})
+			return
+		}
+		l.pins = append(l.pins, pin{rank: latestRank(end), invoked: invoked, completed: completed, readBy: history.Never, op: op, reader: -1})
 	}
 	for _, i := range l.p.lists {
 		a := &ix.h.ListOffsets[i]
@@ -288,7 +293,7 @@ func (l *logLine) fillGaps() {
 	known := l.p.begins // everything below is accounted for
 	for i := range l.pins {
 		n := &l.pins[i]
-		for ; known < n.offset() && deadlines[i] < always; known++ {
+		for ; known < n.offset() && (always == history.Never || deadlines[i] < always); known++ {
 			if len(free) == 0 || free[0] > deadlines[i] {
 				l.nobodyLeft(known, n)
 				return
@@ -306,7 +311,7 @@ func (l *logLine) fillGaps() {
 // nothing is known about, once each; and from when on there is a send that may be
 // at any number of them, or Never.
 func (l *logLine) unplaced() (once []history.Instant, always history.Instant) {
-	always = math.MaxInt64
+	always = history.Never
 	for _, si := range l.p.sends {
 		s := &l.ix.h.Sends[si]
 		if s.Outcome == history.Failed {

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -200,14 +201,20 @@ func (l *lostAcks) placeless(f *findings) {
 // complete reports whether the final polls of a read-back passed every offset it
 // claims to have read.
 func complete(ix *index, p *part, b *history.ReadBack) bool {
-	at := b.LogStart
-	for _, s := range p.streams {
-		for _, pi := range s {
-			poll := &ix.h.Polls[pi]
-			if poll.Final && poll.Client == b.Client && poll.Invoked >= b.Invoked && poll.Completed <= b.Completed && poll.Before <= at {
-				at = max(at, poll.After)
-			}
+	var final []*history.Poll
+	for _, pi := range p.polls {
+		poll := &ix.h.Polls[pi]
+		if poll.Final && poll.Client == b.Client && poll.Invoked >= b.Invoked && poll.Completed <= b.Completed {
+			final = append(final, poll)
 		}
+	}
+	slices.SortStableFunc(final, func(a, b *history.Poll) int { return cmp.Compare(a.Before, b.Before) })
+	at := b.LogStart
+	for _, poll := range final {
+		if poll.Before > at {
+			break
+		}
+		at = max(at, poll.After)
 	}
 	return at >= b.LogEnd
 }
