@@ -3,8 +3,11 @@ package disksim
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/klammlog/klamm/disksim/media"
 	"github.com/klammlog/klamm/node/env"
@@ -150,5 +153,174 @@ func TestWhatIsSyncedSurvivesEveryProfile(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestCloseDuringAWrite(t *testing.T) {
+	b := newBench(t, 1, slowWrites())
+	b.run(func(fs env.FS) {
+		f, err := fs.OpenFile("a", env.Write|env.Create)
+		must(err)
+		must(fs.Remove("a"))
+		b.n.Go("other", func() { must(f.Close()) })
+		want(t, "write", put(f, "x", 0), nil)
+	})
+	b.run(func(fs env.FS) {
+		if free, total, _ := fs.Usage(); free != total {
+			t.Errorf("%d of %d bytes free", free, total)
+		}
+	})
+}
+
+func TestWritingNothingDoesNothing(t *testing.T) {
+	b := newBench(t, 1, Options{Capacity: media.PageSize})
+	b.run(func(fs env.FS) {
+		f := synced(fs, "a", media.PageSize)
+		n, err := f.WriteAt(nil, 1<<20)
+		if n != 0 || err != nil {
+			t.Errorf("wrote %d: %v", n, err)
+		}
+		n, err = f.WriteAt([]byte("x"), 1<<20)
+		if n != 0 || !errors.Is(err, env.ErrNoSpace) {
+			t.Errorf("wrote %d: %v", n, err)
+		}
+		if n, _ := f.Size(); n != media.PageSize {
+			t.Errorf("size %d", n)
+		}
+	})
+}
+
+func TestReadDirIsShuffled(t *testing.T) {
+	b := newBench(t, 1, Options{})
+	seen := map[string]bool{}
+	b.run(func(fs env.FS) {
+		for _, name := range []string{"a", "b", "c"} {
+			synced(fs, name, 1)
+		}
+		for range 50 {
+			names, err := fs.ReadDir(".")
+			must(err)
+			seen[strings.Join(names, "")] = true
+		}
+	})
+	if len(seen) != 6 {
+		t.Errorf("orders %v", seen)
+	}
+}
+
+func TestOpenFlags(t *testing.T) {
+	b := newBench(t, 1, Options{MaxOpen: 2})
+	b.run(func(fs env.FS) {
+		must(synced(fs, "a", 10).Close())
+		_, err := fs.OpenFile("b", env.Write)
+		want(t, "open of nothing", err, env.ErrNotExist)
+		_, err = fs.OpenFile("a", env.Write|env.Create|env.Exclusive)
+		want(t, "exclusive", err, env.ErrExist)
+		f, err := fs.OpenFile("a", env.ReadOnly)
+		must(err)
+		want(t, "write to a file open for reading", put(f, "x", 0), env.ErrReadOnly)
+		g, err := fs.OpenFile("a", env.Write|env.Trunc)
+		must(err)
+		if n, _ := g.Size(); n != 0 {
+			t.Errorf("size %d after Trunc", n)
+		}
+		_, err = fs.OpenFile("a", env.ReadOnly)
+		want(t, "third file", err, env.ErrTooManyFiles)
+		must(fs.Mkdir("d"))
+		must(f.Close())
+		_, err = fs.OpenFile("d", env.ReadOnly)
+		want(t, "open of a directory", err, env.ErrExist)
+		info, err := fs.Stat("d")
+		if must(err); !info.IsDir {
+			t.Error("not a directory")
+		}
+	})
+}
+
+func TestSlowNodesHaveSlowDisks(t *testing.T) {
+	b := newBench(t, 1, Options{Times: Times{Sync: Latency{Base: time.Millisecond}}})
+	b.run(func(fs env.FS) {
+		f := synced(fs, "a", 1)
+		b.n.SetSlowness(30)
+		began := b.k.Now()
+		must(f.Sync())
+		if d := b.k.Now().Sub(began); d < 30*time.Millisecond {
+			t.Errorf("took %s", d)
+		}
+	})
+}
+
+func TestTimesAreDrawn(t *testing.T) {
+	times := NVMe()
+	b := newBench(t, 1, Options{})
+	r := b.k.Rand("x")
+	var low, high time.Duration = time.Hour, 0
+	for range 10_000 {
+		d := times.Sync.draw(r, 1)
+		low, high = min(low, d), max(high, d)
+	}
+	if low < times.Sync.Base || low > times.Sync.Base+times.Sync.Spread/10 || high < 10*time.Millisecond || high > 21*time.Millisecond {
+		t.Errorf("between %s and %s", low, high)
+	}
+}
+
+func TestWritesBackByItself(t *testing.T) {
+	b := newBench(t, 1, Options{MaxPending: 100, WriteBackEvery: time.Second})
+	b.run(func(fs env.FS) {
+		f := write(fs, "a", []byte("x"))
+		b.k.Block("test", 3*time.Second)
+		_, _ = f.Size()
+		_, _ = f.Size()
+		b.k.Block("test", 3*time.Second)
+		_, _ = f.Size()
+		if n, err := b.d.DurableSize("a"); n != 1 || err != nil {
+			t.Errorf("durable size %d, %v", n, err)
+		}
+		for i := range int64(1000) {
+			must(put(f, "x", i))
+			if b.d.Pending() > 110 {
+				t.Fatalf("%d effects pending", b.d.Pending())
+			}
+		}
+	})
+}
+
+func TestBigDisk(t *testing.T) {
+	b := newBench(t, 1, Options{})
+	b.run(func(fs env.FS) {
+		f := synced(fs, "a", 1)
+		chunk := pattern(1<<20, 9)
+		for i := range int64(100) {
+			_, err := f.WriteAt(chunk, i<<20)
+			must(err)
+			must(f.Sync())
+		}
+	})
+	b.lose(media.Posix, 0)
+	b.run(func(fs env.FS) {
+		if got := contents(fs, "a"); len(got) != 100<<20 || !bytes.Equal(got[:1<<20], got[99<<20:]) {
+			t.Errorf("read %d bytes", len(got))
+		}
+	})
+}
+
+func TestReadSeesSomeOfAWriteUnderWay(t *testing.T) {
+	seen := map[string]bool{}
+	for seed := range uint64(40) {
+		b := newBench(t, seed, Options{})
+		b.run(func(fs env.FS) {
+			f := synced(fs, "a", 3*media.PageSize)
+			b.d.options.Times.Write = Latency{Base: time.Second}
+			b.n.Go("writer", func() {
+				must(put(f, strings.Repeat("n", 2*media.PageSize), 100))
+			})
+			b.k.Block("test", time.Millisecond)
+			s, err := get(f, 3*media.PageSize-50, 50)
+			must(err)
+			seen[fmt.Sprint(strings.Index(s, "n"), strings.Count(s, "n"))] = true
+		})
+	}
+	if !seen["-1 0"] || !seen["50 3996"] || !seen["50 8092"] || !seen["50 8192"] || len(seen) != 4 {
+		t.Errorf("first new byte and how many: %v", seen)
 	}
 }

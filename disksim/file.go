@@ -75,7 +75,27 @@ func (d *Disk) read(o *op, p []byte) (int, error) {
 			return r.n, r.err
 		}
 	}
-	return d.v.Read(o.ino, p, o.off)
+	n, err := d.v.Read(o.ino, p, o.off)
+	if len(d.inFlight) > 0 {
+		d.showInFlight(o, p[:n])
+	}
+	return n, err
+}
+
+// showInFlight lets a read see any part of the writes that are under way on the
+// same bytes.
+func (d *Disk) showInFlight(o *op, p []byte) {
+	for _, w := range d.inFlight {
+		if w.kind != opWrite || w.ino != o.ino || w.off >= o.off+int64(len(p)) || w.off+w.size <= o.off {
+			continue
+		}
+		seen := w.stage[:prefix(d.order, w.off, len(w.stage))]
+		if w.off >= o.off {
+			copy(p[w.off-o.off:], seen)
+		} else if skip := o.off - w.off; skip < int64(len(seen)) {
+			copy(p, seen[skip:])
+		}
+	}
 }
 
 // WriteAt implements env.File.

@@ -5,6 +5,20 @@ import (
 	"math/rand/v2"
 )
 
+// DrawProfile draws a kind of file system: half of them promise nothing, few are
+// friendly.
+func DrawProfile(r *rand.Rand) Profile {
+	switch n := r.IntN(20); {
+	case n < 10:
+		return Posix
+	case n < 16:
+		return Ext4Ordered
+	case n < 19:
+		return XFSLike
+	}
+	return Prefix
+}
+
 // Draw chooses a legal outcome of a power loss at this moment.
 func (v *Volume) Draw(p Profile, m Modifiers, r *rand.Rand) Crash {
 	effects := v.Effects()
