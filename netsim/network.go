@@ -100,14 +100,13 @@ func (n *Network) list() []*conn {
 	return conns
 }
 
-// MachineDown cuts a host's power: all its connections and listeners are gone
-// without a word, and so is what its kernel had not sent. Its node is to be
-// crashed after, in the same step. The host is back with MachineUp, or when a
+// MachineDown cuts a host's power: all its connections are gone without a word,
+// and so is what its kernel had not sent. Its node is to be crashed after, in the
+// same step. The host is back with MachineUp, or when a
 // program on it first listens or dials.
 func (n *Network) MachineDown(name string) {
 	h := n.mustHost(name)
 	h.up = false
-	h.listeners = nil
 	for _, c := range n.list() {
 		for _, e := range []*end{c.client, c.server} {
 			if e.host == h {
