@@ -165,10 +165,17 @@ func Format(clusterID string) []Record {
 	return []Record{Feature{Name: MetadataVersion, Level: Level}, Cluster{ID: clusterID}}
 }
 
-// Register returns the records that register a broker with its endpoints.
-func (m *Image) Register(id kafka.NodeID, endpoints []Endpoint) []Record {
+// Register returns the records that register a broker with its endpoints and log
+// directories, next to those it had before.
+func (m *Image) Register(id kafka.NodeID, endpoints []Endpoint, directories []DirectoryID) []Record {
 	old, _ := m.Broker(id)
-	return []Record{Broker{ID: id, Epoch: old.Epoch + 1, Endpoints: endpoints}}
+	all := slices.Clone(old.Directories)
+	for _, d := range directories {
+		if !slices.Contains(all, d) {
+			all = append(all, d)
+		}
+	}
+	return []Record{Broker{ID: id, Epoch: old.Epoch + 1, Endpoints: endpoints, Directories: all}}
 }
 
 // LeadAnew returns the records that give a new leader epoch to every partition

@@ -35,7 +35,14 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "register":
 		var id int32
 		d.ScanArgs(t, "id", &id)
-		return s.apply(t, s.image.Register(kafka.NodeID(id), []Endpoint{{"PLAINTEXT", "host" + strconv.Itoa(int(id)), 9092}}), nil)
+		var directories []DirectoryID
+		if arg, ok := d.Arg("dirs"); ok {
+			for _, v := range arg.Vals {
+				directories = append(directories, DirectoryID{v[0]})
+			}
+		}
+		endpoints := []Endpoint{{"PLAINTEXT", "host" + strconv.Itoa(int(id)), 9092}}
+		return s.apply(t, s.image.Register(kafka.NodeID(id), endpoints, directories), nil)
 	case "create":
 		records, err := s.image.CreateTopic(s.newTopic(t, d), Defaults{Partitions: 1, Replicas: 1})
 		return s.apply(t, records, err)
@@ -200,6 +207,8 @@ func describe(v any) string {
 		return fmt.Sprintf("replicas %v in-sync %v leader %d leader-epoch %d epoch %d", v.Replicas, v.ISR, v.Leader, v.LeaderEpoch, v.Epoch)
 	case PartitionRecord:
 		return fmt.Sprintf("partition %s %d: %s", v.Topic, v.Partition, describe(v.PartitionState))
+	case Broker:
+		return fmt.Sprintf("broker %d epoch %d %v directories %x", v.ID, v.Epoch, v.Endpoints, v.Directories)
 	case ConfigRecord:
 		if v.Value == nil {
 			return fmt.Sprintf("config %s %s removed", v.Topic, v.Name)
@@ -213,7 +222,7 @@ func describe(v any) string {
 func FuzzDecode(f *testing.F) {
 	value := "1"
 	for _, r := range []Record{
-		Feature{MetadataVersion, 1}, Cluster{"c"}, Broker{1, 2, []Endpoint{{"P", "h", 3}}},
+		Feature{MetadataVersion, 1}, Cluster{"c"}, Broker{1, 2, []Endpoint{{"P", "h", 3}}, []DirectoryID{{4}, {5}}},
 		TopicRecord{"t", kafka.TopicID{1}}, RemoveTopic{kafka.TopicID{1}}, ProducerBlock{1, 2},
 		PartitionRecord{kafka.TopicID{1}, 2, PartitionState{[]kafka.NodeID{1, 2}, []kafka.NodeID{1}, 1, 2, 3}},
 		ConfigRecord{kafka.TopicID{1}, "a", &value}, ConfigRecord{kafka.TopicID{1}, "a", nil},

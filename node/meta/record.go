@@ -68,7 +68,14 @@ type Broker struct {
 	ID        kafka.NodeID
 	Epoch     int64 // grows with each registration
 	Endpoints []Endpoint
+
+	// Directories are the ids of all log directories that the broker ever
+	// registered with: one that is no longer there may hold partitions.
+	Directories []DirectoryID
 }
+
+// A DirectoryID names a log directory.
+type DirectoryID [16]byte
 
 // A TopicRecord adds a topic, without partitions.
 type TopicRecord struct {
@@ -124,6 +131,10 @@ func (r Broker) put(e *encoder) {
 		e.text(p.Listener)
 		e.text(p.Host)
 		e.int32(p.Port)
+	}
+	e.count(len(r.Directories))
+	for _, id := range r.Directories {
+		e.raw(id[:])
 	}
 }
 

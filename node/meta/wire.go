@@ -124,6 +124,11 @@ func (d *decoder) broker() Record {
 	for range d.count(8) {
 		r.Endpoints = append(r.Endpoints, Endpoint{Listener: d.text(), Host: d.text(), Port: d.int32()})
 	}
+	for range d.count(len(DirectoryID{})) {
+		var id DirectoryID
+		copy(id[:], d.take(len(id)))
+		r.Directories = append(r.Directories, id)
+	}
 	return r
 }
 

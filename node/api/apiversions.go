@@ -1,0 +1,70 @@
+package api
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// ApiVersions (key 18): which versions of which requests are served. 0 to 4.
+//
+// v3 adds the client's name and version, which must look like ones: otherwise
+// INVALID_REQUEST. Any other version, known to nobody perhaps, is answered in
+// the encoding of version 0 with UNSUPPORTED_VERSION and the range that is served
+// (KIP-511); its body is not looked at. The answer's header is version 0 always.
+//
+// Produce is told from version 0 on, as Kafka does, although 3 is the oldest that
+// is taken: librdkafka before 2.11 would otherwise not compress (KAFKA-18659).
+// No features are told.
+
+const maxApiVersions = 4
+
+var softwareName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$`)
+
+func beginApiVersions(s *Server, call *Call) (answer, error) {
+	if call.Version < 0 || call.Version > maxApiVersions {
+		s.w.Probe("a client asked for a version of ApiVersions that is not served")
+		call.Version = 0
+		return served(func() kmsg.Response { return apiVersionsRefused(kafka.ErrUnsupportedVersion) }), nil
+	}
+	request := kmsg.NewPtrApiVersionsRequest()
+	if err := s.decode(request, call); err != nil {
+		return nil, err
+	}
+	if call.Version >= 3 && (!isSoftware(request.ClientSoftwareName) || !isSoftware(request.ClientSoftwareVersion)) {
+		return served(func() kmsg.Response { return apiVersionsRefused(kafka.ErrInvalidRequest) }), nil
+	}
+	call.Client.Software, call.Client.SoftwareVersion = request.ClientSoftwareName, request.ClientSoftwareVersion
+	return served(func() kmsg.Response { return s.apiVersions() }), nil
+}
+
+func isSoftware(name string) bool { return len(name) <= 1000 && softwareName.MatchString(name) }
+
+func apiVersionsRefused(code kafka.Error) kmsg.Response {
+	r := kmsg.NewPtrApiVersionsResponse()
+	r.ErrorCode = int16(code)
+	if code == kafka.ErrUnsupportedVersion {
+		r.ApiKeys = []kmsg.ApiVersionsResponseApiKey{{ApiKey: int16(kmsg.ApiVersions), MaxVersion: maxApiVersions}}
+	}
+	return r
+}
+
+func (s *Server) apiVersions() kmsg.Response {
+	r := kmsg.NewPtrApiVersionsResponse()
+	for _, h := range s.handlers {
+		if h == nil {
+			continue
+		}
+		k := kmsg.NewApiVersionsResponseApiKey()
+		k.ApiKey, k.MinVersion, k.MaxVersion = int16(h.key), h.advertise, h.max
+		r.ApiKeys = append(r.ApiKeys, k)
+	}
+	return r
+}
+
+// describe names a call in errors.
+func (call *Call) describe() string {
+	return fmt.Sprintf("%s v%d of %s", kmsg.NameForKey(call.Key), call.Version, call.Client.Peer)
+}

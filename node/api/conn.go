@@ -1,0 +1,263 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// A conn is one connection: a task that reads requests and takes them up in
+// order, and one that answers them in the same order. Waiting happens in the
+// second, so that requests overlap only where they wait.
+type conn struct {
+	s      *Server
+	net    env.Conn
+	client *Client
+	read   reader
+	out    []byte // the writer's buffer
+
+	queue   []*Call  // taken up and not answered, in order
+	more    env.Cond // the queue has grown, or the reader has ended
+	fewer   env.Cond // the queue has shrunk, or the writer has ended
+	tasks   *env.Group
+	reading env.Task // the reader
+	running int      // of the two tasks
+	ended   error    // why no further request is taken up
+}
+
+// errStopping: the node stops; what was taken up is still answered.
+var errStopping = errors.New("node is stopping")
+
+func (s *Server) newConn(net env.Conn, listener string) *conn {
+	return &conn{
+		s:      s,
+		net:    net,
+		client: &Client{Principal: Anonymous, Listener: listener, Peer: net.PeerAddress()},
+		read:   reader{conn: net, pool: &s.pool},
+		more:   s.w.NewCond("api/more"),
+		fewer:  s.w.NewCond("api/fewer"),
+		tasks:  env.NewGroup(s.w, "api/conn"),
+	}
+}
+
+// start starts the connection's tasks.
+func (c *conn) start() {
+	c.running = 2
+	c.reading = c.tasks.Go("api/read "+c.client.Peer, func() {
+		defer c.leave()
+		c.end(c.readLoop())
+	})
+	c.tasks.Go("api/write "+c.client.Peer, func() {
+		defer c.leave()
+		if err := c.writeLoop(); err != nil {
+			c.end(err)
+		}
+	})
+}
+
+// end ends the connection. What waits is canceled, unless the node is stopping:
+// then the writer answers what was taken up.
+func (c *conn) end(why error) {
+	if c.ended == nil {
+		c.ended = why
+		c.report(why)
+	}
+	if !errors.Is(why, errStopping) {
+		c.tasks.Cancel()
+		_ = c.net.Close()
+	}
+	c.more.Broadcast()
+	c.fewer.Broadcast()
+}
+
+// report tells about ends that somebody may wonder about.
+func (c *conn) report(why error) {
+	if errors.Is(why, errFrame) {
+		c.s.stats.BadRequests++
+		c.s.w.Probe("a connection was closed for what it sent")
+		c.s.w.Log.Warn("connection closed", "conn", c.client.Peer, "err", why)
+		return
+	}
+	c.s.w.Log.Debug("connection ended", "conn", c.client.Peer, "err", why)
+}
+
+// leave lets go of everything once both tasks are over.
+func (c *conn) leave() {
+	c.running--
+	if c.running > 0 {
+		return
+	}
+	for _, call := range c.queue {
+		call.answer.drop()
+		call.frame.release()
+	}
+	c.queue = nil
+	_ = c.net.Close()
+	c.read.release()
+	c.s.forget(c)
+}
+
+// readLoop takes up requests until the connection ends.
+func (c *conn) readLoop() error {
+	for {
+		if err := c.waitBelow(int(config.MaxRequestsInFlight.In(c.s.config))); err != nil {
+			return err
+		}
+		if err := c.waitReadable(); err != nil {
+			return err
+		}
+		call, err := c.readCall()
+		if err != nil {
+			return err
+		}
+		if err := c.takeUp(call); err != nil {
+			call.frame.release()
+			return err
+		}
+	}
+}
+
+// waitBelow waits until fewer than n calls are unanswered. Blocks.
+func (c *conn) waitBelow(n int) error {
+	for c.ended == nil && len(c.queue) >= n {
+		if err := c.fewer.Wait(kafka.Never); err != nil {
+			return c.interrupted(err)
+		}
+	}
+	return c.ended
+}
+
+// waitReadable waits for the first byte of a request. A connection that waits
+// for an answer is not idle. Blocks.
+func (c *conn) waitReadable() error {
+	for c.read.at == c.read.end {
+		c.net.SetReadDeadline(c.s.idleDeadline())
+		err := c.read.fill()
+		if errors.Is(err, env.ErrDeadline) && len(c.queue) > 0 {
+			continue
+		}
+		if err != nil {
+			return c.interrupted(err)
+		}
+	}
+	return nil
+}
+
+// interrupted tells a stop from the other reasons for being canceled.
+func (c *conn) interrupted(err error) error {
+	if errors.Is(err, env.ErrCanceled) && c.s.stopping {
+		return errStopping
+	}
+	return err
+}
+
+// readCall reads a frame and its header. Blocks.
+func (c *conn) readCall() (*Call, error) {
+	size, err := c.read.size(config.SocketRequestMaxBytes.In(c.s.config))
+	if err != nil {
+		return nil, c.interrupted(err)
+	}
+	charged, err := c.s.budget.take(int64(size))
+	if err != nil {
+		return nil, c.interrupted(err)
+	}
+	f := &frame{s: c.s, bytes: c.s.pool.get(size), charged: charged, users: 1}
+	c.net.SetReadDeadline(c.s.idleDeadline())
+	if err := c.read.full(f.bytes); err != nil {
+		f.release()
+		return nil, c.interrupted(err)
+	}
+	call, err := c.newCall(f)
+	if err != nil {
+		f.release()
+	}
+	return call, err
+}
+
+func (c *conn) newCall(f *frame) (*Call, error) {
+	h, err := parseHeader(f.bytes, c.s.flexible)
+	if err != nil {
+		return nil, err
+	}
+	call := &Call{
+		Key: h.key, Version: h.version, Correlation: h.correlation, ClientID: h.clientID,
+		Client: c.client, Arrived: c.s.w.Now(), handler: c.s.handler(h.key), body: h.body, frame: f,
+	}
+	unserved := call.handler == nil || h.version < call.handler.min || h.version > call.handler.max
+	if unserved && h.key != int16(kmsg.ApiVersions) {
+		return nil, fmt.Errorf("%w: key %d version %d is not served", errFrame, h.key, h.version)
+	}
+	if h.key != int16(kmsg.Produce) && len(h.body) > maxOther {
+		// A list of empty things takes eighty times its size once decoded.
+		return nil, fmt.Errorf("%w: key %d with %d bytes, at most %d", errFrame, h.key, len(h.body), maxOther)
+	}
+	return call, nil
+}
+
+// takeUp has a call take effect and queues it for its answer. Blocks.
+func (c *conn) takeUp(call *Call) error {
+	c.s.stats.Requests++
+	c.trace("request", call)
+	var err error
+	if call.answer, err = call.handler.begin(c.s, call); err != nil {
+		return err
+	}
+	if call.answer == nil {
+		call.frame.release()
+		return nil
+	}
+	c.queue = append(c.queue, call)
+	c.more.Broadcast()
+	if call.handler.order == alone {
+		// An error is found again, by who takes up the next.
+		_ = c.waitBelow(1)
+	}
+	return nil
+}
+
+// writeLoop answers the calls in order until the reader has ended and nothing is
+// left.
+func (c *conn) writeLoop() error {
+	for {
+		for len(c.queue) == 0 {
+			if c.ended != nil {
+				return io.EOF
+			}
+			if err := c.more.Wait(kafka.Never); err != nil {
+				return err
+			}
+		}
+		call := c.queue[0]
+		if err := call.answer.send(c, call); err != nil {
+			return err
+		}
+		c.trace("answer", call)
+		c.queue = c.queue[1:]
+		call.frame.release()
+		c.fewer.Broadcast()
+	}
+}
+
+// write writes an answer and keeps its memory for the next. Blocks.
+func (c *conn) write(b []byte) error {
+	c.net.SetWriteDeadline(c.s.idleDeadline())
+	_, err := c.net.Write(b)
+	if cap(b) <= 64<<10 {
+		c.out = b[:0]
+	}
+	return err
+}
+
+func (c *conn) trace(event string, call *Call) {
+	if c.s.w.Sight.Tracing() {
+		c.s.w.Sight.Trace(event, slog.String("conn", c.client.Peer), slog.String("client", call.ClientID),
+			slog.String("api", kmsg.NameForKey(call.Key)), slog.Int("version", int(call.Version)),
+			slog.Int("correlation", int(call.Correlation)))
+	}
+}

@@ -1,0 +1,127 @@
+package api
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/klammlog/klamm/node/env"
+)
+
+// errFrame: bytes that are not a request. The connection ends.
+var errFrame = errors.New("bad frame")
+
+const (
+	minFrame = 8 // key, version, correlation id
+	maxOther = 4 << 20
+
+	// Sizes of what a connection reads ahead: little while it is quiet, because
+	// there may be thousands; more while requests come in a stream.
+	quietAhead = 4 << 10
+	busyAhead  = 64 << 10
+)
+
+// A reader takes frames off a connection.
+type reader struct {
+	conn env.Conn
+	pool *pool
+	buf  []byte // read ahead
+	at   int    // of buf, what is not taken yet begins here
+	end  int
+}
+
+// fill reads what is there. The buffer is empty before. Blocks.
+func (r *reader) fill() error {
+	r.resize()
+	n, err := r.conn.Read(r.buf)
+	r.at, r.end = 0, n
+	if n > 0 {
+		return nil // an error comes again
+	}
+	return err
+}
+
+// resize fits the buffer to what the last read found.
+func (r *reader) resize() {
+	switch {
+	case len(r.buf) == 0:
+		r.buf = make([]byte, quietAhead)
+	case r.end == len(r.buf) && len(r.buf) < busyAhead:
+		r.buf = r.pool.get(busyAhead)
+	case r.end < quietAhead/2 && len(r.buf) == busyAhead:
+		r.release()
+		r.buf = make([]byte, quietAhead)
+	}
+}
+
+// release gives the buffer back.
+func (r *reader) release() {
+	if len(r.buf) == busyAhead {
+		r.pool.put(r.buf)
+	}
+	r.buf, r.at, r.end = nil, 0, 0
+}
+
+// full fills p. What does not fit into the buffer is read into p directly.
+// Blocks.
+func (r *reader) full(p []byte) error {
+	for len(p) > 0 {
+		if r.at < r.end {
+			n := copy(p, r.buf[r.at:r.end])
+			r.at += n
+			p = p[n:]
+			continue
+		}
+		if len(p) < busyAhead {
+			if err := r.fill(); err != nil {
+				return err
+			}
+			continue
+		}
+		n, err := r.conn.Read(p)
+		if n == 0 && err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// size takes the size of the next frame. io.EOF before its first byte is the end
+// of the connection. Blocks.
+func (r *reader) size(limit int64) (int, error) {
+	var b [4]byte
+	if err := r.full(b[:]); err != nil {
+		return 0, err
+	}
+	n := int32(binary.BigEndian.Uint32(b[:]))
+	if n < minFrame || int64(n) > limit {
+		return 0, fmt.Errorf("%w: size %d, from %d to %d are allowed", errFrame, n, minFrame, limit)
+	}
+	return int(n), nil
+}
+
+// A frame is one request's bytes. It is given back when nobody looks at it any
+// more: the call that it came with, and the logs that write its records.
+type frame struct {
+	s       *Server
+	bytes   []byte
+	charged int64 // what is to be given back to the budget
+	users   int
+	dirty   bool // somebody may look at it for ever: it is not used again
+}
+
+func (f *frame) hold() { f.users++ }
+
+// release ends one use.
+func (f *frame) release() {
+	f.users--
+	if f.users > 0 {
+		return
+	}
+	f.s.budget.give(f.charged)
+	if !f.dirty {
+		f.s.pool.put(f.bytes)
+	}
+	f.bytes = nil
+}

@@ -1,0 +1,186 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/klammlog/klamm/node/broker"
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// Produce (key 0): appends record batches. 3 to 11, told from 0 on (see
+// ApiVersions).
+//
+// All versions carry batches of magic 2, one for each partition. v5 answers with
+// the log start offset, v8 with the records at fault, v9 is flexible, v10 tells
+// who leads now when this node does not (KIP-951), v11 changes nothing that
+// matters here. acks=0 has no answer; if something of it fails, the connection
+// is closed, so that the client looks for the leader again, as in Kafka.
+//
+// Requests of one connection append in the order they arrive; only waiting for
+// their acks overlaps. A transactional id, or a batch of a transaction, is
+// refused with INVALID_TXN_STATE. A partition that stands in the request twice is
+// INVALID_REQUEST at its second place.
+//
+// Decoded and encoded by hand: it is hot, and a list in it can be long.
+
+// A produceRequest is the decoded request. Records alias the frame.
+type produceRequest struct {
+	transactional bool
+	acks          kafka.Acks
+	timeout       int32
+	topics        []produceTopic
+	items         []broker.AppendItem // of all topics, in order
+}
+
+// A produceTopic is a topic's range of the items.
+type produceTopic struct {
+	name       string
+	first, end int
+}
+
+// decodeProduce takes the request off the bytes of its body. Memory grows with
+// what is really there.
+func decodeProduce(body []byte, flexible bool) (*produceRequest, error) {
+	r := produceFields{fields{b: body}, flexible}
+	q := &produceRequest{}
+	q.transactional = r.hasText()
+	q.acks, q.timeout = kafka.Acks(r.int16()), r.int32()
+	for range r.count() {
+		t := produceTopic{name: r.text(), first: len(q.items)}
+		for range r.count() {
+			q.items = append(q.items, broker.AppendItem{Topic: t.name, Partition: r.int32(), Records: r.bytes()})
+			r.tags()
+			if r.bad {
+				return nil, fmt.Errorf("%w: produce request is cut short", errFrame)
+			}
+		}
+		r.tags()
+		if r.bad {
+			return nil, fmt.Errorf("%w: produce request is cut short", errFrame)
+		}
+		t.end = len(q.items)
+		q.topics = append(q.topics, t)
+	}
+	r.tags()
+	if r.bad {
+		return nil, fmt.Errorf("%w: produce request is cut short", errFrame)
+	}
+	return q, nil
+}
+
+// produceFields takes fields in the encoding of a version.
+type produceFields struct {
+	fields
+	flexible bool
+}
+
+func (r *produceFields) text() string {
+	if r.flexible {
+		return r.compactText()
+	}
+	return r.nullableText()
+}
+
+// hasText passes over a nullable string and reports whether it was there.
+func (r *produceFields) hasText() bool {
+	if r.flexible {
+		n := r.uvarint()
+		r.take(max(int(n)-1, 0))
+		return n > 0
+	}
+	n := r.int16()
+	r.take(max(int(n), 0))
+	return n >= 0
+}
+
+func (r *produceFields) bytes() []byte {
+	if r.flexible {
+		return r.compactBytes()
+	}
+	return r.nullableBytes()
+}
+
+// count takes the length of a list; a null one is empty.
+func (r *produceFields) count() int {
+	if r.flexible {
+		return max(int(r.uvarint())-1, 0)
+	}
+	return max(int(r.int32()), 0)
+}
+
+func (r *produceFields) tags() {
+	if r.flexible {
+		r.skipTags()
+	}
+}
+
+var errNoAnswer = errors.New("a request without an answer failed")
+
+// beginProduce appends; the answer waits for the acks.
+func beginProduce(s *Server, call *Call) (answer, error) {
+	q, err := decodeProduce(call.body, call.flexible())
+	if err != nil {
+		return nil, err
+	}
+	q.refuse()
+	p := &produced{s: s, request: q, append: broker.Append{
+		Acks: q.acks, Deadline: call.deadlineIn(q.timeout), Items: q.items,
+	}}
+	f := call.frame
+	f.hold()
+	p.append.Done = func(dirty bool) {
+		f.dirty = f.dirty || dirty
+		f.release()
+	}
+	s.broker.Append(&p.append)
+	if q.acks != kafka.AcksNone {
+		return p, nil
+	}
+	for _, it := range q.items {
+		if it.Err != nil {
+			s.w.Probe("a connection was closed because acks=0 cannot be told of an error")
+			return nil, fmt.Errorf("%w: %w", errNoAnswer, it.Err)
+		}
+	}
+	return nil, nil
+}
+
+// refuse gives errors to what is not tried.
+func (q *produceRequest) refuse() {
+	type place struct {
+		topic     string
+		partition int32
+	}
+	seen := map[place]bool{}
+	for i := range q.items {
+		it := &q.items[i]
+		at := place{it.Topic, it.Partition}
+		switch {
+		case q.transactional:
+			it.Err = fmt.Errorf("%s-%d: transactions are not served: %w", it.Topic, it.Partition, kafka.ErrInvalidTxnState)
+		case len(q.items) > 1 && seen[at]:
+			it.Err = fmt.Errorf("%s-%d: stands in the request twice: %w", it.Topic, it.Partition, kafka.ErrInvalidRequest)
+		case len(q.items) > 1:
+			seen[at] = true
+		}
+	}
+}
+
+// produced is an append whose acks are to be waited for.
+type produced struct {
+	s       *Server
+	request *produceRequest
+	append  broker.Append
+}
+
+func (p *produced) drop() {}
+
+func (p *produced) send(c *conn, call *Call) error {
+	if err := p.s.broker.AwaitAppend(&p.append); err != nil {
+		return err
+	}
+	b := p.encode(call.appendHeader(c.out[:0]), call.Version)
+	putSize(b, 0)
+	return c.write(b)
+}

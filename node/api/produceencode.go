@@ -1,0 +1,173 @@
+package api
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/klammlog/klamm/node/broker"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+)
+
+// encode appends the body of a produce answer.
+func (p *produced) encode(dst []byte, version int16) []byte {
+	e := encoder{b: dst, flexible: version >= 9}
+	var leaders []kafka.NodeID
+	e.count(len(p.request.topics))
+	for _, t := range p.request.topics {
+		e.text(t.name)
+		e.count(t.end - t.first)
+		for i := t.first; i < t.end; i++ {
+			leaders = p.encodeItem(&e, &p.append.Items[i], version, leaders)
+		}
+		e.tags()
+	}
+	e.int32(0) // throttle time
+	if e.flexible {
+		e.nodes(leadersKnown(p.s.broker.Image(), leaders))
+	}
+	return e.b
+}
+
+// encodeItem appends what came of one partition's records. It returns leaders
+// with the one that the client is told of, if it is.
+func (p *produced) encodeItem(e *encoder, it *broker.AppendItem, version int16, leaders []kafka.NodeID) []kafka.NodeID {
+	base, appendTime, logStart := it.Base, it.AppendTime, it.LogStart
+	if it.Err != nil {
+		base, appendTime, logStart = kafka.NoOffset, kafka.NoTimestamp, kafka.NoOffset
+	}
+	e.int32(it.Partition)
+	e.int16(kafka.Code(it.Err))
+	e.int64(int64(base))
+	e.int64(int64(appendTime))
+	if version >= 5 {
+		e.int64(int64(logStart))
+	}
+	if version >= 8 {
+		e.count(len(it.Refused))
+		for _, r := range it.Refused {
+			e.int32(r.Index)
+			e.nullableText(&r.Message)
+			e.tags()
+		}
+		e.errorText(it.Err)
+	}
+	if !e.flexible {
+		return leaders
+	}
+	leader, ok := currentLeader(p.s.broker, it)
+	if version < 10 || !ok {
+		e.tags()
+		return leaders
+	}
+	e.b = append(e.b, 1, 0, 9) // one tagged field, number 0, of 9 bytes
+	e.int32(int32(leader.Leader))
+	e.int32(int32(leader.LeaderEpoch))
+	e.tags()
+	return append(leaders, leader.Leader)
+}
+
+// currentLeader returns who leads, if that is what the client has to know.
+func currentLeader(b *broker.Broker, it *broker.AppendItem) (meta.PartitionState, bool) {
+	if !errors.Is(it.Err, kafka.ErrNotLeaderOrFollower) {
+		return meta.PartitionState{}, false
+	}
+	t, ok := b.Image().Topic(it.Topic)
+	if !ok || it.Partition < 0 || int(it.Partition) >= len(t.Partitions) {
+		return meta.PartitionState{}, false
+	}
+	return t.Partitions[it.Partition], true
+}
+
+// leadersKnown returns where the leaders are, each once. They have one listener.
+func leadersKnown(image *meta.Image, leaders []kafka.NodeID) []meta.Broker {
+	var out []meta.Broker
+	for i, id := range leaders {
+		b, ok := image.Broker(id)
+		seen := false
+		for _, other := range leaders[:i] {
+			seen = seen || other == id
+		}
+		if ok && !seen && len(b.Endpoints) > 0 {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// An encoder appends fields in the encoding of a version.
+type encoder struct {
+	b        []byte
+	flexible bool
+}
+
+func (e *encoder) int16(v int16)    { e.b = binary.BigEndian.AppendUint16(e.b, uint16(v)) }
+func (e *encoder) int32(v int32)    { e.b = binary.BigEndian.AppendUint32(e.b, uint32(v)) }
+func (e *encoder) int64(v int64)    { e.b = binary.BigEndian.AppendUint64(e.b, uint64(v)) }
+func (e *encoder) uvarint(v uint64) { e.b = binary.AppendUvarint(e.b, v) }
+
+func (e *encoder) count(n int) {
+	if e.flexible {
+		e.uvarint(uint64(n) + 1)
+		return
+	}
+	e.int32(int32(n))
+}
+
+func (e *encoder) text(s string) {
+	if e.flexible {
+		e.uvarint(uint64(len(s)) + 1)
+	} else {
+		e.int16(int16(len(s)))
+	}
+	e.b = append(e.b, s...)
+}
+
+func (e *encoder) nullableText(s *string) {
+	switch {
+	case s != nil:
+		e.text(*s)
+	case e.flexible:
+		e.uvarint(0)
+	default:
+		e.int16(-1)
+	}
+}
+
+func (e *encoder) errorText(err error) {
+	if err == nil {
+		e.nullableText(nil)
+		return
+	}
+	text := err.Error()
+	e.nullableText(&text)
+}
+
+// tags appends that there are no tagged fields.
+func (e *encoder) tags() {
+	if e.flexible {
+		e.b = append(e.b, 0)
+	}
+}
+
+// nodes ends an answer with the tagged field that tells where brokers are, number
+// 0 in both Produce and Fetch.
+func (e *encoder) nodes(brokers []meta.Broker) {
+	if len(brokers) == 0 {
+		e.tags()
+		return
+	}
+	var list encoder
+	list.flexible = true
+	list.count(len(brokers))
+	for _, b := range brokers {
+		list.int32(int32(b.ID))
+		list.text(b.Endpoints[0].Host)
+		list.int32(b.Endpoints[0].Port)
+		list.nullableText(nil) // rack
+		list.tags()
+	}
+	e.b = append(e.b, 1, 0)
+	e.uvarint(uint64(len(list.b)))
+	e.b = append(e.b, list.b...)
+}

@@ -1,0 +1,230 @@
+// Package api translates: frames of Kafka's protocol into calls of the broker,
+// and what comes of them into answers.
+//
+// One file for each API key says on top which versions are served, how they
+// differ and where we deviate from Kafka; table.go lists them all. Requests of
+// one connection take effect in the order they arrive and are answered in that
+// order; only their waits overlap.
+//
+// It takes no size or count on trust: frames are bounded and admitted against a
+// budget of the whole node before they are read, and what a client sends wrong
+// ends its connection and nobody else's.
+package api
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/klammlog/klamm/node/broker"
+	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+)
+
+// A Server serves connections.
+type Server struct {
+	w         *env.World
+	config    *config.View
+	broker    *broker.Broker
+	handlers  []*handler // by key
+	pool      pool
+	budget    budget
+	listeners []*listener
+	conns     []*conn // in the order they were accepted
+	accepting *env.Group
+	emptied   env.Cond // the last connection has ended
+	stopping  bool
+	creating  int // topics that are being created because somebody asked for them
+	stats     Stats
+}
+
+// Stats are counts since the start, and what is open now.
+type Stats struct {
+	Connections, Accepted, Refused uint64
+	Requests, BadRequests          uint64
+	QueuedBytes, PooledBytes       int64
+}
+
+type listener struct {
+	name string
+	net  env.Listener
+}
+
+// Listen opens the configured listeners. Nothing is accepted yet. It does not
+// block.
+func Listen(w *env.World, view *config.View) (*Server, error) {
+	s := &Server{
+		w:         w,
+		config:    view,
+		handlers:  handlersByKey(),
+		budget:    budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)},
+		accepting: env.NewGroup(w, "api/accept"),
+		emptied:   w.NewCond("api/emptied"),
+	}
+	for _, l := range config.ListenersIn(view, config.Listeners) {
+		net, err := w.Net.Listen(l.Address())
+		if err != nil {
+			s.closeListeners()
+			return nil, fmt.Errorf("listener %s://%s: %w", l.Name, l.Address(), err)
+		}
+		s.listeners = append(s.listeners, &listener{name: l.Name, net: net})
+	}
+	return s, nil
+}
+
+// Address returns where clients can dial the first listener.
+func (s *Server) Address() string { return s.listeners[0].net.Address() }
+
+// Endpoints returns what clients are told: advertised.listeners, or where the
+// node listens.
+func (s *Server) Endpoints() []meta.Endpoint {
+	var out []meta.Endpoint
+	for _, l := range config.ListenersIn(s.config, config.AdvertisedListeners) {
+		out = append(out, meta.Endpoint{Listener: l.Name, Host: l.Host, Port: l.Port})
+	}
+	if len(out) > 0 {
+		return out
+	}
+	for _, l := range s.listeners {
+		at, err := config.ParseListener(l.name + "://" + l.net.Address())
+		if err != nil {
+			s.w.Log.Error("listener has an address that cannot be advertised", "address", l.net.Address(), "err", err)
+			continue
+		}
+		if at.Host == "" || at.Host == "::" || at.Host == "0.0.0.0" {
+			at.Host = "localhost" // every address is none to be told
+		}
+		out = append(out, meta.Endpoint{Listener: at.Name, Host: at.Host, Port: at.Port})
+	}
+	return out
+}
+
+// Serve begins to accept connections for a broker.
+func (s *Server) Serve(b *broker.Broker) {
+	s.broker = b
+	for _, l := range s.listeners {
+		s.accepting.Go("api/accept "+l.net.Address(), func() { s.acceptLoop(l) })
+	}
+}
+
+func (s *Server) acceptLoop(l *listener) {
+	for {
+		net, err := l.net.Accept()
+		switch {
+		case errors.Is(err, env.ErrTooManyFiles):
+			s.w.Log.Warn("connection not accepted", "listener", l.net.Address(), "err", err)
+			if s.w.Sleep(100*time.Millisecond) != nil {
+				return
+			}
+			continue
+		case err != nil:
+			return
+		}
+		s.accept(net, l.name)
+	}
+}
+
+// accept takes a connection, or closes it if there are too many.
+func (s *Server) accept(net env.Conn, listener string) {
+	if s.stopping || int64(len(s.conns)) >= config.MaxConnections.In(s.config) {
+		s.stats.Refused++
+		s.w.Probe("a connection was one too many")
+		_ = net.Close()
+		return
+	}
+	s.stats.Accepted++
+	c := s.newConn(net, listener)
+	s.conns = append(s.conns, c)
+	c.start()
+}
+
+func (s *Server) forget(c *conn) {
+	if i := slices.Index(s.conns, c); i >= 0 {
+		s.conns = slices.Delete(s.conns, i, i+1)
+	}
+	if len(s.conns) == 0 {
+		s.emptied.Broadcast()
+	}
+}
+
+// idleDeadline returns when a connection on which nothing moves is closed.
+func (s *Server) idleDeadline() kafka.Instant {
+	idle := config.ConnectionsMaxIdle.Duration(s.config)
+	if idle < 0 {
+		return kafka.Never
+	}
+	return s.w.Now().Add(idle)
+}
+
+// Stop takes no further connections and requests, answers those that were taken
+// up, and closes all connections, at the deadline at the latest. Blocks.
+func (s *Server) Stop(deadline kafka.Instant) error {
+	s.stopping = true
+	s.closeListeners()
+	s.accepting.Cancel()
+	for _, c := range slices.Clone(s.conns) {
+		c.stop()
+	}
+	if s.broker != nil {
+		s.broker.Hurry()
+	}
+	err := s.waitEmpty(deadline)
+	if err == nil {
+		return nil
+	}
+	for _, c := range slices.Clone(s.conns) {
+		c.end(env.ErrClosed)
+	}
+	return errors.Join(err, s.waitEmpty(s.w.Now().Add(time.Second)))
+}
+
+func (s *Server) waitEmpty(deadline kafka.Instant) error {
+	for len(s.conns) > 0 {
+		if err := s.emptied.Wait(deadline); err != nil {
+			return fmt.Errorf("%d connections are open: %w", len(s.conns), err)
+		}
+	}
+	return nil
+}
+
+// stop ends the reading of a connection.
+func (c *conn) stop() { c.reading.Cancel() }
+
+func (s *Server) closeListeners() {
+	for _, l := range s.listeners {
+		_ = l.net.Close()
+	}
+}
+
+// Stats returns the counts.
+func (s *Server) Stats() Stats {
+	out := s.stats
+	out.Connections = uint64(len(s.conns))
+	out.QueuedBytes = s.budget.used
+	out.PooledBytes = int64(s.pool.kept)
+	return out
+}
+
+// Check returns the first limit that is not kept.
+func (s *Server) Check() error {
+	var broken []string
+	if s.budget.used < 0 || s.budget.used > s.budget.limit {
+		broken = append(broken, fmt.Sprintf("%d bytes of requests, limit %d", s.budget.used, s.budget.limit))
+	}
+	if s.pool.kept > poolLimit {
+		broken = append(broken, fmt.Sprintf("%d bytes pooled, limit %d", s.pool.kept, poolLimit))
+	}
+	for _, c := range s.conns {
+		if n := int64(len(c.queue)); n > config.MaxRequestsInFlight.In(s.config) {
+			broken = append(broken, fmt.Sprintf("%s: %d requests in flight", c.client.Peer, n))
+		}
+	}
+	if broken != nil {
+		return errors.New("api: " + strings.Join(broken, "; "))
+	}
+	return nil
+}

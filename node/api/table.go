@@ -1,0 +1,179 @@
+package api
+
+import (
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// A handler is one row of the table: an API key, the versions of it that are
+// served, and what serves them.
+type handler struct {
+	key       kmsg.Key
+	min, max  int16 // accepted
+	advertise int16 // the lowest version that ApiVersions tells
+	needs     permission
+	counts    quota
+	order     order
+
+	flexibleFrom int16 // the first version with tagged fields
+
+	// begin takes a request up in its turn and returns the rest of the work.
+	// An error ends the connection. Blocks.
+	begin func(*Server, *Call) (answer, error)
+}
+
+// A permission is what a principal must be allowed to do.
+type permission struct {
+	operation operation
+	on        resource
+}
+
+type operation uint8
+
+const (
+	anyone operation = iota // no permission is needed
+	opRead
+	opWrite
+	opCreate
+	opDelete
+	opDescribe
+	opIdempotentWrite
+)
+
+type resource uint8
+
+const (
+	onNothing resource = iota
+	onCluster
+	onTopics // those in the request, each by itself
+)
+
+// A quota says what a request counts against.
+type quota uint8
+
+const (
+	countsRequest quota = iota // time only
+	countsProduce              // bytes produced
+	countsFetch                // bytes fetched
+	countsChange               // changes of the cluster
+)
+
+// An order says what the next request of the same connection may do meanwhile.
+type order uint8
+
+const (
+	// alone: earlier requests are answered before it begins, and it is answered
+	// before a later one begins.
+	alone order = iota
+
+	// overlapping: begin takes effect in its turn, but the answer may wait while
+	// later requests begin.
+	overlapping
+)
+
+// table is every API that is served, by key. It is made by a function because
+// ApiVersions reads it.
+func table() []*handler {
+	return []*handler{
+		{key: kmsg.Produce, min: 3, max: 11, advertise: 0,
+			needs: permission{opWrite, onTopics}, counts: countsProduce, order: overlapping, begin: beginProduce},
+		{key: kmsg.Fetch, min: 4, max: 17, advertise: 4,
+			needs: permission{opRead, onTopics}, counts: countsFetch, order: overlapping, begin: beginFetch},
+		{key: kmsg.ListOffsets, min: 1, max: 7, advertise: 1,
+			needs: permission{opDescribe, onTopics}, begin: serve(listOffsets)},
+		{key: kmsg.Metadata, min: 0, max: 13, advertise: 0,
+			needs: permission{opDescribe, onTopics}, begin: serve(metadata)},
+		{key: kmsg.ApiVersions, min: 0, max: maxApiVersions, advertise: 0,
+			begin: beginApiVersions},
+		{key: kmsg.CreateTopics, min: 2, max: 7, advertise: 2,
+			needs: permission{opCreate, onTopics}, counts: countsChange, begin: serve(createTopics)},
+		{key: kmsg.DeleteTopics, min: 1, max: 6, advertise: 1,
+			needs: permission{opDelete, onTopics}, counts: countsChange, begin: serve(deleteTopics)},
+		{key: kmsg.InitProducerID, min: 0, max: 4, advertise: 0,
+			needs: permission{opIdempotentWrite, onCluster}, begin: serve(initProducerID)},
+		{key: kmsg.OffsetForLeaderEpoch, min: 2, max: 4, advertise: 2,
+			needs: permission{opDescribe, onTopics}, begin: serve(offsetForLeaderEpoch)},
+	}
+}
+
+// maxKey is the largest key in the table.
+const maxKey = 127
+
+// handlersByKey returns the table's rows at the places of their keys.
+func handlersByKey() []*handler {
+	rows := make([]*handler, maxKey+1)
+	for _, h := range table() {
+		r := kmsg.RequestForKey(int16(h.key))
+		for h.flexibleFrom = 0; h.flexibleFrom <= h.max; h.flexibleFrom++ {
+			if r.SetVersion(h.flexibleFrom); r.IsFlexible() {
+				break
+			}
+		}
+		rows[h.key] = h
+	}
+	return rows
+}
+
+// flexible reports whether a request of a version has tagged fields, and its
+// header with it.
+func (s *Server) flexible(key, version int16) bool {
+	h := s.handler(key)
+	return h != nil && version >= h.flexibleFrom && version <= h.max
+}
+
+func (s *Server) handler(key int16) *handler {
+	if key < 0 || int(key) >= len(s.handlers) {
+		return nil
+	}
+	return s.handlers[key]
+}
+
+// An answer is what is left to do of a request: to wait, and to write.
+type answer interface {
+	// send writes the answer, or nothing if there is none. An error ends the
+	// connection. Blocks.
+	send(c *conn, call *Call) error
+
+	// drop is called instead of send when the connection has ended.
+	drop()
+}
+
+// serve makes a handler of a function that answers a decoded request. It runs
+// when its turn to be answered has come.
+func serve[R any, P interface {
+	*R
+	kmsg.Request
+}](f func(*Server, *Call, P) kmsg.Response) func(*Server, *Call) (answer, error) {
+	return func(s *Server, call *Call) (answer, error) {
+		request := P(new(R))
+		if err := s.decode(request, call); err != nil {
+			return nil, err
+		}
+		return served(func() kmsg.Response { return f(s, call, request) }), nil
+	}
+}
+
+// served is an answer that one function makes.
+type served func() kmsg.Response
+
+func (f served) drop() {}
+
+func (f served) send(c *conn, call *Call) error {
+	response := f()
+	response.SetVersion(call.Version)
+	return c.write(call.appendResponse(c.out[:0], response))
+}
+
+// decode reads a call's body, a large one while other tasks run. Blocks.
+func (s *Server) decode(request kmsg.Request, call *Call) (err error) {
+	if len(call.body) < offloadAbove {
+		return decode(request, call.Version, call.body)
+	}
+	s.w.Offload(func() { err = decode(request, call.Version, call.body) })
+	return err
+}
+
+// deadlineIn returns the instant that a request's timeout in milliseconds ends.
+func (call *Call) deadlineIn(ms int32) kafka.Instant {
+	return call.Arrived.Add(millis(ms))
+}

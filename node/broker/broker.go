@@ -1,0 +1,244 @@
+// Package broker waits: it carries decisions to disks, and answers to those who
+// wait for them.
+//
+// A Broker holds this node's partitions and follows the cluster's metadata: what
+// the image says it opens, closes and removes. It appends, fetches and lists
+// offsets for whoever serves a protocol on top. Decisions are made elsewhere, in
+// packages meta, txn, record and commitlog.
+//
+// The one rule for callers: everything that a method returned about a partition
+// may be false after the next call that blocks.
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/klammlog/klamm/node/commitlog"
+	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+	"github.com/klammlog/klamm/node/record"
+)
+
+// Options says what a broker is made of.
+type Options struct {
+	Config *config.View
+	Dirs   []LogDir // in order; the first also holds the metadata
+	Source Source
+
+	// Missing tells of a log directory that this node had and does not have
+	// now: a partition that is nowhere may lie there, and is not made anew.
+	Missing error
+}
+
+// A LogDir is a log directory in use, and the disk it is on.
+type LogDir struct {
+	Dir *commitlog.Dir
+	FS  env.FS
+}
+
+// A Broker is one node's part in the cluster.
+type Broker struct {
+	w      *env.World
+	id     kafka.NodeID
+	config *config.View
+	dirs   []*logDir
+	places map[kafka.TopicPartition]*logDir
+
+	doubtful []doubt // places that nobody can read
+	missing  error   // a log directory that was there at an earlier start
+	starting bool
+
+	source Source
+	image  *meta.Image // the source's
+
+	topics map[kafka.TopicID]*topic
+	todo   []kafka.TopicID // topics whose metadata changed and that are not reconciled
+
+	busy     bool     // they are being reconciled
+	changed  env.Cond // something to reconcile, or a topic was reconciled
+	loop     *env.Group // the task that reconciles; it is never canceled
+	tasks    *env.Group
+	closing  bool
+	hurrying bool // fetches do not wait
+	producer producerIDs
+	codecs   record.Codecs
+	stats    Stats
+}
+
+// A topic is this node's part of one incarnation of a topic.
+type topic struct {
+	id         kafka.TopicID
+	name       string
+	settings   *config.View
+	log        commitlog.Config // what settings mean to logs, which read it at each use
+	partitions []*Partition     // by number; nil where this node has no replica
+	settled    bool             // each of them is open or broken
+}
+
+// Stats are counts since the start.
+type Stats struct {
+	Appends, AppendedBytes   uint64
+	Fetches, FetchedBytes    uint64
+	FetchWaits, AppendWaits  uint64
+	RefusedBatches           uint64
+	OpenPartitions, Offline  uint64
+	TopicsCreated, Deleted   uint64
+	RetainRuns, CompactRuns  uint64
+	ProducerIDsGiven, Blocks uint64
+}
+
+// Open returns a broker that serves what the image says. When it returns, every
+// partition of this node is open, or known to be broken. Blocks.
+func Open(w *env.World, o Options) (*Broker, error) {
+	b := &Broker{
+		w:       w,
+		id:      kafka.NodeID(config.NodeID.In(o.Config)),
+		config:  o.Config,
+		places:  map[kafka.TopicPartition]*logDir{},
+		source:  o.Source,
+		image:   o.Source.Image(),
+		missing: o.Missing, starting: true,
+		topics:  map[kafka.TopicID]*topic{},
+		changed: w.NewCond("broker/changed"),
+		loop:    env.NewGroup(w, "broker/loop"),
+		tasks:   env.NewGroup(w, "broker/tasks"),
+	}
+	for _, d := range o.Dirs {
+		b.dirs = append(b.dirs, &logDir{Dir: d.Dir, fs: d.FS})
+	}
+	b.producer.turn = env.NewTurn(w, "broker/producer-ids")
+	if err := b.sweepDirs(); err != nil {
+		return nil, err
+	}
+	for _, t := range b.image.Topics() {
+		b.todo = append(b.todo, t.ID)
+	}
+	b.source.OnApply(b.follow)
+	b.loop.Go("broker/reconcile", b.reconcileLoop)
+	if err := b.waitUntil(kafka.Never, func() bool { return len(b.todo) == 0 && !b.busy }); err != nil {
+		return nil, errors.Join(err, b.Close(kafka.Never))
+	}
+	b.starting = false
+	b.tasks.Go("broker/tick", b.tickLoop)
+	return b, nil
+}
+
+// Config returns the node's settings.
+func (b *Broker) Config() *config.View { return b.config }
+
+// Image returns the metadata as this node has it.
+func (b *Broker) Image() *meta.Image { return b.image }
+
+// ID returns the node's number.
+func (b *Broker) ID() kafka.NodeID { return b.id }
+
+// Stats returns the counts.
+func (b *Broker) Stats() Stats { return b.stats }
+
+// waitUntil waits for something that changes with b.changed. Blocks.
+func (b *Broker) waitUntil(deadline kafka.Instant, done func() bool) error {
+	for !done() {
+		if err := b.changed.Wait(deadline); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Partition finds a partition of this node by its name, or tells what a client
+// is told.
+func (b *Broker) Partition(name string, number int32) (*Partition, error) {
+	if t, ok := b.image.Topic(name); ok {
+		return b.replica(t, number)
+	}
+	return nil, fmt.Errorf("topic %.249s: %w", name, kafka.ErrUnknownTopicOrPartition)
+}
+
+// PartitionByID finds a partition of this node by its topic's id.
+func (b *Broker) PartitionByID(id kafka.TopicID, number int32) (*Partition, error) {
+	if t, ok := b.image.TopicByID(id); ok {
+		return b.replica(t, number)
+	}
+	return nil, fmt.Errorf("topic id %s: %w", id, kafka.ErrUnknownTopicID)
+}
+
+func (b *Broker) replica(t *meta.Topic, number int32) (*Partition, error) {
+	if number < 0 || int(number) >= len(t.Partitions) {
+		return nil, fmt.Errorf("%s-%d: %w", t.Name, number, kafka.ErrUnknownTopicOrPartition)
+	}
+	local := b.topics[t.ID]
+	if local == nil || int(number) >= len(local.partitions) {
+		return nil, fmt.Errorf("%s-%d: not open yet: %w", t.Name, number, kafka.ErrLeaderNotAvailable)
+	}
+	p := local.partitions[number]
+	if p == nil {
+		return nil, fmt.Errorf("%s-%d: node %d leads: %w", t.Name, number, t.Partitions[number].Leader, kafka.ErrNotLeaderOrFollower)
+	}
+	return p, nil
+}
+
+// all returns this node's partitions in the order of their names.
+func (b *Broker) all() []*Partition {
+	var out []*Partition
+	for _, t := range b.image.Topics() {
+		if local := b.topics[t.ID]; local != nil {
+			for _, p := range local.partitions {
+				if p != nil {
+					out = append(out, p)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// Views returns what observers see, in the order of the partitions' names.
+func (b *Broker) Views() []View {
+	var out []View
+	for _, p := range b.all() {
+		out = append(out, p.View())
+	}
+	return out
+}
+
+// Check returns the first broken invariant of this node.
+func (b *Broker) Check() error {
+	if err := b.image.Check(); err != nil {
+		return err
+	}
+	for _, p := range b.all() {
+		if err := p.Check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close ends the broker's tasks and closes its logs, cleanly where that is
+// possible. The directories and the source stay the caller's. Blocks.
+func (b *Broker) Close(deadline kafka.Instant) error {
+	b.closing = true
+	b.tasks.Cancel()
+	b.changed.Broadcast()
+	err := errors.Join(b.tasks.Wait(deadline), b.loop.Wait(deadline))
+	closing := env.NewGroup(b.w, "broker/close")
+	var errs []error
+	for _, p := range b.all() {
+		p.detach(fmt.Errorf("%s: node is stopping: %w", p.name, kafka.ErrNotLeaderOrFollower))
+		l := p.last
+		if l == nil {
+			continue
+		}
+		closing.Go("broker/close "+p.name.String(), func() {
+			if err := l.Close(); err != nil {
+				errs = append(errs, err)
+			}
+		})
+	}
+	err = errors.Join(err, closing.Wait(deadline))
+	return errors.Join(err, errors.Join(slices.Clone(errs)...))
+}

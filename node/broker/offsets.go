@@ -1,0 +1,80 @@
+package broker
+
+import (
+	"fmt"
+
+	"github.com/klammlog/klamm/node/commitlog"
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// A Lookup is what ListOffsets asks of one partition: a timestamp, or one of
+// kafka.LatestOffset, EarliestOffset and MaxTimestampOff as a number.
+type Lookup struct {
+	Topic       string
+	Partition   int32
+	Timestamp   kafka.Timestamp
+	LeaderEpoch kafka.LeaderEpoch // as the client knows it, or kafka.NoLeaderEpoch
+}
+
+// ListOffset looks an offset up. What is above the high watermark is not found.
+// Without a record at or after the timestamp the result has kafka.NoOffset.
+// Blocks.
+func (b *Broker) ListOffset(q Lookup) (commitlog.Located, error) {
+	none := commitlog.Located{Offset: kafka.NoOffset, Timestamp: kafka.NoTimestamp, Epoch: kafka.NoLeaderEpoch}
+	p, err := b.Partition(q.Topic, q.Partition)
+	if err != nil {
+		return none, err
+	}
+	l, err := p.leading(q.LeaderEpoch)
+	if err != nil {
+		return none, err
+	}
+	at := none
+	switch kafka.Offset(q.Timestamp) {
+	case kafka.LatestOffset:
+		at.Offset, at.Epoch = p.high, p.state.LeaderEpoch
+	case kafka.EarliestOffset:
+		at.Offset = l.LogStart()
+		at.Epoch = l.Epochs().EpochAt(at.Offset)
+	case kafka.MaxTimestampOff:
+		at, err = l.MaxTimestamp()
+	default:
+		if q.Timestamp < 0 {
+			return none, fmt.Errorf("%s: timestamp %d: %w", p.name, q.Timestamp, kafka.ErrUnsupportedVersion)
+		}
+		at, err = l.OffsetForTimestamp(q.Timestamp)
+	}
+	if err != nil {
+		return none, p.clientError(err)
+	}
+	if kafka.Offset(q.Timestamp) != kafka.LatestOffset && at.Offset >= p.high && at.Timestamp != kafka.NoTimestamp {
+		return none, nil // not committed yet
+	}
+	return at, nil
+}
+
+// An EpochEnd is where a leader epoch ends in a log.
+type EpochEnd struct {
+	Epoch kafka.LeaderEpoch
+	End   kafka.Offset
+}
+
+// EpochEnd answers who wants to know whether the log still has what it has read:
+// the largest leader epoch that is not larger than the one asked for, and where it
+// ends (KIP-320). current is the leader epoch that the client knows.
+func (b *Broker) EpochEnd(topic string, partition int32, current, epoch kafka.LeaderEpoch) (EpochEnd, error) {
+	none := EpochEnd{Epoch: kafka.NoLeaderEpoch, End: kafka.NoOffset}
+	p, err := b.Partition(topic, partition)
+	if err != nil {
+		return none, err
+	}
+	l, err := p.leading(current)
+	if err != nil {
+		return none, err
+	}
+	if epoch == p.state.LeaderEpoch {
+		return EpochEnd{Epoch: epoch, End: l.End()}, nil
+	}
+	at, end := l.Epochs().EndOffsetFor(epoch, l.End())
+	return EpochEnd{Epoch: at, End: end}, nil
+}

@@ -1,0 +1,271 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/record"
+)
+
+// An Append is what one request wants appended, and what came of it.
+type Append struct {
+	Acks     kafka.Acks
+	Deadline kafka.Instant
+	Items    []AppendItem
+
+	// Done is called once, when no log needs the bytes of the records any more;
+	// dirty says that this is not certain. It must not block.
+	Done func(dirty bool)
+
+	wait wait
+}
+
+// An AppendItem is the records for one partition, and what came of them.
+type AppendItem struct {
+	Topic     string
+	Partition int32
+	Records   []byte // their offsets are written into them
+
+	Err        error        // carries a kafka.Error
+	Base       kafka.Offset // of the first record
+	AppendTime kafka.Timestamp
+	LogStart   kafka.Offset
+	Refused    []record.RecordError // single records at fault, if that is known
+
+	p      *Partition
+	batch  record.Batch
+	limits record.Limits
+	end    kafka.Offset
+}
+
+// maxUnpacked bounds what the records of one batch decompress to when they have
+// to be looked at.
+const maxUnpacked = 256 << 20
+
+// offloadAbove is the size of batches that are worth letting other tasks run
+// while they are checked.
+const offloadAbove = 64 << 10
+
+// Append checks the batches and queues them with their partitions, in the order
+// of the items and of the calls. When it returns, offsets are assigned and
+// nothing is promised: AwaitAppend tells. It blocks only to check large or
+// compressed batches. Blocks.
+func (b *Broker) Append(a *Append) {
+	if a.Acks != kafka.AcksAll && a.Acks != kafka.AcksLeader && a.Acks != kafka.AcksNone {
+		for i := range a.Items {
+			a.Items[i].Err = fmt.Errorf("acks=%d: %w", a.Acks, kafka.ErrInvalidRequiredAcks)
+		}
+		a.finish(0)
+		return
+	}
+	size, deep := 0, false
+	for i := range a.Items {
+		it := &a.Items[i]
+		b.admit(it, a.Acks)
+		if it.Err == nil {
+			size += len(it.Records)
+			deep = deep || it.batch.NeedsDeep(it.limits)
+		}
+	}
+	if deep || size > offloadAbove {
+		var codecs record.Codecs
+		b.w.Offload(func() { a.check(&codecs) })
+	} else {
+		a.check(&b.codecs)
+	}
+	a.wait.grow(len(a.Items))
+	need := int64(0)
+	for i := range a.Items {
+		if b.append(a, &a.Items[i]) {
+			need++
+		}
+	}
+	a.finish(need)
+}
+
+// finish says how many partitions the request waits for. If it is none, nobody
+// needs the bytes.
+func (a *Append) finish(need int64) {
+	a.wait.need = need
+	a.wait.done = func() {
+		if a.Done != nil {
+			a.Done(a.wait.lost)
+		}
+	}
+	if a.wait.got >= need {
+		a.wait.done()
+	}
+}
+
+// admit finds the partition of an item and what its topic allows.
+func (b *Broker) admit(it *AppendItem, acks kafka.Acks) {
+	it.Base, it.AppendTime, it.LogStart = kafka.NoOffset, kafka.NoTimestamp, kafka.NoOffset
+	p, err := b.Partition(it.Topic, it.Partition)
+	if err == nil {
+		_, err = p.leading(kafka.NoLeaderEpoch)
+	}
+	if err == nil {
+		err = p.checkInSync(acks)
+	}
+	if err != nil {
+		it.Err = err
+		return
+	}
+	it.p, it.limits = p, p.limits()
+	it.batch, err = record.Single(it.Records)
+	it.Err = p.recordsError(it, err)
+}
+
+// checkInSync refuses an append that could not be acknowledged.
+func (p *Partition) checkInSync(acks kafka.Acks) error {
+	least := config.MinInsyncReplicas.In(p.topic.settings)
+	if acks == kafka.AcksAll && int64(len(p.state.ISR)) < least {
+		return fmt.Errorf("%s: %d replicas in sync, min.insync.replicas=%d: %w", p.name, len(p.state.ISR), least, kafka.ErrNotEnoughReplicas)
+	}
+	return nil
+}
+
+// limits returns what the partition's topic allows now.
+func (p *Partition) limits() record.Limits {
+	v := p.topic.settings
+	l := record.Limits{
+		MaxBytes:  int(config.MaxMessageBytes.In(v)),
+		Unpacked:  maxUnpacked,
+		Now:       p.b.w.Wall(),
+		BeforeMax: config.MessageTimestampBeforeMax.In(v),
+		AfterMax:  config.MessageTimestampAfterMax.In(v),
+	}
+	if p.topic.log.Timestamps == record.LogAppendTime {
+		l.Timestamps = record.LogAppendTime
+		l.BeforeMax, l.AfterMax = math.MaxInt64, math.MaxInt64
+	}
+	if config.CleanupPolicy.Has(v, "compact") {
+		l.Keys = record.KeysRequired
+	}
+	return l
+}
+
+// check looks at the batches that were admitted. It is pure.
+func (a *Append) check(codecs *record.Codecs) {
+	for i := range a.Items {
+		it := &a.Items[i]
+		if it.Err != nil {
+			continue
+		}
+		err := it.batch.Validate(it.limits)
+		if err == nil && it.batch.Transactional() {
+			err = fmt.Errorf("a batch of a transaction: %w", kafka.ErrInvalidTxnState)
+		}
+		if err == nil && it.batch.NeedsDeep(it.limits) {
+			err = it.batch.ValidateDeep(it.limits, codecs)
+		}
+		if err != nil {
+			it.Err = it.p.recordsError(it, err)
+			continue
+		}
+		it.batch.Accept(it.limits)
+	}
+}
+
+// append gives one batch to its log, and reports whether the request now waits
+// for the partition.
+func (b *Broker) append(a *Append, it *AppendItem) bool {
+	if it.Err != nil {
+		b.stats.RefusedBatches++
+		return false
+	}
+	// Second look: the batches may have been checked while other tasks ran.
+	l, err := it.p.leading(kafka.NoLeaderEpoch)
+	if err != nil {
+		it.Err = err
+		return false
+	}
+	r, err := l.Append(it.Records, it.p.state.LeaderEpoch)
+	if err != nil {
+		b.stats.RefusedBatches++
+		it.Err = it.p.clientError(err)
+		return false
+	}
+	it.Base, it.end, it.AppendTime, it.LogStart = r.Base, r.End, r.LogAppendTime, l.LogStart()
+	b.stats.Appends++
+	b.stats.AppendedBytes += uint64(len(it.Records))
+	if !r.Duplicate {
+		it.p.sizes = append(it.p.sizes, sized{end: r.End, bytes: int64(len(it.Records))})
+	}
+	list := &it.p.held
+	if a.Acks == kafka.AcksAll {
+		list = &it.p.committed
+	}
+	a.wait.add(list, r.End)
+	it.p.advance() // a duplicate may be held already
+	return true
+}
+
+// AwaitAppend waits until every append is held as its acks demand, or failed, or
+// the deadline has passed, and fills in the errors. Blocks.
+func (b *Broker) AwaitAppend(a *Append) error {
+	if !a.wait.satisfied() {
+		b.stats.AppendWaits++
+		if err := a.wait.await(b.w, a.Deadline); err != nil {
+			return err
+		}
+		if !a.wait.satisfied() {
+			b.w.Probe("an append was not held in time")
+		}
+		a.wait.cond = nil // the marks stay: the logs still have the bytes
+	}
+	for i := range a.Items {
+		if it := &a.Items[i]; it.Err == nil {
+			it.Err = it.judge(a.Acks)
+		}
+	}
+	return nil
+}
+
+// judge looks at what has become of an append: of unknown outcome is whatever is
+// neither held nor known never to be.
+func (it *AppendItem) judge(acks kafka.Acks) error {
+	p := it.p
+	if err := p.last.Lost(it.end); err != nil {
+		return p.clientError(err)
+	}
+	reached := p.high
+	if acks != kafka.AcksAll {
+		reached = p.last.Held()
+	}
+	if reached < it.end {
+		return fmt.Errorf("%s: offset %d: held below %d: %w", p.name, it.Base, reached, kafka.ErrRequestTimedOut)
+	}
+	it.LogStart = p.last.LogStart()
+	return nil
+}
+
+// recordsError turns what is wrong with records into what the client is told.
+func (p *Partition) recordsError(it *AppendItem, err error) error {
+	var code kafka.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &code):
+	case errors.Is(err, record.ErrTooLarge):
+		code = kafka.ErrMessageTooLarge
+	case errors.Is(err, record.ErrTimestamp):
+		code = kafka.ErrInvalidTimestamp
+	case errors.Is(err, record.ErrInvalid):
+		code = kafka.ErrInvalidRecord
+	case errors.Is(err, record.ErrMagic):
+		code = kafka.ErrUnsupportedForMessageFormat
+	case errors.Is(err, record.ErrCodec):
+		code = kafka.ErrUnsupportedCompressionType
+	default: // cut short, or corrupt
+		code = kafka.ErrCorruptMessage
+	}
+	var records *record.RecordsError
+	if errors.As(err, &records) {
+		it.Refused = records.Records
+	}
+	return fmt.Errorf("%s: %w: %w", p.name, err, code)
+}

@@ -1,0 +1,53 @@
+package broker
+
+import (
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+)
+
+// producerBlock is how many producer ids a node takes at once, as in Kafka.
+const producerBlock = 1000
+
+// producerIDs gives out the ids of the node's current block. What is left of a
+// block when the node stops is never given out.
+type producerIDs struct {
+	turn  *env.Turn
+	block meta.Block
+}
+
+// NewProducerID returns an id that no producer has had. Blocks.
+func (b *Broker) NewProducerID() (kafka.ProducerID, error) {
+	p := &b.producer
+	if err := p.turn.Take(kafka.Never); err != nil {
+		return kafka.NoProducerID, err
+	}
+	defer p.turn.Leave()
+	if p.block.First == p.block.End {
+		if err := b.nextBlock(); err != nil {
+			return kafka.NoProducerID, err
+		}
+	}
+	id := p.block.First
+	p.block.First++
+	b.stats.ProducerIDsGiven++
+	return id, nil
+}
+
+func (b *Broker) nextBlock() error {
+	size := int32(producerBlock)
+	if b.w.Buggify("a block of one producer id") {
+		size = 1
+	}
+	var block meta.Block
+	err := b.source.Change(func(image *meta.Image) (records []meta.Record, err error) {
+		records, block, err = image.AllocateProducerIDs(b.id, size)
+		return records, err
+	})
+	if err != nil {
+		return err
+	}
+	b.producer.block = block
+	b.stats.Blocks++
+	return nil
+}

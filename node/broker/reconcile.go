@@ -1,0 +1,212 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/klammlog/klamm/node/commitlog"
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+)
+
+// openAtOnce bounds how many logs are opened at a time.
+const openAtOnce = 16
+
+// follow notes which topics were changed by records that the image has taken in.
+func (b *Broker) follow(records []meta.Record) {
+	for _, r := range records {
+		switch r := r.(type) {
+		case meta.TopicRecord:
+			b.changedTopic(r.ID)
+		case meta.PartitionRecord:
+			b.changedTopic(r.Topic)
+		case meta.ConfigRecord:
+			b.changedTopic(r.Topic)
+		case meta.RemoveTopic:
+			b.changedTopic(r.ID)
+		}
+	}
+}
+
+func (b *Broker) changedTopic(id kafka.TopicID) {
+	if n := len(b.todo); n > 0 && b.todo[n-1] == id {
+		return
+	}
+	b.todo = append(b.todo, id)
+	b.changed.Broadcast()
+}
+
+// reconcileLoop makes this node's partitions what the image says, whenever it
+// has changed.
+func (b *Broker) reconcileLoop() {
+	for {
+		for len(b.todo) == 0 || b.closing {
+			if b.closing || b.changed.Wait(kafka.Never) != nil {
+				return
+			}
+		}
+		ids := b.todo
+		b.todo, b.busy = nil, true
+		b.reconcile(ids)
+		b.busy = false
+		b.changed.Broadcast()
+	}
+}
+
+// reconcile first takes away what is no longer there, so that names are free,
+// then opens what is new. Blocks.
+func (b *Broker) reconcile(ids []kafka.TopicID) {
+	for _, id := range ids {
+		if local := b.topics[id]; local != nil {
+			if _, exists := b.image.TopicByID(id); !exists {
+				b.removeTopic(local)
+			}
+		}
+	}
+	var opening []*Partition
+	for _, id := range ids {
+		if t, exists := b.image.TopicByID(id); exists {
+			opening = append(opening, b.update(t)...)
+		}
+	}
+	b.openAll(opening)
+	for _, id := range ids {
+		if local := b.topics[id]; local != nil {
+			local.settled = true
+		}
+	}
+}
+
+// update brings this node's part of a topic up to date and returns the partitions
+// whose logs are to be opened.
+func (b *Broker) update(t *meta.Topic) []*Partition {
+	local := b.topics[t.ID]
+	if local == nil {
+		local = &topic{id: t.ID, name: t.Name}
+		b.topics[t.ID] = local
+	}
+	local.settings = b.SettingsOf(t)
+	local.log = b.logConfig(local.settings)
+	var opening []*Partition
+	for number, state := range t.Partitions {
+		if number == len(local.partitions) {
+			local.partitions = append(local.partitions, nil)
+		}
+		if !contains(state.Replicas, b.id) {
+			continue
+		}
+		p := local.partitions[number]
+		if p == nil {
+			p = &Partition{b: b, topic: local, name: kafka.TopicPartition{Topic: t.Name, Partition: int32(number)}}
+			local.partitions[number] = p
+			opening = append(opening, p)
+		}
+		p.state = state
+	}
+	return opening
+}
+
+func contains(ids []kafka.NodeID, id kafka.NodeID) bool {
+	for _, other := range ids {
+		if other == id {
+			return true
+		}
+	}
+	return false
+}
+
+// openAll opens logs, several at a time. Blocks.
+func (b *Broker) openAll(partitions []*Partition) {
+	workers := env.NewGroup(b.w, "broker/open")
+	next := 0
+	for range min(openAtOnce, len(partitions)) {
+		workers.Go("broker/open", func() {
+			for next < len(partitions) {
+				p := partitions[next]
+				next++
+				b.open(p)
+			}
+		})
+	}
+	if err := workers.Wait(kafka.Never); err != nil {
+		b.w.Log.Error("logs are still being opened", "left", workers.Len(), "err", err)
+	}
+}
+
+// open opens one log, or notes why it cannot be used. Blocks.
+func (b *Broker) open(p *Partition) {
+	if b.closing {
+		p.broken = fmt.Errorf("%s: node is stopping: %w", p.name, kafka.ErrNotLeaderOrFollower)
+		return
+	}
+	d, err := b.placeFor(p.name)
+	if err == nil {
+		var l *commitlog.Log
+		l, err = commitlog.Open(b.w, d.Dir, commitlog.Options{
+			Path: partitionPath(p.name), Partition: p.name, TopicID: p.topic.id, Config: &p.topic.log,
+		})
+		if err == nil {
+			p.attach(l)
+			b.stats.OpenPartitions++
+			return
+		}
+	}
+	p.broken = p.openError(err)
+	b.stats.Offline++
+	b.w.Log.Error("partition is offline", "partition", p.name.String(), "err", err)
+}
+
+// openError says what clients are told of a log that could not be opened.
+func (p *Partition) openError(err error) error {
+	if errors.Is(err, commitlog.ErrQuarantined) {
+		p.b.w.Probe("a partition was quarantined")
+	}
+	var code kafka.Error
+	if !errors.As(err, &code) {
+		code = kafka.ErrStorageError
+	}
+	return fmt.Errorf("%s: %w: %w", p.name, err, code)
+}
+
+// removeTopic closes and removes this node's part of a deleted topic. What cannot
+// be removed now is removed at the next start: no topic has its id. Blocks.
+func (b *Broker) removeTopic(t *topic) {
+	for _, p := range t.partitions {
+		if p == nil {
+			continue
+		}
+		p.detach(fmt.Errorf("%s: topic was deleted: %w", p.name, kafka.ErrUnknownTopicOrPartition))
+		if err := b.removePartition(p); err != nil {
+			b.w.Log.Error("partition of a deleted topic was not removed", "partition", p.name.String(), "err", err)
+		}
+	}
+	delete(b.topics, t.id)
+	b.stats.Deleted++
+	b.changed.Broadcast()
+}
+
+// removePartition sets the directory aside; the files are removed in the
+// background. Blocks.
+func (b *Broker) removePartition(p *Partition) error {
+	d, ok := b.places[p.name]
+	if !ok {
+		return nil
+	}
+	if p.last != nil {
+		if err := p.last.Close(); err != nil {
+			b.w.Log.Warn("log of a deleted topic was not closed cleanly", "partition", p.name.String(), "err", err)
+		}
+	}
+	gone := deletedPath(p.topic.id, p.name.Partition)
+	if err := setAside(d.fs, partitionPath(p.name), gone); err != nil {
+		return err
+	}
+	b.forget(p.name)
+	b.tasks.Go("broker/remove "+gone, func() {
+		if err := removeAll(d.fs, gone); err != nil {
+			b.w.Log.Error("files of a deleted topic were not removed", "directory", gone, "err", err)
+		}
+	})
+	return nil
+}

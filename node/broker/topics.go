@@ -1,0 +1,118 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+)
+
+// NewTopicID draws the id of a topic that is going to be created.
+func (b *Broker) NewTopicID() kafka.TopicID {
+	var id kafka.TopicID
+	stream := b.w.Rand("broker/topic-id")
+	for id == (kafka.TopicID{}) || id == (kafka.TopicID{15: 1}) {
+		for i := range id {
+			id[i] = byte(stream.Uint32())
+		}
+	}
+	return id
+}
+
+// CreateTopic creates a topic and waits until this node has opened its part of
+// it, or until the deadline: then the topic exists, and the answer is
+// REQUEST_TIMED_OUT. n.ID is drawn here. Blocks.
+func (b *Broker) CreateTopic(n meta.NewTopic, deadline kafka.Instant) (kafka.TopicID, error) {
+	n.ID = b.NewTopicID()
+	n.First = int(b.w.Rand("broker/placement").Uint32() >> 8)
+	err := b.source.Change(func(image *meta.Image) ([]meta.Record, error) {
+		return image.CreateTopic(n, b.TopicDefaults())
+	})
+	if err != nil {
+		return kafka.TopicID{}, err
+	}
+	return n.ID, b.waitSettled(n.ID, deadline)
+}
+
+// CheckTopic tells what CreateTopic would, and creates nothing.
+func (b *Broker) CheckTopic(n meta.NewTopic) error {
+	_, err := b.image.CreateTopic(n, b.TopicDefaults())
+	return err
+}
+
+// TopicDefaults returns what a topic gets if nobody says.
+func (b *Broker) TopicDefaults() meta.Defaults {
+	return meta.Defaults{
+		Partitions: int32(config.NumPartitions.In(b.config)),
+		Replicas:   int16(config.DefaultReplicationFactor.In(b.config)),
+	}
+}
+
+// DeleteTopic deletes a topic and waits until nothing of it is served here any
+// more, or until the deadline: then it is deleted all the same, and the answer is
+// REQUEST_TIMED_OUT. Blocks.
+func (b *Broker) DeleteTopic(id kafka.TopicID, deadline kafka.Instant) error {
+	if !config.DeleteTopics.In(b.config) {
+		return fmt.Errorf("delete.topic.enable=false: %w", kafka.ErrTopicDeletionDisabled)
+	}
+	err := b.source.Change(func(image *meta.Image) ([]meta.Record, error) { return image.DeleteTopic(id) })
+	if err != nil {
+		return err
+	}
+	return b.waitSettled(id, deadline)
+}
+
+// waitSettled waits until this node's part of a topic is as the image says.
+// Blocks.
+func (b *Broker) waitSettled(id kafka.TopicID, deadline kafka.Instant) error {
+	err := b.waitUntil(deadline, func() bool { return b.settled(id) })
+	if err != nil {
+		return fmt.Errorf("topic id %s: %w: %w", id, err, kafka.ErrRequestTimedOut)
+	}
+	return nil
+}
+
+func (b *Broker) settled(id kafka.TopicID) bool {
+	local := b.topics[id]
+	if _, exists := b.image.TopicByID(id); !exists {
+		return local == nil
+	}
+	return local != nil && local.settled
+}
+
+// CreateSoon creates a topic with all defaults in the background, for a client
+// that asked for its metadata, and calls done. An error is not for anyone to
+// hear: the client asks again, and sees.
+func (b *Broker) CreateSoon(name string, done func()) {
+	b.tasks.Go("broker/create "+name, func() {
+		defer done()
+		n := meta.NewTopic{Name: name, Partitions: meta.Unset, Replicas: meta.Unset}
+		_, err := b.CreateTopic(n, kafka.Never)
+		if err != nil && !errors.Is(err, kafka.ErrTopicAlreadyExists) {
+			b.w.Log.Warn("topic was not created", "topic", name, "err", err)
+		}
+	})
+}
+
+// SettingsOf returns the settings in force for a topic.
+func (b *Broker) SettingsOf(t *meta.Topic) *config.View {
+	view, err := config.NewTopic(b.config, t.Settings)
+	if err == nil {
+		return view
+	}
+	// A later version may have known the setting. The rest still acts.
+	b.w.Probe("a topic has a setting that this version does not know")
+	var known []config.Pair
+	for _, p := range t.Settings {
+		if config.CheckTopic([]config.Pair{p}) == nil {
+			known = append(known, p)
+		}
+	}
+	view, err = config.NewTopic(b.config, known)
+	if err != nil {
+		view, _ = config.NewTopic(b.config, nil)
+	}
+	return view
+}
