@@ -45,3 +45,41 @@ func BenchmarkBlock(b *testing.B) {
 	})
 	w.k.Run(kafka.Never-1, func() bool { return false })
 }
+
+// BenchmarkAppendUnsynced is log.flush=os: small records to many files, written
+// back by the disk itself.
+func BenchmarkAppendUnsynced(b *testing.B) {
+	w := newBench(b, 1, Options{Times: NVMe()})
+	data := pattern(300, 5)
+	w.start(func(fs env.FS) {
+		files := make([]env.File, 100)
+		for i := range files {
+			files[i] = write(fs, string(rune('a'+i)), data)
+		}
+		must(fs.SyncDir("."))
+		n := 0
+		for b.Loop() {
+			_, err := files[n%100].WriteAt(data, int64(n/100%3000)*300)
+			must(err)
+			n++
+		}
+	})
+	b.ReportAllocs()
+	w.k.Run(kafka.Never-1, func() bool { return false })
+}
+
+// BenchmarkRead reads 64 KiB.
+func BenchmarkRead(b *testing.B) {
+	w := newBench(b, 1, Options{Times: NVMe()})
+	w.start(func(fs env.FS) {
+		f := write(fs, "a", pattern(1<<20, 5))
+		p := make([]byte, 64<<10)
+		for b.Loop() {
+			_, err := f.ReadAt(p, 4321)
+			must(err)
+		}
+	})
+	b.SetBytes(64 << 10)
+	b.ReportAllocs()
+	w.k.Run(kafka.Never-1, func() bool { return false })
+}

@@ -1,6 +1,7 @@
 package disksim
 
 import (
+	"fmt"
 	"iter"
 	"math/rand/v2"
 
@@ -56,13 +57,22 @@ func prefix(r *rand.Rand, off int64, n int) int {
 // PowerLoss draws what survives of what was not synced. The node has crashed.
 func (d *Disk) PowerLoss(p media.Profile, m media.Modifiers) media.Crash {
 	c := d.v.Draw(p, m, d.crashes)
-	d.Lose(c)
+	d.lose(c)
 	return c
 }
 
 // Lose is PowerLoss with a chosen outcome: one that an earlier run printed, or
-// one of Crashes. The node has crashed.
-func (d *Disk) Lose(c media.Crash) {
+// one of Crashes. It fails, and nothing happened, if the outcome is not legal
+// for what is pending now. The node has crashed.
+func (d *Disk) Lose(c media.Crash) error {
+	if err := d.v.CheckCrash(c); err != nil {
+		return fmt.Errorf("%s: %w", d.name, err)
+	}
+	d.lose(c)
+	return nil
+}
+
+func (d *Disk) lose(c media.Crash) {
 	assert.That(len(d.open)+len(d.inFlight) == 0, "%s: power loss before the crash of its node", d.name)
 	line := c.String()
 	d.k.NoteText(sim.NoteDisk, line, uint64(len(c.Kept)))

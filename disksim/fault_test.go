@@ -359,6 +359,15 @@ func TestEachKindOfFaultDoesWhatItSays(t *testing.T) {
 					}
 				})
 			}
+			whole := kind == FaultEmpty || kind == FaultOld
+			if (len(b.d.Damages()) > 0) != (kind.Destroys() && !whole) {
+				t.Errorf("damages: %v", b.d.Damages())
+			}
+			for _, hurt := range b.d.Damages() {
+				if hurt.Kind != kind || hurt.Path != "a" || hurt.Off >= hurt.End {
+					t.Errorf("damage: %v", hurt)
+				}
+			}
 			if !slices.ContainsFunc(b.d.Struck(), func(c Count) bool { return c.Kind == kind && c.N > 0 }) {
 				t.Errorf("not counted: %v", b.d.Struck())
 			}

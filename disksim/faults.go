@@ -18,6 +18,7 @@ type faults struct {
 	live    []*liveFault
 	struck  map[FaultKind]int
 	healed  bool
+	damages []Damage
 	down    bool      // shut down by a failed sync
 	stalled sim.Queue // operations that a stall holds
 }
@@ -61,7 +62,7 @@ func (f Fault) Apply(d *Disk) (effective bool) {
 	switch f.Kind {
 	case FaultFull:
 		free, total := d.v.Usage()
-		d.v.SetCapacity(total - free + f.N)
+		d.v.SetCapacity(min(total, total-free+f.N))
 	case FaultOld:
 		l.image = d.Image()
 	}

@@ -3,35 +3,51 @@ package disksim
 import (
 	"github.com/klammlog/klamm/disksim/media"
 	"github.com/klammlog/klamm/internal/assert"
+	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/sim"
 )
+
+// A Damage is bytes of a file that a fault made wrong, lost or unreadable without
+// telling anybody: what a budget of survivable faults is spent on.
+type Damage struct {
+	Kind     FaultKind
+	At       kafka.Instant
+	Path     string
+	Off, End int64
+}
+
+// Damages returns all damages so far, in order of time. Faults of the whole disk
+// are not among them; Struck tells those.
+func (d *Disk) Damages() []Damage { return d.faults.damages }
+
+func (d *Disk) hurt(kind FaultKind, path string, off, n int64) {
+	d.faults.damages = append(d.faults.damages, Damage{kind, d.k.Now(), path, off, off + n})
+}
 
 // damage hurts a drawn place of a drawn durable file, and reports whether there
 // was one.
 func (d *Disk) damage(f Fault) bool {
+	var names []string
 	var victims []*media.Inode
 	for _, name := range d.v.Files() {
 		i, err := d.v.Durable(name)
 		if err == nil && i.DurableSize() > 0 && matches(f.Path, name) {
-			victims = append(victims, i)
+			names, victims = append(names, name), append(victims, i)
 		}
 	}
 	if len(victims) == 0 {
 		return false
 	}
 	r := d.chance(f.Path)
-	victim := victims[r.IntN(len(victims))]
-	off := r.Int64N(victim.DurableSize())
-	effective := true
+	n := r.IntN(len(victims))
+	off := r.Int64N(victims[n].DurableSize())
 	if f.Kind == FaultRot {
-		effective = d.v.Rot(victim, off, r.UintN(8))
-	} else {
-		d.v.Spoil(victim, off)
+		return d.Rot(names[n], off, r.UintN(8))
 	}
-	if effective {
-		d.hit(f.Kind, f.Path)
-	}
-	return effective
+	d.v.Spoil(victims[n], off)
+	d.hit(f.Kind, names[n])
+	d.hurt(f.Kind, names[n], off&^(media.PageSize-1), media.PageSize)
+	return true
 }
 
 // Rot flips one bit of the durable image of a file, as the fault does, at a
@@ -42,6 +58,7 @@ func (d *Disk) Rot(name string, off int64, bit uint) bool {
 		return false
 	}
 	d.hit(FaultRot, name)
+	d.hurt(FaultRot, name, off, 1)
 	return true
 }
 

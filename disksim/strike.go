@@ -55,6 +55,7 @@ func (d *Disk) strikeWrite(o *op, p []byte) outcome {
 		return outcome{true, n, err}
 	case d.strike(FaultLostWrite, o.path) != nil:
 		n, err := d.v.WriteLost(o.ino, p, o.off)
+		d.hurt(FaultLostWrite, o.path, o.off, int64(n))
 		return outcome{true, n, err}
 	}
 	return d.misdirect(o, p)
@@ -73,6 +74,8 @@ func (d *Disk) misdirect(o *op, p []byte) outcome {
 	}
 	_, _ = d.v.Write(o.ino, p, to) // a full disk spares the victim
 	n, err := d.v.WriteLost(o.ino, p, o.off)
+	d.hurt(FaultMisdirect, o.path, o.off, int64(n))
+	d.hurt(FaultMisdirect, o.path, to, int64(len(p)))
 	return outcome{true, n, err}
 }
 
@@ -91,6 +94,7 @@ func (d *Disk) strikeAct(o *op) outcome {
 			return fails(env.ErrIO)
 		}
 		if d.strike(FaultSyncLies, o.path) != nil {
+			d.hurt(FaultSyncLies, o.path, 0, 0)
 			return fails(nil)
 		}
 		return outcome{}
@@ -138,6 +142,7 @@ func (f *file) strikeSync(o *op) outcome {
 		switch s.kind {
 		case FaultSyncLate:
 			f.owed = env.ErrIO
+			d.hurt(FaultSyncLate, o.path, 0, f.ino.Size())
 		case FaultSyncOthers:
 			d.owe(f)
 		case FaultShutdown:
@@ -146,6 +151,7 @@ func (f *file) strikeSync(o *op) outcome {
 		return fails(s.err)
 	}
 	if d.strike(FaultSyncLies, o.path) != nil {
+		d.hurt(FaultSyncLies, o.path, 0, f.ino.Size())
 		return fails(nil)
 	}
 	return outcome{}
