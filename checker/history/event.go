@@ -67,12 +67,11 @@ func (h *History) pollText(p *Poll) string {
 }
 
 func (h *History) listText(l *ListOffsets) string {
-	asked := l.Query.String()
+	asked := l.Query.String() + " offset"
 	if l.Query == ByTime {
-		asked = fmt.Sprintf("first not older than %d", l.Asked)
+		asked = fmt.Sprintf("first offset not older than %d", l.Asked)
 	}
-	text := fmt.Sprintf("%s asked for the %s offset of %s at %v", h.Clients[l.Client], asked,
-		h.Partitions[l.Partition], l.Invoked)
+	text := fmt.Sprintf("%s asked for the %s of %s at %v", h.Clients[l.Client], asked, h.Partitions[l.Partition], l.Invoked)
 	if l.Outcome == OK {
 		if l.Offset == NoOffset {
 			return fmt.Sprintf("%s: none, at %v", text, l.Completed)
