@@ -176,7 +176,6 @@ func (n *Network) strikeOne(a *Applied, first, second *end) {
 	a.hit(first.out.queued + second.out.queued)
 	if a.Fault.Family == Reset {
 		for _, e := range []*end{first, second} {
-			e.in.purge()
 			if !e.gone() && !e.embryo() {
 				e.discard()
 				e.fail(evReset, env.ErrReset)

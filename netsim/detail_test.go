@@ -215,3 +215,91 @@ func TestCallsThatNeedNotWaitLetOthersRun(t *testing.T) {
 	})
 	w.run(time.Hour)
 }
+
+func TestTheBufferIsFreeAgainOnceAcknowledgementsPass(t *testing.T) {
+	w := newWorld(t, 1, plain(), "a", "b")
+	w.serve("b", func(c env.Conn) {
+		_, err := readAll(c)
+		w.must(err)
+	})
+	w.dial("a", "b", func(c env.Conn) {
+		w.apply("one-way for=10s from=b to=a")
+		for range 3 {
+			_, err := c.Write(make([]byte, 256<<10))
+			w.must(err)
+			w.sleep(time.Second)
+		}
+		if w.now() < 10*time.Second || w.now() > 15*time.Second {
+			t.Errorf("the bytes were taken at %s", w.now())
+		}
+		w.must(c.Close())
+	})
+	w.run(time.Hour)
+	if lines := w.net.Report(); len(lines) > 0 {
+		t.Errorf("pending: %v", lines)
+	}
+}
+
+func TestAFullBacklogMakesDialsWait(t *testing.T) {
+	o := plain()
+	o.Backlog = 2
+	w := newWorld(t, 1, o, "a", "b")
+	w.on("b", func(n env.Net) {
+		l, err := n.Listen("b:9092")
+		w.must(err)
+		w.sleep(5 * time.Second)
+		for range 3 {
+			_, err := l.Accept()
+			w.must(err)
+		}
+	})
+	early := 0
+	for range 3 {
+		w.dial("a", "b", func(env.Conn) {
+			if w.now() < 5*time.Second {
+				early++
+			}
+		})
+	}
+	w.run(time.Hour)
+	if early != 2 {
+		t.Errorf("%d dials succeeded before anybody accepted, with a backlog of 2", early)
+	}
+}
+
+func TestCloseWriteWakesABlockedWrite(t *testing.T) {
+	w := newWorld(t, 1, plain(), "a", "b")
+	w.serve("b", ignore)
+	w.dial("a", "b", func(c env.Conn) {
+		w.nodes["a"].Go("end", func() {
+			w.sleep(time.Second)
+			w.must(c.CloseWrite())
+		})
+		_, err := c.Write(make([]byte, 1<<20))
+		w.wantErr(err, env.ErrClosed)
+	})
+	w.run(time.Hour)
+}
+
+func TestACanceledTaskDoesNotDisturbAnothersCall(t *testing.T) {
+	w := newWorld(t, 1, plain(), "a", "b")
+	w.serve("b", ignore)
+	w.dial("a", "b", func(c env.Conn) {
+		for _, call := range []func() error{
+			func() error { _, err := c.Read(make([]byte, 1)); return err },
+			func() error { _, err := c.Write(make([]byte, 1<<20)); return err },
+		} {
+			first := w.nodes["a"].Go("first", func() { w.wantErr(call(), env.ErrCanceled) })
+			w.sleep(time.Second)
+			late := w.nodes["a"].Go("late", func() { w.wantErr(call(), env.ErrCanceled) })
+			late.Cancel()
+			w.sleep(time.Second)
+			first.Cancel()
+			w.sleep(time.Second)
+			if !first.Done() || !late.Done() {
+				t.Error("a canceled call goes on")
+			}
+		}
+	})
+	w.run(time.Hour)
+}

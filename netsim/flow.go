@@ -8,8 +8,8 @@ import (
 // order. One event of the kernel at a time is scheduled for its first segment, so
 // that a segment costs no closure and no task.
 //
-// Invariant: due times never decrease along the line, or a stream would be
-// reordered. push and retry are the places that assign them.
+// Segments arrive in the order of the line: one that is due waits for those before
+// it, as bytes behind a lost segment do.
 type flow struct {
 	link *link // the way it takes
 	back *link // the way its acknowledgements take
@@ -19,9 +19,8 @@ type flow struct {
 	line     line
 	queued   int           // bytes in line
 	owed     int           // bytes that arrived, whose acknowledgement is held
-	lastDue  kafka.Instant // of the last segment that was pushed
-	lastSent kafka.Instant
-	joinable bool // the last segment carries data and was not cut short
+	lastSent kafka.Instant // when the last segment was pushed
+	joinable bool          // it carries data and was not cut short
 
 	armed  kafka.Instant // when the next event that counts is due; never: none
 	full   bool          // the first segment waits for room at the reader
@@ -81,9 +80,8 @@ func (f *flow) join(b []byte) int {
 func (f *flow) signal(kind segmentKind) { f.push(kind, nil, f.link.arrival(0)) }
 
 func (f *flow) push(kind segmentKind, buf []byte, due kafka.Instant) {
-	f.lastDue = max(f.lastDue, due)
 	f.lastSent, f.joinable = f.from.net.k.Now(), false
-	f.line.push(segment{buf: buf, due: f.lastDue, kind: kind})
+	f.line.push(segment{buf: buf, due: due, kind: kind})
 	f.arm()
 }
 
@@ -180,7 +178,6 @@ func (f *flow) delay(due kafka.Instant) {
 	for i := f.line.first; i < len(f.line.items); i++ {
 		f.line.items[i].due = max(f.line.items[i].due, due)
 	}
-	f.lastDue = max(f.lastDue, due)
 }
 
 // hasten lets everything arrive by an instant.
@@ -188,7 +185,6 @@ func (f *flow) hasten(due kafka.Instant) {
 	for i := f.line.first; i < len(f.line.items); i++ {
 		f.line.items[i].due = min(f.line.items[i].due, due)
 	}
-	f.lastDue = min(f.lastDue, due)
 	f.arm()
 }
 

@@ -160,7 +160,6 @@ func (h *host) knock(f *flow, s *segment) {
 	case len(l.backlog) >= h.net.options.Backlog:
 		// Linux ignores it, and the client asks again.
 		s.due = h.net.k.Now().Add(5 * h.net.options.RTO)
-		f.lastDue = max(f.lastDue, s.due)
 	default:
 		f.line.pop()
 		server.connect()

@@ -111,11 +111,16 @@ func (e *end) SendFile(f env.File, off, n int64) (int64, error) {
 	if err := e.mayBegin(); err != nil {
 		return 0, err
 	}
-	var sent int64
-	page := e.net.pool.get(int(min(n, maxSegment)))
-	defer e.net.pool.put(page)
+	page := e.net.pool.get(int(min(max(n, 0), maxSegment)))
+	sent, err := e.sendPages(f, off, n, page[:cap(page)])
+	// Not deferred: a task that dies inside of ReadAt leaves the page to the disk.
+	e.net.pool.put(page)
+	return sent, err
+}
+
+func (e *end) sendPages(f env.File, off, n int64, page []byte) (sent int64, err error) {
 	for sent < n {
-		read, err := f.ReadAt(page[:min(int64(cap(page)), n-sent)], off+sent)
+		read, readErr := f.ReadAt(page[:min(int64(len(page)), n-sent)], off+sent)
 		if read > 0 {
 			wrote, err := e.Write(page[:read])
 			sent += int64(wrote)
@@ -123,11 +128,12 @@ func (e *end) SendFile(f env.File, off, n int64) (int64, error) {
 				return sent, err
 			}
 		}
-		if sent < n && errors.Is(err, io.EOF) {
+		ended := errors.Is(readErr, io.EOF)
+		switch {
+		case readErr != nil && !ended:
+			return sent, readErr
+		case ended && sent < n:
 			return sent, io.ErrUnexpectedEOF
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return sent, err
 		}
 	}
 	return sent, nil
