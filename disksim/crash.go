@@ -83,7 +83,6 @@ func (d *Disk) lose(c media.Crash) {
 	}
 	d.v.PowerLoss(c)
 	d.lastLoss = c
-	d.writeBackUpTo = d.v.Seq()
 	d.faults.reboot()
 }
 

@@ -82,6 +82,33 @@ func TestProcessCrashInTruncate(t *testing.T) {
 	}
 }
 
+func TestProcessCrashInCreate(t *testing.T) {
+	seen := map[string]bool{}
+	for seed := range uint64(20) {
+		b := newBench(t, seed, Options{Times: Times{Meta: Latency{Base: time.Second}}})
+		b.crashIn(func(fs env.FS) { write(fs, "a", []byte("x")) })
+		seen[fmt.Sprint(b.d.Files())] = true
+	}
+	if !seen["[]"] || !seen["[a]"] || len(seen) != 2 {
+		t.Errorf("files %v", seen)
+	}
+}
+
+func TestSyncDirCoversWhatReturnedBeforeItBegan(t *testing.T) {
+	b := newBench(t, 1, Options{Times: Times{Sync: Latency{Base: time.Second}}})
+	b.run(func(fs env.FS) {
+		must(fs.Mkdir("a"))
+		b.n.Go("later", func() {
+			b.k.Block("test", 500*time.Millisecond)
+			must(fs.Mkdir("b"))
+		})
+		must(fs.SyncDir("."))
+		if got := b.d.NotSynced(); !slices.Equal(got, []string{"b"}) {
+			t.Errorf("not synced: %v", got)
+		}
+	})
+}
+
 func TestSyncInFlightPromisesNothing(t *testing.T) {
 	seen := map[string]bool{}
 	for seed := range uint64(60) {

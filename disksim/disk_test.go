@@ -34,8 +34,12 @@ func newBench(t testing.TB, seed uint64, o Options) *bench {
 // run runs f as a task to its end.
 func (b *bench) run(f func(fs env.FS)) {
 	b.t.Helper()
-	b.start(f)
+	done := false
+	b.start(func(fs env.FS) { f(fs); done = true })
 	b.drive()
+	if !done {
+		b.t.Fatal("the task never came to its end")
+	}
 }
 
 func (b *bench) start(f func(fs env.FS)) {
@@ -162,6 +166,7 @@ func TestCloseDuringAWrite(t *testing.T) {
 		f, err := fs.OpenFile("a", env.Write|env.Create)
 		must(err)
 		must(fs.Remove("a"))
+		must(fs.SyncDir("."))
 		b.n.Go("other", func() { must(f.Close()) })
 		want(t, "write", put(f, "x", 0), nil)
 	})
@@ -281,6 +286,26 @@ func TestWritesBackByItself(t *testing.T) {
 			if b.d.Pending() > 110 {
 				t.Fatalf("%d effects pending", b.d.Pending())
 			}
+		}
+	})
+}
+
+func TestReplacedDiskStartsAnew(t *testing.T) {
+	b := newBench(t, 1, Options{})
+	b.run(func(fs env.FS) { synced(fs, "a", 10_000) })
+	b.n.Crash()
+	b.d.Replace(media.New(1 << 20))
+	b.n.Restart()
+	b.run(func(fs env.FS) {
+		if got := contents(fs, "a"); got != nil {
+			t.Errorf("%d bytes of the old disk", len(got))
+		}
+		write(fs, "b", []byte("x"))
+		for range 3 {
+			_, _ = fs.Stat("b")
+		}
+		if _, err := b.d.DurableSize("b"); !errors.Is(err, env.ErrNotExist) {
+			t.Errorf("written back at once: %v", err)
 		}
 	})
 }

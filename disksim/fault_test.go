@@ -169,6 +169,7 @@ var effects = map[FaultKind]func(t *testing.T, b *bench, fs env.FS, f env.File){
 		later, err := fs.OpenFile("a", env.Write)
 		must(err)
 		want(t, "sync of a later descriptor", later.Sync(), nil)
+		want(t, "second sync", f.Sync(), nil)
 		want(t, "sync of another descriptor", other.Sync(), env.ErrIO)
 		want(t, "sync of another descriptor, again", other.Sync(), nil)
 		if durable(b, "a", 1) != "o" {
@@ -426,6 +427,47 @@ func TestHealIsForGood(t *testing.T) {
 	if len(b.d.Struck()) != 0 {
 		t.Errorf("struck: %v", b.d.Struck())
 	}
+}
+
+func TestHealMendsSectors(t *testing.T) {
+	b := newBench(t, 1, Options{})
+	b.run(func(fs env.FS) {
+		f := synced(fs, "a", 10)
+		fault(FaultBadSector).Apply(b.d)
+		_, err := get(f, 10, 0)
+		want(t, "read", err, env.ErrIO)
+		b.d.Heal()
+		_, err = get(f, 10, 0)
+		want(t, "read after heal", err, nil)
+	})
+}
+
+func TestHealForgivesOwedErrors(t *testing.T) {
+	b := newBench(t, 1, Options{})
+	b.run(func(fs env.FS) {
+		f := synced(fs, "a", 10)
+		once(FaultSyncLate).Apply(b.d)
+		want(t, "sync", f.Sync(), nil)
+		b.d.Heal()
+		want(t, "sync after heal", f.Sync(), nil)
+	})
+}
+
+func TestShutdownLastsUntilTheMachineRestarts(t *testing.T) {
+	b := newBench(t, 1, Options{})
+	tries := func(err error) {
+		b.run(func(fs env.FS) { want(t, "mkdir", fs.Mkdir("d"), err) })
+	}
+	b.run(func(fs env.FS) {
+		f := synced(fs, "a", 10)
+		once(FaultShutdown).Apply(b.d)
+		want(t, "sync", f.Sync(), env.ErrIO)
+	})
+	b.n.Crash()
+	b.n.Restart()
+	tries(env.ErrIO)
+	b.lose(media.Posix, 0)
+	tries(nil)
 }
 
 func TestOneInIsAboutRight(t *testing.T) {

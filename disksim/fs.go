@@ -124,7 +124,6 @@ func (s *fs) SyncDir(name string) error {
 	if err != nil {
 		return err
 	}
-	upTo := o.upTo
 	o.act = func() error {
 		dir, err := s.d.v.Lookup(name)
 		switch {
@@ -133,7 +132,7 @@ func (s *fs) SyncDir(name string) error {
 		case !dir.IsDir():
 			return fmt.Errorf("not a directory: %w", env.ErrNotExist)
 		}
-		s.d.v.SyncDir(dir, upTo)
+		s.d.v.SyncDir(dir, o.upTo)
 		return nil
 	}
 	return s.d.perform(o)
