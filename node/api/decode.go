@@ -94,25 +94,22 @@ func (r *fields) uvarint() uint32 {
 // nullableText takes a string with a 16-bit length; null is "".
 func (r *fields) nullableText() string {
 	n := r.int16()
-	if n == -1 {
+	if n < 0 {
 		return ""
 	}
 	return string(r.take(int(n)))
 }
 
-// compactText takes a string with a varint length; null is "".
-func (r *fields) compactText() string {
-	n := r.uvarint()
-	if n == 0 {
-		return ""
-	}
-	return string(r.take(int(n) - 1))
-}
+// shortText takes a string with a 16-bit length.
+func (r *fields) shortText() string { return string(r.take(int(r.int16()))) }
+
+// compactText takes a string with a varint length.
+func (r *fields) compactText() string { return string(r.take(int(r.uvarint()) - 1)) }
 
 // nullableBytes takes bytes with a 32-bit length; null is nil.
 func (r *fields) nullableBytes() []byte {
 	n := r.int32()
-	if n == -1 {
+	if n < 0 {
 		return nil
 	}
 	return r.take(int(n))

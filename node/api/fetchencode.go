@@ -6,6 +6,7 @@ import (
 	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
 )
 
 // parts is an answer that lies partly in memory and partly in files.
@@ -24,8 +25,8 @@ type piece struct {
 // sent from the file: a system call each way either way, but one write for all.
 const copyBelow = 16 << 10
 
-// encode appends the body of a fetch answer.
-func (f *fetched) encode(dst []byte, version int16) *parts {
+// encode appends the body of a fetch answer. The image says where leaders are.
+func (f *fetched) encode(dst []byte, version int16, image *meta.Image) *parts {
 	out := &parts{}
 	e := encoder{b: dst, flexible: version >= 12}
 	e.int32(0) // throttle time
@@ -54,7 +55,7 @@ func (f *fetched) encode(dst []byte, version int16) *parts {
 		e.tags()
 	}
 	if e.flexible {
-		e.nodes(leadersKnown(f.s.broker.Image(), leaders))
+		e.nodes(leadersKnown(image, leaders))
 	}
 	out.b = e.b
 	return out

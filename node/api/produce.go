@@ -79,7 +79,7 @@ func (r *produceFields) text() string {
 	if r.flexible {
 		return r.compactText()
 	}
-	return r.nullableText()
+	return r.shortText()
 }
 
 // hasText passes over a nullable string and reports whether it was there.
@@ -180,7 +180,7 @@ func (p *produced) send(c *conn, call *Call) error {
 	if err := p.s.broker.AwaitAppend(&p.append); err != nil {
 		return err
 	}
-	b := p.encode(call.appendHeader(c.out[:0]), call.Version)
+	b := p.encode(call.appendHeader(c.out[:0]), call.Version, p.s.broker.Image())
 	putSize(b, 0)
 	return c.write(b)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/klammlog/klamm/node/meta"
 )
 
-// encode appends the body of a produce answer.
-func (p *produced) encode(dst []byte, version int16) []byte {
+// encode appends the body of a produce answer. The image says who leads.
+func (p *produced) encode(dst []byte, version int16, image *meta.Image) []byte {
 	e := encoder{b: dst, flexible: version >= 9}
 	var leaders []kafka.NodeID
 	e.count(len(p.request.topics))
@@ -18,20 +18,20 @@ func (p *produced) encode(dst []byte, version int16) []byte {
 		e.text(t.name)
 		e.count(t.end - t.first)
 		for i := t.first; i < t.end; i++ {
-			leaders = p.encodeItem(&e, &p.append.Items[i], version, leaders)
+			leaders = encodeAppended(&e, &p.append.Items[i], version, image, leaders)
 		}
 		e.tags()
 	}
 	e.int32(0) // throttle time
 	if e.flexible {
-		e.nodes(leadersKnown(p.s.broker.Image(), leaders))
+		e.nodes(leadersKnown(image, leaders))
 	}
 	return e.b
 }
 
-// encodeItem appends what came of one partition's records. It returns leaders
+// encodeAppended appends what came of one partition's records. It returns leaders
 // with the one that the client is told of, if it is.
-func (p *produced) encodeItem(e *encoder, it *broker.AppendItem, version int16, leaders []kafka.NodeID) []kafka.NodeID {
+func encodeAppended(e *encoder, it *broker.AppendItem, version int16, image *meta.Image, leaders []kafka.NodeID) []kafka.NodeID {
 	base, appendTime, logStart := it.Base, it.AppendTime, it.LogStart
 	if it.Err != nil {
 		base, appendTime, logStart = kafka.NoOffset, kafka.NoTimestamp, kafka.NoOffset
@@ -55,7 +55,7 @@ func (p *produced) encodeItem(e *encoder, it *broker.AppendItem, version int16, 
 	if !e.flexible {
 		return leaders
 	}
-	leader, ok := currentLeader(p.s.broker, it)
+	leader, ok := currentLeader(image, it)
 	if version < 10 || !ok {
 		e.tags()
 		return leaders
@@ -68,11 +68,11 @@ func (p *produced) encodeItem(e *encoder, it *broker.AppendItem, version int16, 
 }
 
 // currentLeader returns who leads, if that is what the client has to know.
-func currentLeader(b *broker.Broker, it *broker.AppendItem) (meta.PartitionState, bool) {
+func currentLeader(image *meta.Image, it *broker.AppendItem) (meta.PartitionState, bool) {
 	if !errors.Is(it.Err, kafka.ErrNotLeaderOrFollower) {
 		return meta.PartitionState{}, false
 	}
-	t, ok := b.Image().Topic(it.Topic)
+	t, ok := image.Topic(it.Topic)
 	if !ok || it.Partition < 0 || int(it.Partition) >= len(t.Partitions) {
 		return meta.PartitionState{}, false
 	}

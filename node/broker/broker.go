@@ -58,8 +58,8 @@ type Broker struct {
 	topics map[kafka.TopicID]*topic
 	todo   []kafka.TopicID // topics whose metadata changed and that are not reconciled
 
-	busy     bool     // they are being reconciled
-	changed  env.Cond // something to reconcile, or a topic was reconciled
+	busy     bool       // they are being reconciled
+	changed  env.Cond   // something to reconcile, or a topic was reconciled
 	loop     *env.Group // the task that reconciles; it is never canceled
 	tasks    *env.Group
 	closing  bool
@@ -119,12 +119,39 @@ func Open(w *env.World, o Options) (*Broker, error) {
 	}
 	b.source.OnApply(b.follow)
 	b.loop.Go("broker/reconcile", b.reconcileLoop)
-	if err := b.waitUntil(kafka.Never, func() bool { return len(b.todo) == 0 && !b.busy }); err != nil {
+	if err := b.waitReconciled(); err != nil {
 		return nil, errors.Join(err, b.Close(kafka.Never))
 	}
 	b.starting = false
+	if err := b.leadAnew(); err != nil {
+		return nil, errors.Join(err, b.Close(kafka.Never))
+	}
 	b.tasks.Go("broker/tick", b.tickLoop)
 	return b, nil
+}
+
+// waitReconciled waits until nothing is left to reconcile. Blocks.
+func (b *Broker) waitReconciled() error {
+	return b.waitUntil(kafka.Never, func() bool { return len(b.todo) == 0 && !b.busy })
+}
+
+// leadAnew takes a new leader epoch for every log that had to be recovered.
+// Blocks.
+func (b *Broker) leadAnew() error {
+	var recovered []meta.Replica
+	for _, p := range b.all() {
+		if p.log != nil && p.log.Stats().Scanned > 0 {
+			recovered = append(recovered, meta.Replica{Topic: p.topic.id, Partition: p.name.Partition})
+		}
+	}
+	for some := range slices.Chunk(recovered, meta.MaxPartitions) {
+		b.w.Probe("a recovered log got a new leader epoch")
+		err := b.source.Change(func(image *meta.Image) ([]meta.Record, error) { return image.LeadAnew(b.id, some), nil })
+		if err != nil {
+			return err
+		}
+	}
+	return b.waitReconciled()
 }
 
 // Config returns the node's settings.

@@ -163,7 +163,7 @@ func (b *Broker) readable(it *FetchItem) (*commitlog.Log, error) {
 	if err != nil || it.LastEpoch == kafka.NoLeaderEpoch {
 		return l, err
 	}
-	epoch, end := l.Epochs().EndOffsetFor(it.LastEpoch, l.End())
+	epoch, end := it.p.epochEnd(it.LastEpoch)
 	if epoch == kafka.NoLeaderEpoch {
 		return nil, fmt.Errorf("%s: the log has nothing of epoch %d: %w", it.p.name, it.LastEpoch, kafka.ErrOffsetOutOfRange)
 	}

@@ -68,13 +68,9 @@ func (b *Broker) EpochEnd(topic string, partition int32, current, epoch kafka.Le
 	if err != nil {
 		return none, err
 	}
-	l, err := p.leading(current)
-	if err != nil {
+	if _, err := p.leading(current); err != nil {
 		return none, err
 	}
-	if epoch == p.state.LeaderEpoch {
-		return EpochEnd{Epoch: epoch, End: l.End()}, nil
-	}
-	at, end := l.Epochs().EndOffsetFor(epoch, l.End())
+	at, end := p.epochEnd(epoch)
 	return EpochEnd{Epoch: at, End: end}, nil
 }

@@ -26,6 +26,7 @@ type Partition struct {
 	broken error          // why it cannot, as a client is told
 	last   *commitlog.Log // the log it had, or has: it knows what became of appends
 
+	began kafka.Offset // where the log ended when the leader epoch began
 	high  kafka.Offset // everything below is committed
 	sizes []sized      // what was appended and is not yet committed
 	moved bool         // the log has changed since it was last looked after
@@ -77,9 +78,33 @@ func (p *Partition) checkEpoch(epoch kafka.LeaderEpoch) error {
 // attach makes an opened log the partition's.
 func (p *Partition) attach(l *commitlog.Log) {
 	p.log, p.last, p.broken = l, l, nil
-	p.high = l.Held()
+	p.high, p.began = l.Held(), l.End()
 	l.OnAdvance(p.advance)
 	p.advance()
+}
+
+// become takes over what the metadata says about the partition.
+func (p *Partition) become(state meta.PartitionState) {
+	if p.log != nil && state.LeaderEpoch != p.state.LeaderEpoch {
+		p.began = p.log.End()
+	}
+	p.state = state
+}
+
+// epochEnd returns the largest leader epoch that is not larger than the one asked
+// for, and where it ends. The log learns of an epoch with its first record; the
+// current one counts from its beginning (KIP-101).
+func (p *Partition) epochEnd(epoch kafka.LeaderEpoch) (kafka.LeaderEpoch, kafka.Offset) {
+	latest := p.log.Epochs().Latest()
+	switch {
+	case epoch == p.state.LeaderEpoch:
+		return epoch, p.log.End()
+	case epoch > latest && epoch < p.state.LeaderEpoch && latest >= 0:
+		return latest, p.began
+	case epoch == latest && epoch < p.state.LeaderEpoch:
+		return latest, p.began
+	}
+	return p.log.Epochs().EndOffsetFor(epoch, p.log.End())
 }
 
 // detach takes the log out of use and lets everyone who waits find out why. The

@@ -102,7 +102,7 @@ func (b *Broker) update(t *meta.Topic) []*Partition {
 			local.partitions[number] = p
 			opening = append(opening, p)
 		}
-		p.state = state
+		p.become(state)
 	}
 	return opening
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/klammlog/klamm/node/kafka"
 )
 
-// maxPartitions is the most partitions that one decision creates, as in Kafka:
+// MaxPartitions is the most partitions that one decision may touch, as in Kafka:
 // its records must fit into one batch of the metadata log.
-const maxPartitions = 10_000
+const MaxPartitions = 10_000
 
 // Unset asks for the default of partitions or replicas.
 const Unset = -1
@@ -88,8 +88,8 @@ func (m *Image) place(n NewTopic, d Defaults) ([][]kafka.NodeID, error) {
 	switch {
 	case partitions <= 0:
 		return nil, fmt.Errorf("%d partitions: %w", partitions, kafka.ErrInvalidPartitions)
-	case partitions > maxPartitions:
-		return nil, fmt.Errorf("%d partitions, at most %d at once: %w", partitions, maxPartitions, kafka.ErrPolicyViolation)
+	case partitions > MaxPartitions:
+		return nil, fmt.Errorf("%d partitions, at most %d at once: %w", partitions, MaxPartitions, kafka.ErrPolicyViolation)
 	case replicas <= 0 || int(replicas) > len(m.brokers):
 		return nil, fmt.Errorf("replication factor %d with %d brokers: %w", replicas, len(m.brokers), kafka.ErrInvalidReplicationFactor)
 	}
@@ -109,8 +109,8 @@ func (m *Image) placeAssigned(n NewTopic) ([][]kafka.NodeID, error) {
 		return nil, fmt.Errorf("an assignment together with %d partitions and replication factor %d: %w",
 			n.Partitions, n.Replicas, kafka.ErrInvalidRequest)
 	}
-	if len(n.Assignment) > maxPartitions {
-		return nil, fmt.Errorf("%d partitions, at most %d at once: %w", len(n.Assignment), maxPartitions, kafka.ErrPolicyViolation)
+	if len(n.Assignment) > MaxPartitions {
+		return nil, fmt.Errorf("%d partitions, at most %d at once: %w", len(n.Assignment), MaxPartitions, kafka.ErrPolicyViolation)
 	}
 	placement := make([][]kafka.NodeID, len(n.Assignment))
 	for _, a := range n.Assignment {
@@ -178,20 +178,29 @@ func (m *Image) Register(id kafka.NodeID, endpoints []Endpoint, directories []Di
 	return []Record{Broker{ID: id, Epoch: old.Epoch + 1, Endpoints: endpoints, Directories: all}}
 }
 
-// LeadAnew returns the records that give a new leader epoch to every partition
-// that a broker leads: it may have lost the end of its logs, and whoever has
-// read there must be able to notice (KIP-320).
-func (m *Image) LeadAnew(id kafka.NodeID) []Record {
+// A Replica names a partition by its topic's id.
+type Replica struct {
+	Topic     kafka.TopicID
+	Partition int32
+}
+
+// LeadAnew returns the records that give a new leader epoch to those of the
+// partitions that a broker leads: it may have lost the end of their logs, and
+// whoever has read there must be able to notice (KIP-320).
+func (m *Image) LeadAnew(id kafka.NodeID, partitions []Replica) []Record {
 	var records []Record
-	for _, t := range m.topics {
-		for p, s := range t.Partitions {
-			if s.Leader != id {
-				continue
-			}
-			s.LeaderEpoch++
-			s.Epoch++
-			records = append(records, PartitionRecord{Topic: t.ID, Partition: int32(p), PartitionState: s})
+	for _, r := range partitions {
+		t, ok := m.byID[r.Topic]
+		if !ok || r.Partition < 0 || int(r.Partition) >= len(t.Partitions) {
+			continue
 		}
+		s := t.Partitions[r.Partition]
+		if s.Leader != id {
+			continue
+		}
+		s.LeaderEpoch++
+		s.Epoch++
+		records = append(records, PartitionRecord{Topic: r.Topic, Partition: r.Partition, PartitionState: s})
 	}
 	return records
 }

@@ -57,7 +57,14 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "lead-anew":
 		var id int32
 		d.ScanArgs(t, "id", &id)
-		return s.apply(t, s.image.LeadAnew(kafka.NodeID(id)), nil)
+		var all []Replica
+		for _, topic := range s.image.Topics() {
+			for p := range topic.Partitions {
+				all = append(all, Replica{topic.ID, int32(p)})
+			}
+		}
+		all = append(all, Replica{kafka.TopicID{99}, 0}, Replica{kafka.TopicID{1}, 99})
+		return s.apply(t, s.image.LeadAnew(kafka.NodeID(id), all), nil)
 	case "apply":
 		return s.applyLines(d.Input)
 	case "show":
