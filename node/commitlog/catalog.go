@@ -30,7 +30,7 @@ const (
 	factCut                        // base, position, offset
 	factOpen                       // the clean fact before does not hold any more
 	factClean                      // timestamp of the active segment's first batch, end of the log, its snapshot's offset
-	factSwap                       // base, end of what the compacted file replaces: their facts are void
+	factSwap                       // base, end of what a compacted segment replaces, stage, end of what is clean
 	factLast   = factSwap
 )
 
@@ -107,6 +107,8 @@ type catalog struct {
 	opening  kafka.Timestamp
 	snapshot kafka.Offset // the producers of a clean shutdown, or NoOffset
 	end      kafka.Offset // the end as of the last point, cut, seal or clean
+	swapping *swapping    // the swap that is not done, nil if there is none
+	cleaned  kafka.Offset // compaction has seen every key below
 }
 
 const unknownEntries = -1
@@ -136,8 +138,7 @@ func (c *catalog) apply(f fact) {
 	case factClean:
 		c.opening, c.end, c.snapshot = kafka.Timestamp(n[0]), kafka.Offset(n[1]), kafka.Offset(n[2])
 	case factSwap:
-		end := kafka.Offset(n[1])
-		c.segments = slices.DeleteFunc(c.segments, func(s listed) bool { return s.base >= base && s.base < end })
+		c.swap(f)
 	}
 }
 
@@ -155,6 +156,7 @@ func (c *catalog) add(s listed) {
 }
 
 func (c *catalog) seal(s listed) {
+	c.commitSwap(s)
 	i, found := c.find(s.base)
 	if !found {
 		c.segments = slices.Insert(c.segments, i, s)
@@ -185,6 +187,7 @@ func (c *catalog) cutAt(base kafka.Offset, at cut) {
 	}
 	c.segments = c.segments[:i]
 	c.cutting, c.cutBase = &at, base
+	c.cleaned = min(c.cleaned, at.offset)
 	c.epochs.TruncateEnd(at.offset)
 	c.point = point{base: base, position: at.position, offset: at.offset, entries: unknownEntries}
 	c.end = at.offset
@@ -193,6 +196,7 @@ func (c *catalog) cutAt(base kafka.Offset, at cut) {
 // facts returns the shortest list of facts that amounts to the catalog.
 func (c *catalog) facts() []fact {
 	fs := []fact{{is: factFirst, n: [6]int64{int64(c.start), int64(c.first)}}}
+	fs = append(fs, c.swapFacts()...)
 	for _, s := range c.segments {
 		fs = append(fs, fact{is: factAdded, n: [6]int64{int64(s.base), int64(s.follows)}})
 		if s.sealed {

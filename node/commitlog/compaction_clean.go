@@ -21,7 +21,8 @@ import (
 //  3. Records of aborted transactions go; markers stay as long as a record of
 //     their transaction does.
 //  4. A producer's last batch stays, if only as a header, with its sequence; so
-//     does the last batch below the end of the pass, with the offset.
+//     does the last batch of the pass, so that there is something to read up to
+//     its offset.
 type cleaner struct {
 	keys      *lastOffsets
 	outcomes  *outcomes
@@ -149,7 +150,7 @@ func (c *cleaner) keeps(it *record.Iterator, past bool) bool {
 
 // empty keeps the header of a batch if its sequence or its offset is needed.
 func (c *cleaner) empty(dst []byte, b record.Batch) ([]byte, error) {
-	if !c.endsProducer(b) && b.EndOffset() != c.end {
+	if !c.endsProducer(b) && b.EndOffset() != c.keys.last {
 		return dst, nil
 	}
 	c.stats.Empty++

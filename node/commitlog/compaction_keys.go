@@ -18,8 +18,9 @@ const keyEntryBytes = 64
 // it is one that nobody can make collide.
 type lastOffsets struct {
 	offsets map[keyDigest]kafka.Offset
-	limit   int // keys
-	end     kafka.Offset
+	limit   int          // keys
+	end     kafka.Offset // every record from dirty to here was noted
+	last    kafka.Offset // where the last batch ends that was noted wholly
 }
 
 type keyDigest [16]byte
@@ -76,7 +77,7 @@ func (m *lastOffsets) readKeys(b record.Batch, t *outcomes, c *record.Codecs) (r
 			return false, fmt.Errorf("%w: %w", ErrCorrupt, it.Err())
 		}
 	}
-	m.end = b.EndOffset()
+	m.end, m.last = b.EndOffset(), b.EndOffset()
 	return true, nil
 }
 

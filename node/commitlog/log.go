@@ -88,6 +88,7 @@ type Log struct {
 	closed bool
 	ended  bool // Close or Delete is done: nothing is served
 
+	swaps     uint64       // segments were replaced by compacted ones so often
 	lastPoint kafka.Offset // up to where the manifest knows the log to be durable
 	stats     Stats
 }

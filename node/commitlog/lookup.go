@@ -34,15 +34,16 @@ func (l *Log) MaxTimestamp() (Located, error) {
 	return l.locate(l.maxTimestamp)
 }
 
-// locate repeats a search if segments were deleted or truncated meanwhile.
+// locate repeats a search if segments were deleted, truncated or replaced
+// meanwhile.
 func (l *Log) locate(search func() (Located, error)) (Located, error) {
 	for {
 		if l.ended {
 			return nowhere, fmt.Errorf("%s: %w", l.name, ErrClosed)
 		}
-		start, cuts := l.start, l.manifest.catalog.cuts
+		start, cuts, swaps := l.start, l.manifest.catalog.cuts, l.swaps
 		at, err := search()
-		if start == l.start && cuts == l.manifest.catalog.cuts {
+		if start == l.start && cuts == l.manifest.catalog.cuts && swaps == l.swaps {
 			return at, err
 		}
 	}

@@ -56,6 +56,9 @@ func (l *Log) open() error {
 	if err != nil {
 		return err
 	}
+	if err := l.finishSwap(); err != nil {
+		return err
+	}
 	c := &l.manifest.catalog
 	if c.clean && !torn {
 		ok, err := l.openClean()
