@@ -11,7 +11,8 @@
 //   - run-time faults: short reads and writes, EIO once or for good, the ways in
 //     which a sync fails, a full or read-only disk, stalls, rot, and others; see
 //     FaultKind. A Fault is a value that prints as one line.
-//   - time: every operation takes a drawn time, during which other tasks run.
+//   - time: every operation takes a drawn time, during which other tasks run. It
+//     takes effect at its end; a read sees any part of a write that is under way.
 //
 // It also catches misuse: overlapping writes of one file and buffers changed
 // during a call fail an assertion; use of a closed file is refused and counted;

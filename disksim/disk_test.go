@@ -292,7 +292,11 @@ func TestWritesBackByItself(t *testing.T) {
 
 func TestReplacedDiskStartsAnew(t *testing.T) {
 	b := newBench(t, 1, Options{})
-	b.run(func(fs env.FS) { synced(fs, "a", 10_000) })
+	b.run(func(fs env.FS) {
+		synced(fs, "a", 10_000)
+		b.k.Block("test", 6*time.Second) // into the next generation of writing back
+		_, _ = fs.Stat("a")
+	})
 	b.n.Crash()
 	b.d.Replace(media.New(1 << 20))
 	b.n.Restart()
