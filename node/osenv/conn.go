@@ -99,7 +99,7 @@ func (c *conn) finish(s *side, t *task, call string, err error) error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return c.fail(call, env.ErrDeadline)
 	}
-	return netError(err, env.ErrReset)
+	return connError(err)
 }
 
 func (c *conn) fail(call string, err error) error {
@@ -187,7 +187,10 @@ func (c *conn) CloseWrite() error {
 	if c.closed {
 		return c.fail("close write", env.ErrClosed)
 	}
-	return netError(c.tcp.CloseWrite(), env.ErrReset)
+	if err := c.tcp.CloseWrite(); err != nil {
+		return connError(err)
+	}
+	return nil
 }
 
 // Close implements env.Conn. Closing the socket waits for the calls inside it,

@@ -1,12 +1,10 @@
 package osenv
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"syscall"
 
@@ -31,20 +29,16 @@ var diskErrnos = map[syscall.Errno]error{
 	syscall.EBADF:     env.ErrClosed,
 }
 
-// netErrnos does the same for the network. What is not here broke the
-// connection: ErrReset, or ErrUnreachable where there is none yet.
+// netErrnos says the same of what fails where there is no connection yet:
+// listening, accepting and dialing. What is not here is ErrUnreachable.
 var netErrnos = map[syscall.Errno]error{
-	syscall.ECONNREFUSED:  env.ErrRefused,
-	syscall.ECONNRESET:    env.ErrReset,
-	syscall.EPIPE:         env.ErrReset,
-	syscall.ETIMEDOUT:     env.ErrUnreachable,
-	syscall.EHOSTUNREACH:  env.ErrUnreachable,
-	syscall.ENETUNREACH:   env.ErrUnreachable,
-	syscall.EADDRINUSE:    env.ErrAddrInUse,
-	syscall.EADDRNOTAVAIL: env.ErrUnreachable,
-	syscall.EMFILE:        env.ErrTooManyFiles,
-	syscall.ENFILE:        env.ErrTooManyFiles,
-	syscall.EIO:           env.ErrIO, // sendfile could not read the file
+	syscall.ECONNREFUSED: env.ErrRefused,
+	syscall.ECONNRESET:   env.ErrReset,
+	syscall.EADDRINUSE:   env.ErrAddrInUse,
+	syscall.EMFILE:       env.ErrTooManyFiles,
+	syscall.ENFILE:       env.ErrTooManyFiles,
+	syscall.ENOBUFS:      env.ErrTooManyFiles, // passes as that does
+	syscall.ENOMEM:       env.ErrTooManyFiles,
 }
 
 // diskError turns an error of package os into env's, keeping operation, path and
@@ -67,22 +61,28 @@ func diskError(err error) error {
 	return fmt.Errorf("%w: %w", err, env.ErrIO)
 }
 
-// netError turns an error of package net into env's; other is what an unknown
-// one means. io.EOF passes as it is.
-func netError(err, other error) error {
-	if err == nil || err == io.EOF {
-		return err
+// netError turns an error of listening, accepting or dialing into env's.
+func netError(err error) error {
+	if err == nil {
+		return nil
 	}
 	var errno syscall.Errno
-	switch {
-	case errors.As(err, &errno):
+	if errors.As(err, &errno) {
 		if known, ok := netErrnos[errno]; ok {
 			return fmt.Errorf("%w: %w", err, known)
 		}
-	case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrClosed):
-		return fmt.Errorf("%w: %w", err, env.ErrClosed)
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%w: %w", err, env.ErrDeadline)
 	}
-	return fmt.Errorf("%w: %w", err, other)
+	return fmt.Errorf("%w: %w", err, env.ErrUnreachable)
+}
+
+// connError turns an error of a connection's call into env's: whatever the
+// reason, the connection broke, unless it was the file that SendFile reads.
+func connError(err error) error {
+	switch {
+	case errors.Is(err, syscall.EIO):
+		return fmt.Errorf("%w: %w", err, env.ErrIO)
+	case errors.Is(err, os.ErrClosed):
+		return fmt.Errorf("%w: %w", err, env.ErrClosed)
+	}
+	return fmt.Errorf("%w: %w", err, env.ErrReset)
 }

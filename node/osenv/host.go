@@ -33,7 +33,7 @@ import (
 // that logs nothing.
 type Options struct {
 	LogDirs []string     // directories, made if they are missing
-	Logger  *slog.Logger // nil drops everything. Its handler runs under the baton: see Async
+	Logger  *slog.Logger // nil drops everything. Its handler runs under the baton and must not block: see Async
 	Sight   env.Sight    // nil sees nothing
 
 	// Seed seeds the named random streams, never the secrets; 0 draws a seed.

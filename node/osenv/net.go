@@ -28,7 +28,7 @@ func (n network) Listen(address string) (env.Listener, error) {
 	config := net.ListenConfig{KeepAliveConfig: keepAlive}
 	l, err := config.Listen(context.Background(), "tcp", address)
 	if err != nil {
-		return nil, netError(err, env.ErrUnreachable)
+		return nil, netError(err)
 	}
 	ln := &listener{h: n.h, tcp: l.(*net.TCPListener), address: l.Addr().String()}
 	n.h.open[l] = struct{}{}
@@ -60,7 +60,7 @@ func (n network) Dial(address string, deadline kafka.Instant) (env.Conn, error) 
 	case isTimeout(err) && deadline <= h.now():
 		return nil, fmt.Errorf("dial %s: %w", address, env.ErrDeadline)
 	}
-	return nil, netError(err, env.ErrUnreachable)
+	return nil, netError(err)
 }
 
 func isTimeout(err error) bool {
@@ -101,7 +101,7 @@ func (l *listener) Accept() (env.Conn, error) {
 		case t.canceled || l.closed || errors.Is(err, os.ErrDeadlineExceeded):
 			// Told above; or the poke was meant for another task.
 		default:
-			return nil, netError(err, env.ErrReset)
+			return nil, netError(err)
 		}
 	}
 }
@@ -137,5 +137,5 @@ func (l *listener) Close() error {
 	}
 	l.closed = true
 	delete(l.h.open, l.tcp)
-	return netError(l.tcp.Close(), env.ErrReset)
+	return netError(l.tcp.Close())
 }
