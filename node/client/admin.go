@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -112,7 +113,7 @@ func (c *Client) ListTopics(deadline kafka.Instant) ([]cluster.Topic, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(a.Topics, func(a, b cluster.Topic) int { return compareNames(a.Name, b.Name) })
+	slices.SortFunc(a.Topics, func(a, b cluster.Topic) int { return strings.Compare(a.Name, b.Name) })
 	return a.Topics, nil
 }
 
@@ -136,29 +137,18 @@ func (c *Client) DescribeTopics(names []string, deadline kafka.Instant) ([]clust
 	return out, nil
 }
 
-func compareNames(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
 // patience returns how many milliseconds a broker may take.
 func (c *Client) patience(deadline kafka.Instant) int32 {
 	return int32(min(deadline.Sub(c.w.Now()), c.c.RequestTimeout).Milliseconds())
 }
 
+// topicError says which topic an error is about, unless the broker does.
 func topicError(name string, code int16, message *string) error {
-	switch {
-	case code == 0:
-		return nil
-	case message != nil && *message != "":
-		return fmt.Errorf("topic %s: %w: %s", name, kafka.Error(code), *message)
+	err := toldBy(code, message)
+	if err == nil || strings.Contains(err.Error(), name) {
+		return err
 	}
-	return fmt.Errorf("topic %s: %w", name, kafka.Error(code))
+	return fmt.Errorf("topic %s: %w", name, err)
 }
 
 // inOrder returns the results in the order of what was asked. What the broker

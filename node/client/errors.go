@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/klammlog/klamm/node/client/link"
 	"github.com/klammlog/klamm/node/env"
@@ -59,3 +60,27 @@ func hopeless(err error) bool {
 }
 
 func isDeadline(err error) bool { return errors.Is(err, env.ErrDeadline) }
+
+// A brokerError is a code with what the broker says about it.
+type brokerError struct {
+	code    kafka.Error
+	message string
+}
+
+// toldBy returns a code as an error, with the broker's message if there is one.
+func toldBy(code int16, message *string) error {
+	e := kafka.Error(code)
+	if e == kafka.None || message == nil || *message == "" {
+		return e.AsError()
+	}
+	return brokerError{e, *message}
+}
+
+func (e brokerError) Error() string {
+	if strings.Contains(e.message, e.code.Name()) {
+		return e.message // klamm's brokers tell all there is to tell
+	}
+	return e.code.Error() + ": " + e.message
+}
+
+func (e brokerError) Unwrap() error { return e.code }

@@ -134,6 +134,13 @@ func (c *Client) Metadata(topics []string, deadline kafka.Instant) (cluster.Answ
 	return decodeMetadata(resp.(*kmsg.MetadataResponse)), nil
 }
 
+// Reach asks every bootstrap address once, until one answers: who starts up
+// learns at once that nobody is there. Blocks.
+func (c *Client) Reach(deadline kafka.Instant) error {
+	_, err := c.askOnce(func() kmsg.Request { return c.metadataRequest([]string{}) }, forMetadata, deadline)
+	return err
+}
+
 func (c *Client) metadataRequest(topics []string) kmsg.Request {
 	req := kmsg.NewPtrMetadataRequest()
 	req.AllowAutoTopicCreation = c.c.AutoCreateTopics && topics != nil

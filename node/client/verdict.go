@@ -27,10 +27,7 @@ func (p *Producer) judge(tp kafka.TopicPartition, part *kmsg.ProduceResponseTopi
 		return outbox.Verdict{Fate: outbox.Appended, Base: kafka.Offset(part.BaseOffset),
 			Timestamp: kafka.Timestamp(part.LogAppendTime)}
 	}
-	err := fmt.Errorf("produce to %s: %w", tp, code)
-	if part.ErrorMessage != nil && *part.ErrorMessage != "" {
-		err = fmt.Errorf("produce to %s: %w: %s", tp, code, *part.ErrorMessage)
-	}
+	err := fmt.Errorf("produce to %s: %w", tp, toldBy(part.ErrorCode, part.ErrorMessage))
 	v := outbox.Verdict{Fate: outbox.NotAppended, Err: err}
 	switch {
 	case code.Outcome() == kafka.Unknown:

@@ -284,7 +284,7 @@ func TestAQueuedRequestFailsWithTheConnection(t *testing.T) {
 	play(t, func(w *env.World, l *link.Link) {
 		large := kmsg.NewPtrProduceRequest()
 		large.Topics = []kmsg.ProduceRequestTopic{{Topic: "t", Partitions: []kmsg.ProduceRequestTopicPartition{
-			{Records: make([]byte, 50<<20)}, // more than the connection holds: its write waits
+			{Records: make([]byte, 4<<20)}, // more than the connection holds: its write waits
 		}}}
 		first := l.Start(large, link.Options{})
 		second := l.Start(metadataRequest(), link.Options{})
