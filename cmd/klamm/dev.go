@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/klammlog/klamm/node/client"
+	"github.com/klammlog/klamm/node/config"
+)
+
+type devFlags struct {
+	listen   string
+	topics   []string
+	set      []string
+	logLevel string
+	output   string
+}
+
+func newDevCommand() *cobra.Command {
+	var f devFlags
+	cmd := &cobra.Command{
+		Use:   "dev [-- COMMAND ARGS...]",
+		Short: "Run a throw-away broker, alone or for the time of one command",
+		Long: `Run a broker whose data are in a temporary directory that is removed at the end.
+
+Alone, it prints the address to connect to and runs until SIGINT or SIGTERM. With a
+command it runs until the command ends, and exits with its code; the command finds
+the address in KAFKA_BOOTSTRAP_SERVERS and KLAMM_BOOTSTRAP.`,
+		Example: `  klamm dev --topic orders:3
+  klamm dev --topic orders -- go test ./...`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkOutput(f.output); err != nil {
+				return err
+			}
+			if len(args) > 0 && cmd.ArgsLenAtDash() != 0 {
+				return usage(fmt.Errorf("%q: a command stands behind --", args[0]))
+			}
+			topics, err := parseTopics(f.topics)
+			if err != nil {
+				return usage(err)
+			}
+			return f.run(cmd, topics, args)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:0", "where to take connections, `HOST:PORT`; port 0 picks a free one")
+	flags.StringArrayVarP(&f.topics, "topic", "t", nil, "a topic to create, `NAME[:PARTITIONS]`; may be repeated")
+	flags.StringArrayVar(&f.set, "set", nil, "a setting of the broker, `NAME=VALUE`; may be repeated")
+	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
+	outputFlag(cmd, &f.output)
+	return cmd
+}
+
+// parseTopics reads NAME or NAME:PARTITIONS.
+func parseTopics(args []string) ([]client.NewTopic, error) {
+	var topics []client.NewTopic
+	for _, arg := range args {
+		name, count, ok := strings.Cut(arg, ":")
+		t := client.NewTopic{Name: name, Partitions: 1, Replicas: -1}
+		if ok {
+			n, err := strconv.ParseInt(count, 10, 32)
+			if err != nil || n < 1 {
+				return nil, fmt.Errorf("--topic %q: want NAME or NAME:PARTITIONS", arg)
+			}
+			t.Partitions = int32(n)
+		}
+		topics = append(topics, t)
+	}
+	return topics, nil
+}
+
+// devJSON is what dev prints when it is ready.
+type devJSON struct {
+	Kind      string `json:"_kind"`
+	Version   int    `json:"_version"`
+	Bootstrap string `json:"bootstrap"`
+}
+
+// run runs the broker and, if there is one, the command.
+func (f *devFlags) run(cmd *cobra.Command, topics []client.NewTopic, args []string) (err error) {
+	set, err := parseSettings(f.set)
+	if err != nil {
+		return usage(err)
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	dir, err := os.MkdirTemp("", "klamm-dev-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	pairs := append([]config.Pair{
+		{Name: "log.dirs", Value: dir},
+		{Name: "listeners", Value: "PLAINTEXT://" + f.listen},
+		{Name: "log.flush", Value: "os"}, // nobody wants these data after a power loss
+	}, set...)
+	p, err := startProcess(pairs, newLogger(cmd.ErrOrStderr(), f.logLevel))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.stop()) }()
+	address := p.address()
+	if err := f.createTopics(p, address, topics); err != nil {
+		return err
+	}
+	if len(args) > 0 {
+		return runCommand(cmd, args, address, signals)
+	}
+	if err := f.announce(cmd, address); err != nil {
+		return err
+	}
+	select {
+	case err := <-p.failed():
+		return err
+	case <-signals:
+		return nil
+	}
+}
+
+func (f *devFlags) announce(cmd *cobra.Command, address string) error {
+	fmt.Fprintln(cmd.ErrOrStderr(), "klamm: a throw-away broker is ready; its data go when it ends (Ctrl-C)")
+	if f.output == "json" {
+		return printJSON(cmd.OutOrStdout(), devJSON{"klamm.dev", 1, address})
+	}
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), address)
+	return err
+}
+
+func (f *devFlags) createTopics(p *process, address string, topics []client.NewTopic) error {
+	if len(topics) == 0 {
+		return nil
+	}
+	return p.host.Do(context.Background(), func() error {
+		w := p.host.World()
+		c, err := client.New(w, client.DefaultConfig(address))
+		if err != nil {
+			return err
+		}
+		deadline := w.Now().Add(15 * time.Second)
+		results, err := c.CreateTopics(topics, deadline)
+		for _, r := range results {
+			err = errors.Join(err, r.Err)
+		}
+		return errors.Join(err, c.Close(deadline))
+	})
+}
+
+// runCommand runs a command against the broker and returns its exit code as an
+// error. Signals are passed on to it.
+func runCommand(cmd *cobra.Command, args []string, address string, signals <-chan os.Signal) error {
+	child := exec.Command(args[0], args[1:]...)
+	child.Stdin, child.Stdout, child.Stderr = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+	child.Env = append(os.Environ(), "KAFKA_BOOTSTRAP_SERVERS="+address, "KLAMM_BOOTSTRAP="+address)
+	if err := child.Start(); err != nil {
+		return usage(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- child.Wait() }()
+	for {
+		select {
+		case sig := <-signals:
+			child.Process.Signal(sig)
+		case err := <-ended:
+			return codeOfChild(child, err)
+		}
+	}
+}
+
+// codeOfChild returns the code to exit with, as an error: the child's, or 128
+// and the number of the signal that killed it.
+func codeOfChild(child *exec.Cmd, err error) error {
+	if err == nil {
+		return nil
+	}
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return err
+	}
+	if status, ok := child.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return exitCode(128 + int(status.Signal()))
+	}
+	return exitCode(exit.ExitCode())
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/klammlog/klamm/node/client"
+	"github.com/klammlog/klamm/node/client/link"
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/osenv"
+)
+
+// A remote is the cluster a command talks to, and how.
+type remote struct {
+	bootstrap string
+	timeout   time.Duration
+	output    string
+}
+
+// flags adds what every command that talks to a cluster takes.
+func (r *remote) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&r.bootstrap, "bootstrap", "b", defaultBootstrap(),
+		"brokers to ask first, `HOST:PORT[,HOST:PORT...]`; by default $KLAMM_BOOTSTRAP or $KAFKA_BOOTSTRAP_SERVERS")
+	cmd.Flags().DurationVar(&r.timeout, "timeout", 15*time.Second, "how long to wait for the cluster")
+	outputFlag(cmd, &r.output)
+}
+
+func defaultBootstrap() string {
+	for _, name := range []string{"KLAMM_BOOTSTRAP", "KAFKA_BOOTSTRAP_SERVERS"} {
+		if v := os.Getenv(name); v != "" {
+			return v
+		}
+	}
+	return "localhost:9092"
+}
+
+// A call is a command's conversation with a cluster, as a task of a host.
+type call struct {
+	host     *osenv.Host
+	w        *env.World
+	client   *client.Client
+	deadline kafka.Instant
+}
+
+// do connects and runs f as a task. SIGINT and SIGTERM cancel it.
+func (r *remote) do(cmd *cobra.Command, f func(c *call) error) error {
+	if err := checkOutput(r.output); err != nil {
+		return err
+	}
+	config := client.DefaultConfig(strings.Split(r.bootstrap, ",")...)
+	config.ClientID = "klamm-cli"
+	for _, address := range config.Bootstrap {
+		if !strings.Contains(address, ":") {
+			return usage(fmt.Errorf("--bootstrap %q: want HOST:PORT", address))
+		}
+	}
+	ctx, stop := signal.NotifyContext(background(cmd), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	host, err := osenv.New(osenv.Options{Logger: newLogger(cmd.ErrOrStderr(), "warn"), OnPanic: crashed})
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	err = host.Do(ctx, func() error {
+		c := &call{host: host, w: host.World()}
+		c.deadline = c.w.Now().Add(r.timeout)
+		if c.client, err = client.New(c.w, config); err != nil {
+			return usage(err)
+		}
+		if err := c.client.Reach(c.deadline); err != nil {
+			return err
+		}
+		return f(c)
+	})
+	return r.explain(interrupted(err))
+}
+
+// An advised error says what to do about another.
+type advised struct {
+	what string
+	err  error
+}
+
+func (a advised) Error() string { return a.what }
+func (a advised) Unwrap() error { return a.err }
+
+// explain turns the errors a beginner meets into advice.
+func (r *remote) explain(err error) error {
+	switch {
+	case errors.Is(err, link.ErrNotSent) && errors.Is(err, env.ErrRefused):
+		return advised{fmt.Sprintf("no broker listens at %s: start one with 'klamm dev', or name another with --bootstrap",
+			r.bootstrap), err}
+	case errors.Is(err, link.ErrNotSent) && errors.Is(err, env.ErrDeadline):
+		return advised{fmt.Sprintf("no broker answered at %s within %v: check --bootstrap, or wait longer with --timeout",
+			r.bootstrap, r.timeout), err}
+	}
+	return err
+}
+
+// background returns the context of commands run without one.
+func background(cmd *cobra.Command) context.Context {
+	if ctx := cmd.Context(); ctx != nil {
+		return ctx
+	}
+	return context.Background()
+}
