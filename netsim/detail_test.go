@@ -303,3 +303,31 @@ func TestACanceledTaskDoesNotDisturbAnothersCall(t *testing.T) {
 	})
 	w.run(time.Hour)
 }
+
+func TestReportSaysWhyBytesDoNotArrive(t *testing.T) {
+	w := newWorld(t, 1, plain(), "a", "b")
+	w.serve("b", ignore)
+	w.dial("a", "b", func(c env.Conn) {
+		_, err := c.Write(make([]byte, 300<<10))
+		w.must(err)
+		w.sleep(time.Second)
+		const waits = "a:32768>b:9092: 45056 bytes under way, 262144 unread, waiting for the reader"
+		if got := w.net.Report(); len(got) != 1 || got[0] != waits {
+			t.Errorf("got %q, want %q", got, waits)
+		}
+	})
+	w.dial("b", "b", func(env.Conn) {
+		w.apply("split at=1.5s left=a right=b")
+	})
+	w.dial("a", "b", func(c env.Conn) {
+		w.sleep(2 * time.Second)
+		_, err := c.Write(make([]byte, 10))
+		w.must(err)
+		w.sleep(time.Second)
+		const held = "a:32769>b:9092: 10 bytes under way, 0 unread, held by split at=1.5s left=a right=b"
+		if got := w.net.Report(); len(got) != 2 || got[1] != held {
+			t.Errorf("got %q, want %q", got, held)
+		}
+	})
+	w.run(time.Hour)
+}

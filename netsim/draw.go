@@ -16,11 +16,30 @@ type Window struct{ Start, End kafka.Instant }
 // end. It wants two hosts at least, and three for a bridge. What it draws depends
 // on nothing but its arguments, and it uses no floats.
 func Draw(family Family, stream *rand.Rand, hosts []string, in Window) Fault {
-	assert.That(len(hosts) >= 2 && (family != Bridge || len(hosts) >= 3), "%s among hosts %v", family, hosts)
-	assert.That(in.End > in.Start, "a window of no time at %s", in.Start)
-	d := drawing{stream: stream, hosts: shuffled(stream, hosts)}
+	return Stage{Hosts: hosts, Window: in}.Draw(family, stream)
+}
+
+// A Stage is where drawn faults happen.
+type Stage struct {
+	Hosts  []string
+	Window Window
+
+	// Center is the host that the others talk to, if there is one: faults are
+	// then drawn so that they touch it. A link between two clients carries
+	// nothing that a fault could hit.
+	Center string
+}
+
+// Draw is the function Draw, with regard to the stage's center.
+func (s Stage) Draw(family Family, stream *rand.Rand) Fault {
+	assert.That(len(s.Hosts) >= 2 && (family != Bridge || len(s.Hosts) >= 3), "%s among hosts %v", family, s.Hosts)
+	assert.That(s.Window.End > s.Window.Start, "a window of no time at %s", s.Window.Start)
+	d := drawing{stream: stream, hosts: shuffled(stream, s.Hosts)}
+	if s.Center != "" {
+		d.seat(s.Center, family)
+	}
 	f := Fault{Family: family}
-	f.At, f.For = d.times(in)
+	f.At, f.For = d.times(s.Window)
 	if specs[family].time == atOnce {
 		f.For = 0
 	}
@@ -40,6 +59,22 @@ func shuffled(stream *rand.Rand, hosts []string) []string {
 	out := slices.Clone(hosts)
 	stream.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	return out
+}
+
+// seat moves the center to where places will put it on the one side of the fault or
+// the other.
+func (d *drawing) seat(center string, family Family) {
+	to := 0
+	switch family {
+	case Refuse, AcceptStall: // which only those suffer who listen
+	case Bridge: // whose first host is the one that everybody reaches
+		to = 1
+	default:
+		to = d.stream.IntN(2)
+	}
+	at := slices.Index(d.hosts, center)
+	assert.That(at >= 0, "center %s is not among hosts %v", center, d.hosts)
+	d.hosts[at], d.hosts[to] = d.hosts[to], d.hosts[at]
 }
 
 // times draws a beginning, and how long it lasts: short times are as likely as

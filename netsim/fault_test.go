@@ -54,6 +54,28 @@ func TestDrawnFaultsKeepToTheirWindowAndHosts(t *testing.T) {
 	})
 }
 
+func TestFaultsDrawnAroundACenterTouchIt(t *testing.T) {
+	stage := Stage{Hosts: testHosts, Center: "n2", Window: Window{0, kafka.Instant(time.Minute)}}
+	for seed := range uint64(200) {
+		for _, family := range Families() {
+			f := stage.Draw(family, sim.Stream(seed, "faults"))
+			a := Applied{Fault: f, cutOff: f.A}
+			touches := f.Family <= Partial || f.Family == Reset || specs[f.Family].need == needA && len(f.B) == 0
+			for _, other := range testHosts {
+				if other != "n2" && (a.blocks("n2", other) || a.blocks(other, "n2")) {
+					touches = true
+				}
+			}
+			if (family == Refuse || family == AcceptStall) && !slices.Contains(f.A, "n2") {
+				touches = false
+			}
+			if !touches {
+				t.Errorf("seed %d: %s passes n2 by", seed, f)
+			}
+		}
+	}
+}
+
 func TestParsingDoesNotDependOnTheOrderOfParts(t *testing.T) {
 	f, err := ParseFault("latency tail=5s from=n1 share=1/20 jitter=2ms at=1.5s base=1ms for=3s")
 	if err != nil {
