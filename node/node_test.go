@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/klammlog/klamm/node/config"
-	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/osenv"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -78,6 +77,34 @@ func (m *machine) stop() {
 	m.do(func() error { return m.node.Stop(m.host.World().Now().Add(10 * time.Second)) })
 	m.host.Close()
 	m.node = nil
+}
+
+// until looks again and again, as a task, until something is so.
+func (m *machine) until(so func() bool) {
+	m.t.Helper()
+	w := m.host.World()
+	m.do(func() error {
+		for !so() {
+			if err := w.Sleep(time.Millisecond); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// create creates a topic of one partition, with settings in turn name and value.
+func (m *machine) create(topic string, settings ...string) {
+	m.t.Helper()
+	set := map[string]*string{}
+	for i := 0; i < len(settings); i += 2 {
+		set[settings[i]] = &settings[i+1]
+	}
+	c := m.client()
+	defer c.Close()
+	if _, err := kadm.NewClient(c).CreateTopic(within(m.t), 1, 1, set, topic); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 func (m *machine) address() string { return fmt.Sprintf("127.0.0.1:%d", m.port) }
@@ -170,5 +197,3 @@ func errorsOf(f kgo.Fetches) []error {
 	}
 	return errs
 }
-
-var _ = kafka.None
