@@ -2,7 +2,6 @@ package checker
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"github.com/klammlog/klamm/checker/history"
@@ -19,6 +18,7 @@ type index struct {
 	sendOf   []int32    // of every read: the send of its record, in the same partition
 	seen     []sighting // of every send: where it was read
 	parts    []part     // of every partition, by its ID
+	inOrder  []*part    // by topic and number
 }
 
 // A sighting is the lowest and the highest offset at which a send's record was
@@ -42,9 +42,10 @@ type part struct {
 	mayGo   history.Offset // records below may be removed
 	deleted bool           // its offsets started anew: only no-invention can be judged
 
-	acked   []int32   // sends whose record must stay where it was acknowledged, by offset
-	slots   []slot    // by offset
-	streams [][]int32 // polls of one generation of one consumer, in time
+	acked   []int32          // sends whose record must stay where it was acknowledged, by offset
+	ackedAt []history.Offset // and those offsets
+	slots   []slot           // by offset
+	streams [][]int32        // polls of one generation of one consumer, in time
 }
 
 // A slot is an offset at which a record was read.
@@ -64,10 +65,16 @@ func newIndex(h *history.History, d Demands) *index {
 	ix.readMarks()
 	ix.resolveReads()
 	for i := range ix.parts {
-		ix.collectAcked(&ix.parts[i])
-		ix.collectSlots(&ix.parts[i])
-		ix.collectStreams(&ix.parts[i])
+		p := &ix.parts[i]
+		ix.collectAcked(p)
+		ix.collectSlots(p)
+		ix.collectStreams(p)
+		ix.inOrder = append(ix.inOrder, p)
 	}
+	slices.SortFunc(ix.inOrder, func(a, b *part) int {
+		x, y := &h.Partitions[a.id], &h.Partitions[b.id]
+		return cmp.Or(cmp.Compare(x.Topic, y.Topic), cmp.Compare(x.Index, y.Index))
+	})
 	return ix
 }
 
@@ -195,6 +202,10 @@ func (ix *index) collectAcked(p *part) {
 	slices.SortStableFunc(p.acked, func(a, b int32) int {
 		return cmp.Compare(ix.h.Sends[a].Offset, ix.h.Sends[b].Offset)
 	})
+	p.ackedAt = make([]history.Offset, len(p.acked))
+	for i, s := range p.acked {
+		p.ackedAt[i] = ix.h.Sends[s].Offset
+	}
 }
 
 // collectSlots finds the offsets at which something was read.
@@ -293,20 +304,22 @@ func (ix *index) sendEvent(s int32) history.Event { return ix.h.Event(ix.h.Sends
 
 func (ix *index) pollEvent(p int32) history.Event { return ix.h.Event(ix.h.Polls[p].Op) }
 
-// judged calls f for every partition whose offsets mean one thing throughout.
+// judged calls f for every partition whose offsets mean one thing throughout, by
+// topic and number: reports must not depend on who was recorded first.
 func (ix *index) judged(f func(*part)) {
-	for i := range ix.parts {
-		if !ix.parts[i].deleted {
-			f(&ix.parts[i])
+	for _, p := range ix.inOrder {
+		if !p.deleted {
+			f(p)
 		}
 	}
 }
 
 func (ix *index) skippedSentences() []string {
 	var out []string
-	for i := range ix.parts {
-		if ix.parts[i].deleted {
-			out = append(out, fmt.Sprintf("%s: its topic was deleted during the run, so an offset does not name one record; only no-invention and no-failed-visible were judged", ix.name(ix.parts[i].id)))
+	for _, p := range ix.inOrder {
+		if p.deleted {
+			out = append(out, ix.name(p.id)+": its topic was deleted during the run, so an offset does not name one record; "+
+				"only no-invention and no-failed-visible were judged")
 		}
 	}
 	return out

@@ -50,9 +50,8 @@ var hashSeed = maphash.MakeSeed()
 
 // search asks porcupine, and reports false if that takes more than so many steps:
 // what is both bad and ambiguous it can search only for ever.
-func search(m porcupine.Model, ops []porcupine.Operation) (linearizable, searched bool) {
+func search(m porcupine.Model, ops []porcupine.Operation, budget int) (linearizable, searched bool) {
 	steps, step := 0, m.Step
-	const budget = 60_000
 	m.Step = func(state, input, output any) (bool, any) {
 		if steps++; steps > budget {
 			return false, state
@@ -227,7 +226,7 @@ func TestLinearizableLogAgreesWithPorcupine(t *testing.T) {
 			sharpen(ops)
 			sharpened++
 		}
-		want, searched := search(logModel, ops)
+		want, searched := search(logModel, ops, 60_000)
 		if !searched {
 			leftOut++
 			continue
@@ -289,7 +288,7 @@ func TestLinearizableLogAgreesWithPorcupineOnLongHistories(t *testing.T) {
 	good, bad, most := 0, 0, 0
 	for seed := range histories {
 		rng := rand.New(rand.NewPCG(seed, 4))
-		s, d := goodRun(rng, runSize{partitions: 1, producers: 3, consumers: 3, steps: 5000, delivery: []history.Delivery{history.Idempotent}})
+		s, d := goodRun(rng, runSize{partitions: 1, producers: 3, consumers: 3, steps: 3500, delivery: []history.Delivery{history.Idempotent}})
 		for range rng.IntN(4) {
 			x := &s.sends[rng.IntN(len(s.sends))]
 			if x.Outcome == history.OK {
@@ -305,7 +304,7 @@ func TestLinearizableLogAgreesWithPorcupineOnLongHistories(t *testing.T) {
 			in, ok := op.Input.(appendInput)
 			return ok && in.at == history.NoOffset // never read, though all was read: it never happened
 		})
-		want, searched := search(lineModel, ops)
+		want, searched := search(lineModel, ops, 10_000_000)
 		if !searched {
 			t.Fatalf("seed %d: porcupine did not get through %d operations", seed, len(ops))
 		}

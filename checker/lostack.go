@@ -68,8 +68,8 @@ func (l *lostAcks) readBacks() {
 				l.whole = max(l.whole, b.Invoked)
 			}
 		}
-		l.beyond(b, l.ix.lowerBound(l.p.acked, b.LogEnd), len(l.p.acked))
-		l.beyond(b, 0, l.ix.lowerBound(l.p.acked, b.LogStart))
+		l.beyond(b, l.p.acknowledged(b.LogEnd), len(l.p.acked))
+		l.beyond(b, 0, l.p.acknowledged(b.LogStart))
 	}
 }
 
@@ -106,11 +106,11 @@ func (l *lostAcks) polls() {
 // cost as much as there are records and sends.
 func (l *lostAcks) passed(poll *history.Poll) {
 	records := sortedRecords(l.ix.h, poll)
-	for i := l.from(l.ix.lowerBound(l.p.acked, poll.Before)); i < len(l.p.acked); i = l.from(i + 1) {
-		s := &l.ix.h.Sends[l.p.acked[i]]
-		if s.Offset >= poll.After {
+	for i := l.from(l.p.acknowledged(poll.Before)); i < len(l.p.acked); i = l.from(i + 1) {
+		if l.p.ackedAt[i] >= poll.After {
 			return
 		}
+		s := &l.ix.h.Sends[l.p.acked[i]]
 		for len(records) > 0 && records[0].Offset < s.Offset {
 			records = records[1:]
 		}
@@ -219,14 +219,9 @@ func complete(ix *index, p *part, b *history.ReadBack) bool {
 	return at >= b.LogEnd
 }
 
-// lowerBound returns the first place in sends, which are by offset, at or above o.
-func (ix *index) lowerBound(sends []int32, o history.Offset) int {
-	i, _ := slices.BinarySearchFunc(sends, o, func(s int32, o history.Offset) int {
-		if ix.h.Sends[s].Offset < o {
-			return -1
-		}
-		return 1
-	})
+// acknowledged returns the first place in p.acked at or above an offset.
+func (p *part) acknowledged(o history.Offset) int {
+	i, _ := slices.BinarySearch(p.ackedAt, o)
 	return i
 }
 

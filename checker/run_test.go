@@ -200,13 +200,21 @@ func (p *testProducer) apply(r *testRun) {
 
 // answer tells a client what became of a send.
 func (p *testProducer) answer(r *testRun) {
-	if len(p.way) == 0 {
+	p.way = slices.DeleteFunc(p.way, func(w *testSend) bool {
+		return w.told && (w.gone || (w.applied >= 0 && (p.delivery == history.Idempotent || r.rng.IntN(20) == 0)))
+	})
+	open := 0
+	for _, w := range p.way {
+		open += count(!w.told)
+	}
+	if open == 0 {
 		return
 	}
-	w := p.way[r.rng.IntN(len(p.way))]
-	if w.told {
-		return
-	}
+	nth := r.rng.IntN(open)
+	w := p.way[slices.IndexFunc(p.way, func(w *testSend) bool {
+		nth -= count(!w.told)
+		return nth < 0
+	})]
 	s := &r.s.sends[w.index]
 	switch {
 	case w.applied >= 0 && r.rng.IntN(6) > 0:

@@ -41,7 +41,7 @@ func (s *sketch) clone() *sketch {
 // and so on; partitions p-0, p-1.
 func (s *sketch) build() *history.History {
 	var now history.Instant
-	r := history.NewRecorder(func() history.Instant { return now })
+	r := history.NewTranscriber(func() history.Instant { return now })
 	for i := range s.partitions {
 		r.Partition("p", i)
 	}

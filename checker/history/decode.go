@@ -29,7 +29,7 @@ const maxText = 4096
 // Errors name the line.
 func Decode(r io.Reader, l Limits) (*History, error) {
 	d := decoder{limits: l, records: map[RecordID]OpID{}, now: Never}
-	d.r = NewRecorder(func() Instant { return d.now })
+	d.r = NewTranscriber(func() Instant { return d.now })
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, min(64<<10, l.Line)), l.Line)
 	for n := 1; lines.Scan(); n++ {

@@ -127,7 +127,7 @@ const (
 type Send struct {
 	Op          OpID
 	Client      ClientID
-	Incarnation int32 // of the client: a restarted producer counts up
+	Incarnation int32 // of the client: a producer that restarts or gets a new producer id counts up
 	Partition   PartitionID
 	Seq         int64 // place among the sends of this client incarnation to this partition
 	Record      RecordID
@@ -172,7 +172,7 @@ type Poll struct {
 	Completed   Instant
 	Before      Offset // position when it was invoked
 	After       Offset // position when it returned
-	End         Offset // end of the log as the answer told it, if it was asked within the interval; else NoOffset
+	End         Offset // end of the log as the leader told it within the interval; NoOffset if it did not, or told it before, or a follower did
 	Error       string
 
 	first, count int32 // its records in History.reads

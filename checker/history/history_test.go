@@ -218,6 +218,21 @@ func TestRecorderRefusesToCompleteTwice(t *testing.T) {
 	s.Failed("late")
 }
 
+// A simulator's clock stands still while its tasks run: what happens one after
+// the other must be told so.
+func TestRecorderTellsApartWhatHappensAtOneInstant(t *testing.T) {
+	r := NewRecorder(func() Instant { return 1000 })
+	send := r.Send(Send{Client: r.Client("p"), Partition: r.Partition("t", 0), Record: 1})
+	send.Acked(0, NoTimestamp)
+	list := r.ListOffsets(ListOffsets{Client: r.Client("p"), Partition: r.Partition("t", 0), Query: Latest})
+	list.Answered(0, NoTimestamp)
+	h := r.History()
+	s, l := h.Sends[0], h.ListOffsets[0]
+	if !(s.Invoked < s.Completed && s.Completed < l.Invoked && l.Invoked < l.Completed) {
+		t.Errorf("sent %d to %d ns, asked %d to %d ns", s.Invoked, s.Completed, l.Invoked, l.Completed)
+	}
+}
+
 func TestDigestTellsRecordsApart(t *testing.T) {
 	seen := map[Digest]string{}
 	add := func(name string, d Digest) {

@@ -13,9 +13,22 @@ type Recorder struct {
 	records    RecordID
 }
 
-// NewRecorder returns a recorder of an empty history that reads its instants
-// from now.
+// NewRecorder returns a recorder of an empty history of a run that is happening.
+// It reads its instants from now, and tells apart what happens at one of them: no
+// two invocations or completions get the same, for then the judges, who take what
+// touches for concurrent, could not hold a client's next operation against its
+// last. A clock that stands still is told as if it went on by a nanosecond.
 func NewRecorder(now func() Instant) *Recorder {
+	last := Instant(-1)
+	return NewTranscriber(func() Instant {
+		last = max(now(), last+1)
+		return last
+	})
+}
+
+// NewTranscriber returns a recorder of an empty history of a run that is over:
+// now returns the instant of whatever is told next.
+func NewTranscriber(now func() Instant) *Recorder {
 	return &Recorder{
 		h:          &History{},
 		now:        now,
@@ -23,6 +36,9 @@ func NewRecorder(now func() Instant) *Recorder {
 		partitions: map[Partition]PartitionID{},
 	}
 }
+
+// Now returns an instant at which something begins that is told later.
+func (r *Recorder) Now() Instant { return r.now() }
 
 // History returns what was recorded so far. It changes as recording goes on.
 func (r *Recorder) History() *History { return r.h }
@@ -109,8 +125,8 @@ func (r *Recorder) Poll(p Poll) PollHandle {
 }
 
 // Polled records a poll that is over, for clients that learn only then which
-// partitions it was about. The caller fills in Client to Final, Invoked, Before,
-// After and End.
+// partitions it was about. The caller fills in Client to Final, Invoked (by Now),
+// Before, After and End.
 func (r *Recorder) Polled(p Poll, records []Read) {
 	i := len(r.h.Polls)
 	p.Op = r.h.addOp(KindPoll, i)

@@ -1,0 +1,227 @@
+package checker
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/klammlog/klamm/checker/history"
+)
+
+// What an acknowledgement promises, level by level.
+func TestPromises(t *testing.T) {
+	const all, leader, none = history.AcksAll, history.AcksLeader, history.AcksNone
+	for _, x := range []struct {
+		claim string
+		d     Demands
+		kept  []history.Acks
+	}{
+		{"nothing happens: acks=1 is as good as acks=all", Demands{}, []history.Acks{all, leader}},
+		{"leaders change: only acks=all is kept", Demands{Leaders: true}, []history.Acks{all}},
+		{"log.flush=ack keeps through any power loss", Demands{PowerLoss: AnyPowerLoss}, []history.Acks{all, leader}},
+		{"log.flush=os keeps through process crashes", Demands{Flush: FlushOS}, []history.Acks{all, leader}},
+		{"log.flush=os, a replica keeps its page cache: not acks=1", Demands{Flush: FlushOS, PowerLoss: SurvivablePowerLoss}, []history.Acks{all}},
+		{"log.flush=os, power lost anywhere: nothing", Demands{Flush: FlushOS, PowerLoss: AnyPowerLoss}, nil},
+		{"unclean elections: nothing", Demands{Unclean: true}, nil},
+		{"every copy destroyed: nothing", Demands{Unrestricted: true}, nil},
+	} {
+		kept := map[history.Acks]bool{}
+		for _, a := range x.kept {
+			kept[a] = true
+		}
+		for _, a := range []history.Acks{all, leader, none} {
+			if got := x.d.promises(a); got != kept[a] {
+				t.Errorf("%s: %v promises %v", x.claim, a, got)
+			}
+		}
+	}
+}
+
+// oneLoss is a history with one acknowledged record, at offset 1 of p-0, that
+// consumer c1 skips and c2 never finds.
+func oneLoss() *sketch {
+	s := &sketch{partitions: 1}
+	send := func(id history.RecordID, o history.Offset) {
+		s.sends = append(s.sends, history.Send{Record: id, Seq: int64(id), Key: history.Digest(id), Digest: history.Digest(id), Acks: history.AcksAll, Delivery: history.Idempotent,
+			Outcome: history.OK, Offset: o, Invoked: history.Instant(10 * id), Completed: history.Instant(10*id + 5)})
+	}
+	send(1, 0)
+	send(2, 1)
+	send(3, 2)
+	poll := history.Poll{Client: 1, Outcome: history.OK, Invoked: 50, Completed: 60, After: 3, End: history.NoOffset}
+	records := []history.Read{{Offset: 0, Record: 1, Digest: 1}, {Offset: 2, Record: 3, Digest: 3}}
+	s.polls = append(s.polls, polled{poll, slices.Clone(records)})
+	poll.Client, poll.Final, poll.Invoked, poll.Completed = 2, true, 80, 90
+	s.polls = append(s.polls, polled{poll, records})
+	s.backs = append(s.backs, history.ReadBack{Client: 2, Outcome: history.OK, Invoked: 70, Completed: 100, LogEnd: 3})
+	return s
+}
+
+// The same loss under what a run may be promised.
+func TestDemandsDecideWhatIsHeldAgainstARun(t *testing.T) {
+	for _, x := range []struct {
+		claim  string
+		change func(*sketch, *Demands)
+		want   Status
+	}{
+		{"acks=all is lost", func(*sketch, *Demands) {}, Violated},
+		{"acks=1 under one leader is lost", func(s *sketch, _ *Demands) { s.sends[1].Acks = history.AcksLeader }, Violated},
+		{"acks=1 with elections promises nothing, the others are fine", func(s *sketch, d *Demands) {
+			s.sends[1].Acks, d.Leaders = history.AcksLeader, true
+		}, Held},
+		{"acks=0 promises nothing", func(s *sketch, _ *Demands) {
+			s.sends[1].Acks, s.sends[1].Offset = history.AcksNone, history.NoOffset
+		}, Held},
+		{"unclean elections", func(_ *sketch, d *Demands) { d.Unclean = true }, NotApplicable},
+		{"page caches lost with log.flush=os", func(_ *sketch, d *Demands) { d.Flush, d.PowerLoss = FlushOS, AnyPowerLoss }, NotApplicable},
+		{"page caches lost with log.flush=ack", func(_ *sketch, d *Demands) { d.PowerLoss = AnyPowerLoss }, Violated},
+		{"retention takes prefixes, not holes", func(_ *sketch, d *Demands) { d.Retention = true }, Violated},
+		{"compaction, and no later record of the key", func(_ *sketch, d *Demands) { d.Compaction = true }, Violated},
+		{"compaction, and a later record of the key", func(s *sketch, d *Demands) {
+			d.Compaction, s.sends[2].Key = true, s.sends[1].Key
+		}, Held},
+		{"compaction of a tombstone", func(s *sketch, d *Demands) {
+			d.Compaction, s.sends[1].Tombstone = true, true
+		}, Held},
+		{"compaction, and a tombstone of the key that may be anywhere", func(s *sketch, d *Demands) {
+			d.Compaction = true
+			s.sends = append(s.sends, history.Send{Record: 4, Key: s.sends[1].Key, Tombstone: true, Acks: history.AcksAll, Outcome: history.Unknown, Invoked: 46, Completed: 49, Offset: history.NoOffset})
+		}, Held},
+		{"the answer never came", func(s *sketch, _ *Demands) {
+			s.sends[1].Outcome, s.sends[1].Offset = history.Unknown, history.NoOffset
+		}, Held},
+		{"nothing was read back", func(s *sketch, _ *Demands) { s.backs, s.polls = nil, nil }, Inconclusive},
+		{"the read-back began before the acknowledgement", func(s *sketch, _ *Demands) {
+			s.backs[0].Invoked, s.polls = 20, nil
+			s.backs[0].LogEnd = 0
+		}, Violated}, // of record 1
+		{"read back before anything was acknowledged", func(s *sketch, _ *Demands) {
+			s.backs[0].Invoked, s.polls = 5, nil
+			s.backs[0].LogEnd = 0
+		}, Inconclusive},
+		{"read back with a hole in the reading", func(s *sketch, _ *Demands) {
+			s.polls[1].Before, s.polls[1].records = 2, s.polls[1].records[1:]
+			s.polls = s.polls[1:]
+		}, Inconclusive},
+		{"the topic was deleted", func(s *sketch, _ *Demands) {
+			s.marks = append(s.marks, history.Mark{Kind: history.TopicDeleted, Partition: 0, Offset: history.NoOffset})
+		}, NotApplicable},
+	} {
+		s, d := oneLoss(), Demands{}
+		x.change(s, &d)
+		r := Judge(s.build(), d)
+		if got := r.Verdict(NoLostAck).Status; got != x.want {
+			t.Errorf("%s: %s, want %s\n%v", x.claim, got, x.want, &r)
+		}
+	}
+}
+
+func TestPrefixMayGoOnlyAsFarAsPermitted(t *testing.T) {
+	for _, x := range []struct {
+		upTo history.Offset
+		lost int
+	}{{0, 2}, {1, 1}, {2, 0}, {history.Unbounded, 0}} {
+		s := oneLoss()
+		s.polls = s.polls[1:]
+		s.polls[0].Before, s.polls[0].records = 2, s.polls[0].records[1:]
+		s.backs[0].LogStart = 2
+		s.marks = append(s.marks, history.Mark{Kind: history.PrefixMayGo, Partition: 0, Offset: x.upTo})
+		r := Judge(s.build(), Demands{})
+		if got := r.Verdict(NoLostAck).Total; got != x.lost {
+			t.Errorf("log starts at 2, permitted up to %d: %d lost, want %d\n%v", x.upTo, got, x.lost, &r)
+		}
+	}
+}
+
+func TestUncleanElectionsLeaveAgreementWithinAnEpoch(t *testing.T) {
+	s := oneLoss()
+	other := history.Read{Offset: 2, Record: 2, Digest: 2, Epoch: 7}
+	s.polls[0].records[1] = other
+	d := Demands{Unclean: true}
+	if r := Judge(s.build(), d); r.Verdict(Agreement).Status != Held {
+		t.Errorf("two values in epochs 0 and 7:\n%v", &r)
+	}
+	s.polls[0].records[1].Epoch = 0
+	if r := Judge(s.build(), d); r.Verdict(Agreement).Status != Violated {
+		t.Errorf("two values in epoch 0:\n%v", &r)
+	}
+}
+
+func TestRecordsFromBeforeTheRunAreNobodys(t *testing.T) {
+	s := oneLoss()
+	s.sends = s.sends[2:]
+	if r := Judge(s.build(), Demands{}); r.Verdict(NoInvention).Status != Violated || r.Verdict(LinearizableLog).Status != Violated {
+		t.Errorf("a record that nobody sent:\n%v", &r)
+	}
+	s.marks = append(s.marks, history.Mark{Kind: history.LogBegins, Partition: 0, Offset: 2})
+	if r := Judge(s.build(), Demands{}); r.Verdict(NoInvention).Status != Held || r.Verdict(LinearizableLog).Status != Held {
+		t.Errorf("records from before the run:\n%v", &r)
+	}
+}
+
+// Deleted topics begin anew: only what needs no offsets is judged.
+func TestDeletedTopicsAreLeftOut(t *testing.T) {
+	s := oneLoss()
+	s.polls[0].records[1].Record, s.polls[0].records[1].Digest = 2, 2 // disagrees with the other poll
+	s.polls[1].records[0].Record = 77                                 // nobody sent it
+	s.marks = append(s.marks, history.Mark{Kind: history.TopicDeleted, Partition: 0, Offset: history.NoOffset})
+	r := Judge(s.build(), Demands{})
+	for _, v := range r.Verdicts {
+		if (v.Status == Violated) != (v.Guarantee == NoInvention) {
+			t.Errorf("%s is %s", v.Guarantee, v.Status)
+		}
+	}
+	if len(r.Skipped) != 1 || !strings.Contains(r.Skipped[0], "p-0") {
+		t.Errorf("skipped: %q", r.Skipped)
+	}
+}
+
+func TestNothingAcknowledgedIsInconclusive(t *testing.T) {
+	h := (&sketch{partitions: 1}).build()
+	r := Judge(h, Demands{})
+	if r.Status() != Inconclusive {
+		t.Errorf("an empty history is %s:\n%v", r.Status(), &r)
+	}
+}
+
+func TestPendingOperationsAreToldAndCounted(t *testing.T) {
+	s := oneLoss()
+	for i := range 12 {
+		s.sends = append(s.sends, history.Send{Record: history.RecordID(10 + i), Invoked: 95, Completed: history.Never, Acks: history.AcksAll, Offset: history.NoOffset})
+	}
+	r := Judge(s.build(), Demands{})
+	if r.PendingTotal != 12 || len(r.Pending) != KeptViolations || r.Counts.Pending != 12 {
+		t.Errorf("12 pending sends: %d told, %d kept, %d counted", r.PendingTotal, len(r.Pending), r.Counts.Pending)
+	}
+	if want := "c0 sent record 10 (#0, acks=all, plain) to p-0 at 0.000s: no answer yet"; r.Pending[0].Text != want {
+		t.Errorf("told %q, want %q", r.Pending[0].Text, want)
+	}
+}
+
+// The same history gives the same report, and so does what was written and read
+// back; violations beyond the bound are counted.
+func TestReportsAreDeterministicAndBounded(t *testing.T) {
+	many := false
+	for seed := range uint64(300) {
+		rng := rand.New(rand.NewPCG(seed, 6))
+		s, d := randomSketch(rng)
+		for range 20 {
+			mutateSome(rng, s)
+		}
+		h := s.build()
+		a, b := Judge(h, d), Judge(h, d)
+		if a.String() != b.String() {
+			t.Fatalf("seed %d: judged twice, told differently:\n%v\n%v", seed, &a, &b)
+		}
+		for _, v := range a.Verdicts {
+			if len(v.Violations) != min(v.Total, KeptViolations) {
+				t.Errorf("seed %d: %s keeps %d of %d violations", seed, v.Guarantee, len(v.Violations), v.Total)
+			}
+			many = many || v.Total > KeptViolations
+		}
+	}
+	if !many {
+		t.Error("no report had more violations than it keeps")
+	}
+}
