@@ -39,8 +39,16 @@ func (l *Log) CompactBelow(now kafka.Timestamp, stable kafka.Offset) error {
 	if ready, err := p.prepare(stable); err != nil || !ready {
 		return err
 	}
-	if err := p.run(); err != nil {
+	err := p.run()
+	if errors.Is(err, errInterrupted) {
+		l.w.Probe("a compaction was interrupted")
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("%s: compaction: %w", l.name, err)
+	}
+	if p.cleaner == nil {
+		return nil // nothing was dirty any more
 	}
 	l.trace("compacted", slog.Int64("end", int64(p.cleaner.end)), slog.Int64("read", p.cleaner.stats.Read),
 		slog.Int64("kept", p.cleaner.stats.Kept))
@@ -127,7 +135,7 @@ func (p *compaction) run() error {
 		if i == len(groups)-1 {
 			cleaned = keys.end
 		}
-		if again, err := p.cleanGroup(g, cleaned); err != nil || again {
+		if err := p.cleanGroup(g, cleaned); err != nil {
 			return err
 		}
 	}
@@ -142,7 +150,7 @@ func (p *compaction) readMarkers(ends *outcomes) error {
 			continue
 		}
 		if err := l.eachControl(s, ends.readMarker); err != nil {
-			return err
+			return p.because(s, err)
 		}
 	}
 	return nil
@@ -206,7 +214,7 @@ func (p *compaction) readKeys(keys *lastOffsets, ends *outcomes) error {
 			return err
 		}, func() error { return nil })
 		if err != nil || full {
-			return err
+			return p.because(s, err)
 		}
 		keys.end = max(keys.end, s.end)
 	}
@@ -302,16 +310,23 @@ func batchSize(b []byte) int {
 	return min(maxBatch, int(binary.BigEndian.Uint32(b[8:]))+lengthEnd)
 }
 
-// cleanGroup writes one group of segments anew and swaps it in. again reports
-// that the log has changed meanwhile, so that the pass ends here.
-func (p *compaction) cleanGroup(g []cleanable, cleaned kafka.Offset) (again bool, err error) {
+// because returns an error of reading a segment, or that it went away.
+func (p *compaction) because(s *segment, err error) error {
+	if err != nil && s.gone && p.l.dir.failed == nil {
+		return errInterrupted
+	}
+	return err
+}
+
+// cleanGroup writes one group of segments anew and swaps it in.
+func (p *compaction) cleanGroup(g []cleanable, cleaned kafka.Offset) error {
 	l := p.l
 	olds := l.segmentsIn(g)
 	if olds == nil {
-		return true, nil
+		return errInterrupted
 	}
 	s := newSegment(l.dir, l.o.Path, g[0].base)
-	err = p.writeCleaned(s, olds)
+	err := p.writeCleaned(s, olds)
 	if err == nil {
 		err = l.exclusively(func() error {
 			if now := l.segmentsIn(g); !slices.Equal(now, olds) {
@@ -323,11 +338,7 @@ func (p *compaction) cleanGroup(g []cleanable, cleaned kafka.Offset) (again bool
 	if err != nil {
 		l.removeCleaned(s)
 	}
-	if errors.Is(err, errInterrupted) {
-		l.w.Probe("a compaction was interrupted")
-		return true, nil
-	}
-	return false, err
+	return err
 }
 
 // segmentsIn returns the segments of a group, nil if they are not what they were.

@@ -26,7 +26,7 @@ func (p *compaction) writeCleaned(s *segment, olds []*segment) error {
 	}
 	w := &cleanedFile{l: l, s: s, f: f}
 	for _, old := range olds {
-		if err = p.copyCleaned(w, old); err != nil {
+		if err = p.because(old, p.copyCleaned(w, old)); err != nil {
 			break
 		}
 	}
