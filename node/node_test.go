@@ -79,6 +79,13 @@ func (m *machine) stop() {
 	m.node = nil
 }
 
+// kill ends the node's tasks without another word.
+func (m *machine) kill() {
+	m.t.Helper()
+	m.host.Close()
+	m.node = nil
+}
+
 // until looks again and again, as a task, until something is so.
 func (m *machine) until(so func() bool) {
 	m.t.Helper()
