@@ -28,7 +28,7 @@ var Rooms = []Room{
 	{"node/env", "internal/assert node/kafka",
 		"env is the contract between node and world; it knows neither"},
 	{"node/env/envtest", "internal/assert node/kafka node/env",
-		"the checks judge any world, so they know none, and are no part of a test binary only"},
+		"the checks judge any world, so they know none"},
 
 	// Pure: what decides gets its inputs as arguments, time included.
 	{"node/config", "internal/assert node/kafka", pure},

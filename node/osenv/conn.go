@@ -53,8 +53,9 @@ func (s *side) until(t kafka.Instant) {
 	}
 }
 
+// newConn wraps a connection. Package net has switched Nagle's algorithm off:
+// requests and answers are written whole.
 func newConn(h *Host, tcp *net.TCPConn) *conn {
-	_ = tcp.SetNoDelay(true) // requests and answers are written whole
 	c := &conn{h: h, tcp: tcp, local: tcp.LocalAddr().String(), peer: tcp.RemoteAddr().String()}
 	c.read = side{h: h, set: tcp.SetReadDeadline, deadline: kafka.Never}
 	c.write = side{h: h, set: tcp.SetWriteDeadline, deadline: kafka.Never}
