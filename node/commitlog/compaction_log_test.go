@@ -293,7 +293,7 @@ func TestCompactFindsRot(t *testing.T) {
 }
 
 func TestCompactOnAFullDisk(t *testing.T) {
-	for room := 0; room < 6000; room += 450 {
+	for room := 0; room < 6000; room += 900 {
 		r, written := compactRig(t, sim.Options{Seed: 6}, 100)
 		r.inject(fmt.Sprintf("disk-full disk=n/0 n=%d", room))
 		r.do(func() {
@@ -314,9 +314,9 @@ func TestCompactOnAFullDisk(t *testing.T) {
 // TestCrashAtEveryStep crashes at every step of a compaction, with every kind of
 // power loss. The log holds what was written, and can be compacted.
 func TestCrashAtEveryStep(t *testing.T) {
-	stride := uint64(5) // 1 takes half a minute
+	stride := uint64(11) // 1 takes a minute
 	if testing.Short() {
-		stride = 23
+		stride = 37
 	}
 	kinds := []string{"process", "posix", "ext4", "xfs", "prefix"}
 	finished := false
@@ -370,7 +370,7 @@ func crashLog(t *testing.T, r *rig, kind string) {
 // while a log is compacted, written to, checkpointed and its start moved, sees
 // offsets grow and every key's last value.
 func TestReadersWhileSegmentsAreReplaced(t *testing.T) {
-	for seed := range uint64(16) {
+	for seed := range uint64(10) {
 		k := sim.New(sim.Options{Seed: seed, HoldOneIn: 20, HoldMax: 3 * time.Millisecond, Buggify: seed%2 == 0})
 		disk := disksim.New(k, "n/0", disksim.DrawOptions(k.Rand("disk options")))
 		r := newRigOn(t, k, disk, compactConfig())

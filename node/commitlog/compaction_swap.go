@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 )
@@ -108,12 +109,7 @@ func (l *Log) finishSwap() error {
 // renameCleaned gives the files of a committed swap their names, as far as they
 // do not have them. Blocks.
 func (l *Log) renameCleaned(k listed) error {
-	path := l.o.Path + "/" + fileName(k.base, logSuffix) + cleanedSuffix
-	info, err := l.dir.fs.Stat(path)
-	if err == nil && info.Size != k.size {
-		return fmt.Errorf("%w: %s has %d bytes of %d that had been synced", ErrQuarantined, path, info.Size, k.size)
-	}
-	if err != nil && !errors.Is(err, env.ErrNotExist) {
+	if err := l.checkCleaned(k); err != nil {
 		return err
 	}
 	for _, suffix := range []string{logSuffix, indexSuffix} {
@@ -125,6 +121,23 @@ func (l *Log) renameCleaned(k listed) error {
 	}
 	if err := l.dir.fs.SyncDir(l.o.Path); err != nil {
 		return l.dir.fail("sync directory "+l.o.Path, err)
+	}
+	return nil
+}
+
+// checkCleaned looks whether the .log of a committed swap is there, under one of
+// its names. Blocks.
+func (l *Log) checkCleaned(k listed) error {
+	path := l.o.Path + "/" + fileName(k.base, logSuffix)
+	info, err := l.dir.fs.Stat(path + cleanedSuffix)
+	if errors.Is(err, env.ErrNotExist) {
+		info, err = l.dir.fs.Stat(path)
+	}
+	if err != nil && !errors.Is(err, env.ErrNotExist) {
+		return err
+	}
+	if err != nil || info.Size != k.size {
+		return fmt.Errorf("%w: compacted %s has %d bytes of %d that had been synced", ErrQuarantined, path, info.Size, k.size)
 	}
 	return nil
 }
@@ -146,9 +159,7 @@ func (l *Log) swapIn(s *segment, olds []*segment, cleaned kafka.Offset) error {
 		return err
 	}
 	i, found := c.find(s.base)
-	if !found || i >= len(c.segments) {
-		return fmt.Errorf("%w: swapped segment %d is not listed", ErrQuarantined, s.base)
-	}
+	assert.That(found, "%s: sealed and not listed", s)
 	if err := l.renameCleaned(c.segments[i]); err != nil {
 		return l.dir.fail("swap "+s.String(), err)
 	}
