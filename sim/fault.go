@@ -129,11 +129,11 @@ func DrawFault(kind FaultKind, node string, end kafka.Instant, stream *rand.Rand
 	case FaultSlowNode:
 		f.For, f.N = drawBetween(stream, 100*time.Millisecond, 4*time.Second), 2+stream.Int64N(40)
 	case FaultSkew:
-		f.At, f.N = 0, stream.Int64N(172_800_000)-86_400_000
+		f.At, f.N = 0, stream.Int64N(2_400_000)-1_200_000
 	case FaultDrift:
 		f.For, f.N = drawBetween(stream, time.Second, 10*time.Second), stream.Int64N(100_000)-50_000
 	case FaultJump:
-		f.N = stream.Int64N(7_200_000) - 3_600_000
+		f.N = stream.Int64N(3_600_000) - 1_800_000
 	case FaultFreeze:
 		f.For = drawBetween(stream, time.Second, 10*time.Second)
 	}

@@ -142,7 +142,9 @@ func (t *Task) kill() {
 
 // park gives up the thread until the task is woken and picked.
 func (t *Task) park() Outcome {
-	assert.That(t.k.current == t, "task %s parks while it is not running", t.name)
+	if t.k.current != t {
+		assert.That(false, "task %s parks while it is not running", t.name)
+	}
 	if t.dead || !t.yield(struct{}{}) {
 		panic(killed{})
 	}

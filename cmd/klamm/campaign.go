@@ -1,0 +1,328 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/klammlog/klamm/scenarios"
+	"github.com/klammlog/klamm/sim"
+	"golang.org/x/term"
+)
+
+// failuresShown bounds how many failures are printed; all are counted.
+const failuresShown = 10
+
+// A campaign gathers what came of many runs.
+type campaign struct {
+	flags    runFlags
+	names    []string
+	rows     map[string]*row
+	failures []finding // in order of scenario and seed once printed
+	failed   int
+	progress *progress
+	begun    time.Time
+}
+
+// A row is what came of one scenario.
+type row struct {
+	Scenario   string               `json:"scenario"`
+	Seeds      int                  `json:"seeds"`
+	Operations scenarios.Operations `json:"operations"`
+	Virtual    time.Duration        `json:"virtual_ns"`
+	Faults     map[string]uint64    `json:"faults_effective"`
+	Verdicts   map[string]int       `json:"verdicts"`
+	Repeated   int                  `json:"repeated_identically"`
+}
+
+func newCampaign(names []string, f runFlags) *campaign {
+	c := &campaign{flags: f, names: names, rows: map[string]*row{}, begun: time.Now(), progress: newProgress(os.Stderr)}
+	for _, name := range names {
+		c.rows[name] = &row{Scenario: name, Faults: map[string]uint64{}, Verdicts: map[string]int{}}
+	}
+	return c
+}
+
+// take adds a finding and reports whether to go on.
+func (c *campaign) take(f finding) bool {
+	r := c.rows[f.Spec.Scenario]
+	r.Seeds++
+	r.Operations = r.Operations.Add(f.Result.Operations)
+	r.Virtual += time.Duration(f.Result.VirtualNanos)
+	for _, fault := range f.Result.Faults {
+		r.Faults[fault.Name] += fault.Times
+	}
+	r.Verdicts[verdictOf(f)]++
+	if f.Again != nil && f.diverged() == nil {
+		r.Repeated++
+	}
+	if verdictOf(f) != string(scenarios.Held) {
+		c.failures = append(c.failures, f)
+		c.failed++
+	}
+	c.progress.show(c)
+	return c.flags.failFast == 0 || c.failed < c.flags.failFast
+}
+
+// Verdicts of a finding that are not a run's.
+const (
+	verdictInternal = "internal-error"
+	verdictDiverged = "not-deterministic"
+)
+
+func verdictOf(f finding) string {
+	switch {
+	case f.Died != nil || f.Error != "":
+		return verdictInternal
+	case f.Result.Verdict == scenarios.Violated || f.Result.Verdict == scenarios.Crashed:
+		return string(f.Result.Verdict)
+	case f.diverged() != nil:
+		return verdictDiverged
+	}
+	return string(f.Result.Verdict)
+}
+
+// exitOf ranks verdicts: what breaks a promise outranks what breaks our tools.
+var exitOf = []struct {
+	verdict string
+	code    int
+}{
+	{string(scenarios.Violated), exitViolated},
+	{string(scenarios.Crashed), exitViolated},
+	{verdictDiverged, exitNotDeterministic},
+	{verdictInternal, exitInternal},
+	{string(scenarios.Stuck), exitStuck},
+	{string(scenarios.Inconclusive), exitInconclusive},
+}
+
+// exit returns the campaign's exit code as an error, nil if every run held.
+func (c *campaign) exit() error {
+	for _, e := range exitOf {
+		for _, r := range c.rows { //klamm:unordered any row decides
+			if r.Verdicts[e.verdict] > 0 {
+				return exitCode(e.code)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *campaign) sortFailures() {
+	slices.SortStableFunc(c.failures, func(a, b finding) int {
+		if d := slices.Index(c.names, a.Spec.Scenario) - slices.Index(c.names, b.Spec.Scenario); d != 0 {
+			return d
+		}
+		return int(min(max(int64(a.Spec.Seed-b.Spec.Seed), -1), 1))
+	})
+}
+
+func (c *campaign) print(out, errs io.Writer) error {
+	c.sortFailures()
+	if c.flags.output == "json" {
+		return c.printJSON(out)
+	}
+	c.printTable(out)
+	for i, f := range c.failures {
+		if i == failuresShown {
+			fmt.Fprintf(out, "\n… and %d more failures\n", len(c.failures)-i)
+			break
+		}
+		fmt.Fprintln(out)
+		if err := printFinding(out, f); err != nil {
+			fmt.Fprintln(errs, "the divergence cannot be shown:", err)
+		}
+	}
+	if len(c.failures) > 0 {
+		fmt.Fprintf(out, "\nreplay: %s\n", c.failures[0].replay())
+	}
+	return nil
+}
+
+func (f finding) replay() string { return replayOf(f.Spec) }
+
+func replayOf(s scenarios.Spec) string {
+	return scenarios.Result{Scenario: s.Scenario, Seed: s.Seed, Set: s.Set}.Replay()
+}
+
+// printFinding prints one failure in full.
+func printFinding(out io.Writer, f finding) error {
+	name := fmt.Sprintf("%s seed %d", f.Spec.Scenario, f.Spec.Seed)
+	switch {
+	case f.Died != nil:
+		fmt.Fprintf(out, "INTERNAL %s: %v\n", name, f.Died)
+	case f.Error != "":
+		fmt.Fprintf(out, "INTERNAL %s: %s\n", name, f.Error)
+	default:
+		printResult(out, f.Result)
+	}
+	if again := f.diverged(); again != nil {
+		fmt.Fprintf(out, "NOT DETERMINISTIC %s: chain %s, repeated %s\n", name, f.Result.Chain, again.Chain)
+		return explainDivergence(out, f.Spec)
+	}
+	return nil
+}
+
+// printResult prints what went wrong in a run, or that nothing did.
+func printResult(out io.Writer, r scenarios.Result) {
+	if r.Verdict == scenarios.Held {
+		fmt.Fprintf(out, "HELD %s seed %d: %d guarantees over %d operations\n", r.Scenario, r.Seed, len(r.Judged), r.Operations.Total)
+		return
+	}
+	fmt.Fprintln(out, r.Headline())
+	for _, v := range r.Violations {
+		fmt.Fprintf(out, "  %s: %s\n", v.Guarantee, v.Sentence)
+		for _, e := range v.Events {
+			fmt.Fprintf(out, "      %s\n", e)
+		}
+	}
+	for _, p := range r.Pending {
+		fmt.Fprintf(out, "  pending: %s\n", p)
+	}
+}
+
+func (c *campaign) printTable(out io.Writer) {
+	lines := [][]string{{"SCENARIO", "SEEDS", "OPERATIONS", "VIRTUAL", "VERDICT", "FAULTS THAT TOOK EFFECT"}}
+	for _, name := range c.names {
+		r := c.rows[name]
+		lines = append(lines, []string{
+			name, fmt.Sprint(r.Seeds), fmt.Sprint(r.Operations.Total),
+			r.Virtual.Round(time.Second).String(), c.verdictCell(r), faultsCell(r.Faults),
+		})
+	}
+	writeColumns(out, lines)
+	fmt.Fprintf(os.Stderr, "%s\n", c.summary())
+}
+
+func (c *campaign) verdictCell(r *row) string {
+	var cells []string
+	for _, v := range []string{"held", "violated", "crashed", verdictDiverged, verdictInternal, "stuck", "inconclusive"} {
+		if n := r.Verdicts[v]; n > 0 {
+			if v == "held" && len(r.Verdicts) == 1 {
+				cells = append(cells, v)
+			} else {
+				cells = append(cells, fmt.Sprintf("%s %d", v, n))
+			}
+		}
+	}
+	if c.flags.repeat > 1 {
+		cells = append(cells, fmt.Sprintf("identical %d", r.Repeated))
+	}
+	if len(cells) == 0 {
+		return "not run"
+	}
+	return strings.Join(cells, ", ")
+}
+
+func faultsCell(faults map[string]uint64) string {
+	var cells []string
+	for name, n := range faults { //klamm:unordered sorted below
+		cells = append(cells, fmt.Sprintf("%s %d", name, n))
+	}
+	slices.Sort(cells)
+	if len(cells) == 0 {
+		return "-"
+	}
+	return strings.Join(cells, ", ")
+}
+
+// writeColumns prints lines of cells, each column as wide as its widest cell.
+func writeColumns(out io.Writer, lines [][]string) {
+	widths := make([]int, len(lines[0]))
+	for _, line := range lines {
+		for i, cell := range line {
+			widths[i] = max(widths[i], len(cell))
+		}
+	}
+	for _, line := range lines {
+		var b strings.Builder
+		for i, cell := range line {
+			fmt.Fprintf(&b, "%-*s  ", widths[i], cell)
+		}
+		fmt.Fprintln(out, strings.TrimRight(b.String(), " "))
+	}
+}
+
+func (c *campaign) runs() (n int) {
+	for _, r := range c.rows { //klamm:unordered a sum
+		n += r.Seeds
+	}
+	return n
+}
+
+func (c *campaign) summary() string {
+	took := time.Since(c.begun)
+	return fmt.Sprintf("%d runs in %s (%.1f a second), %d failures", c.runs(), took.Round(time.Millisecond),
+		float64(c.runs())/took.Seconds(), c.failed)
+}
+
+// A runReport is the JSON form of a campaign; see docs/json.md.
+type runReport struct {
+	Kind     string          `json:"_kind"`
+	Version  int             `json:"_version"`
+	Rows     []*row          `json:"scenarios"`
+	Failures []failureReport `json:"failures"`
+	Probes   []sim.Count     `json:"-"`
+	Exit     int             `json:"exit_code"`
+}
+
+type failureReport struct {
+	Verdict string            `json:"verdict"`
+	Replay  string            `json:"replay"`
+	Error   string            `json:"error,omitempty"`
+	Result  *scenarios.Result `json:"result,omitempty"`
+}
+
+func (c *campaign) printJSON(out io.Writer) error {
+	r := runReport{Kind: "klamm.run", Version: 1, Failures: []failureReport{}, Exit: codeOf(c.exit())}
+	for _, name := range c.names {
+		r.Rows = append(r.Rows, c.rows[name])
+	}
+	for _, f := range c.failures {
+		report := failureReport{Verdict: verdictOf(f), Replay: f.replay(), Error: f.Error, Result: &f.Result}
+		if f.Died != nil {
+			report.Error, report.Result = f.Died.Error(), nil
+		}
+		r.Failures = append(r.Failures, report)
+	}
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(r)
+}
+
+// progress shows how far a campaign is: one line that is rewritten on a
+// terminal, and a line every half minute elsewhere.
+type progress struct {
+	out      *os.File
+	terminal bool
+	last     time.Time
+}
+
+func newProgress(out *os.File) *progress {
+	return &progress{out: out, terminal: term.IsTerminal(int(out.Fd())) && os.Getenv("TERM") != "dumb", last: time.Now()}
+}
+
+func (p *progress) show(c *campaign) {
+	pace := 30 * time.Second
+	if p.terminal {
+		pace = 200 * time.Millisecond
+	}
+	if time.Since(p.last) < pace {
+		return
+	}
+	p.last = time.Now()
+	if p.terminal {
+		fmt.Fprintf(p.out, "\r\033[K%s", c.summary())
+	} else {
+		fmt.Fprintln(p.out, c.summary())
+	}
+}
+
+func (p *progress) clear() {
+	if p.terminal {
+		fmt.Fprint(p.out, "\r\033[K")
+	}
+}

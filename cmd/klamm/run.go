@@ -1,0 +1,162 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/klammlog/klamm/scenarios"
+	"github.com/spf13/cobra"
+)
+
+// defaultSeeds is how many seeds of each scenario a bare `klamm run` makes.
+const defaultSeeds = 12
+
+type runFlags struct {
+	seed, seeds string
+	budget      time.Duration
+	jobs        int
+	repeat      int
+	failFast    int
+	set         []string
+	artifacts   string
+	output      string
+}
+
+func newRunCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run [SCENARIO...]",
+		Short: "Throw seeded faults at a real broker in the simulator, and judge what clients saw",
+		Long: `Run scenarios over seeds. Without arguments: every scenario over a few seeds.
+
+A run is a function of its scenario, its seed, its settings and this binary. What is
+demanded is fixed by the scenario and the seed; --set changes the system, never the
+demands, so it shows what a judge says of a weaker configuration.
+
+Exit codes: 0 every guarantee held; 1 a safety guarantee was broken; 2 usage;
+3 something never finished after the faults stopped; 4 a run tested nothing;
+5 a repeated run was not the same; 70 internal error.`,
+		Example: `  klamm run                                     every scenario, a few seeds
+  klamm run everything --seeds 0..1000 --jobs 2
+  klamm run power-loss crash --for 30s          fresh seeds until the time is up
+  klamm run everything --seeds 1+100 --repeat 2 each seed in two processes, compared
+  klamm run power-loss --set log.flush=os       a promise that this setting cannot keep`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runScenarios(cmd, args, f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.seed, "seed", "", "one seed: a number, 0x…, a commit of 40 hexadecimal digits, or random")
+	flags.StringVar(&f.seeds, "seeds", "", "seeds A..B (B exclusive) or A+N of each scenario")
+	flags.DurationVar(&f.budget, "for", 0, "take fresh seeds until this much time has passed")
+	flags.IntVarP(&f.jobs, "jobs", "j", runtime.NumCPU(), "how many processes make runs side by side")
+	flags.IntVar(&f.repeat, "repeat", 1, "make each run so often, each time in another process, and compare their chains")
+	flags.IntVar(&f.failFast, "fail-fast", 0, "stop after this many failures; 0 never")
+	flags.StringArrayVar(&f.set, "set", nil, "set a config or an option of the run, `name=value`; repeatable")
+	flags.StringVar(&f.artifacts, "artifacts", "", "write the evidence of each failure below this `folder`")
+	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
+	return cmd
+}
+
+func runScenarios(cmd *cobra.Command, args []string, f runFlags) error {
+	names, err := chosenScenarios(args)
+	if err != nil {
+		return usage(err)
+	}
+	plan, err := f.plan()
+	if err != nil {
+		return usage(err)
+	}
+	if err := scenarios.CheckSettings(f.set); err != nil {
+		return usage(err)
+	}
+	c := newCampaign(names, f)
+	stop := make(chan struct{})
+	orders := make(chan order)
+	go issueOrders(orders, names, plan, f, stop)
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(interrupts)
+	go func() {
+		if _, ok := <-interrupts; ok {
+			close(stop)
+		}
+	}()
+	poolErr := runPool(orders, f.jobs, f.repeat, stop, c.take)
+	c.progress.clear()
+	if err := c.print(cmd.OutOrStdout(), cmd.ErrOrStderr()); err != nil {
+		return err
+	}
+	if poolErr != nil {
+		return poolErr
+	}
+	return c.exit()
+}
+
+func chosenScenarios(args []string) ([]string, error) {
+	if len(args) == 0 || slices.Equal(args, []string{"all"}) {
+		return scenarios.Names(), nil
+	}
+	for _, name := range args {
+		if scenarios.Find(name) == nil {
+			return nil, fmt.Errorf("no scenario %q; there are %v", name, scenarios.Names())
+		}
+	}
+	return args, nil
+}
+
+// plan says which seeds each scenario runs, and checks the numbers given.
+func (f runFlags) plan() (seedRange, error) {
+	switch {
+	case f.jobs < 1 || f.jobs > 1024:
+		return seedRange{}, fmt.Errorf("--jobs %d: want 1 to 1024", f.jobs)
+	case f.repeat < 1 || f.repeat > 16:
+		return seedRange{}, fmt.Errorf("--repeat %d: want 1 to 16", f.repeat)
+	case f.failFast < 0:
+		return seedRange{}, fmt.Errorf("--fail-fast %d: want 0 or more", f.failFast)
+	case f.budget < 0:
+		return seedRange{}, fmt.Errorf("--for %s: want a positive time", f.budget)
+	case f.output != "text" && f.output != "json":
+		return seedRange{}, fmt.Errorf("--output %q: want text or json", f.output)
+	case f.seed != "" && f.seeds != "":
+		return seedRange{}, fmt.Errorf("--seed and --seeds exclude each other")
+	case f.seeds != "":
+		return parseSeeds(f.seeds)
+	case f.seed != "":
+		first, err := parseSeed(f.seed)
+		if f.budget > 0 {
+			return seedRange{first, maxSeeds}, err
+		}
+		return seedRange{first, 1}, err
+	case f.budget > 0:
+		return seedRange{1, maxSeeds}, nil
+	}
+	return seedRange{1, defaultSeeds}, nil
+}
+
+// issueOrders hands out runs, the scenarios in turn for each seed, until the seeds
+// or the time are used up.
+func issueOrders(orders chan<- order, names []string, seeds seedRange, f runFlags, stop <-chan struct{}) {
+	defer close(orders)
+	var timeUp <-chan time.Time
+	if f.budget > 0 {
+		timeUp = time.After(f.budget)
+	}
+	for i := range seeds.count {
+		for _, name := range names {
+			o := order{Spec: scenarios.Spec{Scenario: name, Seed: seeds.first + i, Set: f.set}, Artifacts: f.artifacts}
+			select {
+			case orders <- o:
+			case <-stop:
+				return
+			case <-timeUp:
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/klammlog/klamm/scenarios"
+	"github.com/klammlog/klamm/sim"
+	"github.com/spf13/cobra"
+)
+
+func newWorkerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "worker",
+		Short:  "Make simulation runs ordered on standard input (for run --jobs)",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return serveOrders(cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
+}
+
+func serveOrders(in io.Reader, out io.Writer) error {
+	orders, answers := json.NewDecoder(bufio.NewReader(in)), json.NewEncoder(out)
+	for {
+		var o order
+		if err := orders.Decode(&o); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := answers.Encode(carryOut(o)); err != nil {
+			return err
+		}
+	}
+}
+
+func carryOut(o order) answer {
+	outcome, err := runWatched(o)
+	if err == nil && o.Artifacts != "" && outcome.Verdict != scenarios.Held {
+		err = writeArtifacts(o, outcome)
+	}
+	if err != nil {
+		return answer{Error: err.Error()}
+	}
+	return answer{Result: outcome.Result}
+}
+
+// runWatched makes one run, recorded if the order says so, under a watchdog.
+func runWatched(o order) (*scenarios.Outcome, error) {
+	var watch scenarios.Watch
+	if o.Record != "" {
+		file, err := os.Create(o.Record)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		watch.Recorder = sim.NewRecorder(file)
+		defer watch.Recorder.Flush()
+	}
+	defer guard(o.Spec, &watch)()
+	return scenarios.Run(o.Spec, watch)
+}
+
+// hungAfter is how long a simulation may stand still in real time before it
+// counts as hung: a task that never blocks would stop it for ever.
+const hungAfter = 60 * time.Second
+
+// guard watches a run from outside and ends the process if it hangs, with all
+// stacks and the seed. It returns what ends the watch.
+func guard(spec scenarios.Spec, watch *scenarios.Watch) (done func()) {
+	var kernel atomic.Pointer[sim.Kernel]
+	watch.OnKernel = func(k *sim.Kernel) { kernel.Store(k) }
+	finished := make(chan struct{})
+	go func() {
+		var last uint64
+		for {
+			select {
+			case <-finished:
+				return
+			case <-time.After(hungAfter):
+			}
+			if k := kernel.Load(); k != nil && k.Beat() == last {
+				stacks := make([]byte, 1<<20)
+				fmt.Fprintf(os.Stderr, "hung: %s seed %d did not advance for %s; a task does not block\n%s\n",
+					spec.Scenario, spec.Seed, hungAfter, stacks[:runtime.Stack(stacks, true)])
+				os.Exit(exitInternal)
+			} else if k != nil {
+				last = k.Beat()
+			}
+		}
+	}()
+	return func() { close(finished) }
+}
+
+// writeArtifacts writes the evidence of a failed run: its result, its history,
+// and the log of the same run made again with everything shown.
+func writeArtifacts(o order, outcome *scenarios.Outcome) error {
+	dir := filepath.Join(o.Artifacts, fmt.Sprintf("%s-%d", o.Spec.Scenario, o.Spec.Seed))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	result, err := json.MarshalIndent(outcome.Result, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "result.json"), append(result, '\n'), 0o644); err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(dir, "history.jsonl"), outcome.WriteHistory); err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, "log.txt"), func(w io.Writer) error {
+		_, err := scenarios.Run(o.Spec, scenarios.Watch{Sink: func(l sim.Line) { fmt.Fprintln(w, l) }})
+		return err
+	})
+}
+
+// writeFile creates a file and fills it through a buffer.
+func writeFile(name string, fill func(io.Writer) error) error {
+	file, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	buffered := bufio.NewWriterSize(file, 1<<16)
+	if err := fill(buffered); err != nil {
+		return err
+	}
+	return buffered.Flush()
+}

@@ -1,0 +1,17 @@
+package api
+
+// A Served is one API and the versions that ApiVersions tells of it.
+type Served struct {
+	Key      int16
+	Name     string
+	Min, Max int16
+}
+
+// APIs returns what is served, by key.
+func APIs() []Served {
+	var out []Served
+	for _, h := range table() {
+		out = append(out, Served{int16(h.key), h.key.Name(), h.advertise, h.max})
+	}
+	return out
+}

@@ -1,0 +1,159 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/klammlog/klamm/checker/history"
+	"github.com/klammlog/klamm/node/client"
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// An adminClient creates the topic, looks offsets up while the others work, and
+// at the end reads everything back. Its machine is spared by the faults.
+type adminClient struct {
+	machine
+	r     *run
+	draws *rand.Rand
+	ready bool             // the topic is there
+	ends  []history.Offset // by partition, once nothing more is written
+	doing string           // what it does, for reports of what is stuck
+	done  bool
+}
+
+func (r *run) newAdmin(name string) *adminClient {
+	a := &adminClient{r: r, draws: r.k.Rand("workload/" + name), doing: "connecting"}
+	a.machine = r.newMachine(name, a.main)
+	return a
+}
+
+func (a *adminClient) pending() string {
+	if a.done {
+		return ""
+	}
+	return "admin is " + a.doing
+}
+
+func (a *adminClient) main() {
+	cl, err := client.New(a.world, a.r.clientConfig("admin"))
+	if err != nil {
+		panic(err)
+	}
+	a.doing = "creating the topic"
+	a.createTopic(cl)
+	a.ready = true
+	a.r.topicReady()
+	for !a.r.healed || !a.r.workloadDone() {
+		a.doing = "looking offsets up until the producers have finished"
+		a.lookUp(cl)
+		a.world.Sleep(time.Duration(a.draws.Int64N(int64(300 * time.Millisecond))))
+	}
+	a.doing = "asking where the partitions end"
+	ends := make([]history.Offset, a.r.options.Partitions)
+	for i := range ends {
+		ends[i] = a.offset(cl, i, client.Latest(), history.Latest)
+	}
+	a.ends = ends
+	for _, c := range a.r.consumers {
+		a.doing = "waiting for the consumers to read everything"
+		for !c.done {
+			a.world.Sleep(50 * time.Millisecond)
+		}
+	}
+	a.readBack(cl)
+	a.doing = "closing"
+	cl.Close(kafka.Never)
+	a.done = true
+}
+
+// createTopic asks until the topic is there.
+func (a *adminClient) createTopic(cl *client.Client) {
+	topic := client.NewTopic{Name: topicName, Partitions: a.r.options.Partitions, Replicas: 1, Configs: map[string]string{}}
+	for _, p := range a.r.topicConfig() {
+		topic.Configs[p.Name] = p.Value
+	}
+	for {
+		results, err := cl.CreateTopics([]client.NewTopic{topic}, a.world.Now().Add(a.r.requestTimeout))
+		if err == nil {
+			err = results[0].Err
+		}
+		if err == nil || errors.Is(err, kafka.ErrTopicAlreadyExists) {
+			return
+		}
+		a.world.Sleep(50 * time.Millisecond)
+	}
+}
+
+// lookUp asks for one offset of a drawn partition and records the answer.
+func (a *adminClient) lookUp(cl *client.Client) {
+	i := a.draws.IntN(int(a.r.options.Partitions))
+	switch a.draws.IntN(3) {
+	case 0:
+		a.ask(cl, i, client.Earliest(), history.Earliest)
+	default:
+		a.ask(cl, i, client.Latest(), history.Latest)
+	}
+}
+
+// ask makes one lookup and records it.
+func (a *adminClient) ask(cl *client.Client, partition int, from client.Start, q history.Query) (history.Offset, error) {
+	h := a.r.history.ListOffsets(history.ListOffsets{
+		Client: a.id, Partition: a.r.history.Partition(topicName, int32(partition)), Query: q,
+	})
+	tp := kafka.TopicPartition{Topic: topicName, Partition: int32(partition)}
+	found, err := cl.Offsets([]client.Place{{Partition: tp, From: from}}, a.world.Now().Add(a.r.requestTimeout))
+	if err != nil {
+		h.Failed(err.Error())
+		return history.NoOffset, err
+	}
+	h.Answered(history.Offset(found[0].Offset), history.Timestamp(found[0].Timestamp))
+	return history.Offset(found[0].Offset), nil
+}
+
+// offset asks until there is an answer.
+func (a *adminClient) offset(cl *client.Client, partition int, from client.Start, q history.Query) history.Offset {
+	for {
+		o, err := a.ask(cl, partition, from, q)
+		if err == nil {
+			return o
+		}
+		a.world.Sleep(50 * time.Millisecond)
+	}
+}
+
+// readBack reads every partition from its start to its end.
+func (a *adminClient) readBack(cl *client.Client) {
+	for i := range int(a.r.options.Partitions) {
+		a.doing = fmt.Sprintf("reading %s-%d back", topicName, i)
+		a.readPartitionBack(cl, i)
+	}
+}
+
+func (a *adminClient) readPartitionBack(cl *client.Client, partition int) {
+	id := a.r.history.Partition(topicName, int32(partition))
+	back := a.r.history.ReadBack(a.id, id)
+	start := a.offset(cl, partition, client.Earliest(), history.Earliest)
+	end := a.offset(cl, partition, client.Latest(), history.Latest)
+	consumer := cl.NewConsumer(client.DefaultConsumer())
+	tp := kafka.TopicPartition{Topic: topicName, Partition: int32(partition)}
+	consumer.Assign(client.Place{Partition: tp, From: client.At(kafka.Offset(start))})
+	for at := start; at < end; {
+		h := a.r.history.Poll(history.Poll{Client: a.id, Generation: int32(partition) + 1, Partition: id, Final: true, Before: at})
+		records, err := consumer.Poll(a.world.Now().Add(time.Second), 1000)
+		reads, after := readsOf(records, int32(partition))
+		switch {
+		case err != nil:
+			h.Failed(err.Error())
+			a.world.Sleep(10 * time.Millisecond)
+		case len(reads) == 0:
+			h.Failed("nothing within a second")
+		default:
+			h.Returned(reads, after, history.NoOffset)
+			at = after
+		}
+	}
+	consumer.Close(kafka.Never)
+	back.Done(start, end)
+}

@@ -1,0 +1,190 @@
+package scenarios
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/klammlog/klamm/checker/history"
+	"github.com/klammlog/klamm/disksim"
+	"github.com/klammlog/klamm/internal/assert"
+	"github.com/klammlog/klamm/node"
+	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/sim"
+	"github.com/klammlog/klamm/sim/world"
+)
+
+// A brokerHost is a broker's machine with its supervisor: what dies is started
+// again, as systemd or an orchestrator would.
+type brokerHost struct {
+	r       *run
+	node    *sim.Node
+	world   *env.World
+	disk    *disksim.Disk
+	address string
+
+	running  *node.Node // nil while it starts, stops, or is down
+	starts   int
+	lastExit error
+	stopping bool
+}
+
+// restartPause is how long the supervisor waits before it starts a broker again
+// that ended by itself.
+const restartPause = 500 * time.Millisecond
+
+func (r *run) newBroker(name string) *brokerHost {
+	n := r.k.NewNode(name)
+	disk := disksim.New(r.k, name+"/0", disksim.DrawOptions(r.k.Rand("options/disk")))
+	return &brokerHost{r: r, node: n, disk: disk, world: world.New(r.network, n, disk), address: name + ":9092"}
+}
+
+// config returns the broker's settings: the options, and over them what was set
+// by hand.
+func (b *brokerHost) config() []config.Pair {
+	pairs := []config.Pair{
+		{Name: "node.id", Value: "1"},
+		{Name: "listeners", Value: "PLAINTEXT://" + b.address},
+		{Name: "log.flush", Value: b.r.options.Flush},
+		{Name: "auto.create.topics.enable", Value: "false"},
+		{Name: "log.retention.check.interval.ms", Value: "700"},
+	}
+	return append(pairs, b.r.settings.broker...)
+}
+
+// topicConfig returns the topic's settings, likewise.
+func (r *run) topicConfig() []config.Pair {
+	o := r.options
+	pairs := []config.Pair{
+		{Name: "internal.segment.bytes", Value: strconv.FormatInt(o.SegmentBytes, 10)},
+		{Name: "index.interval.bytes", Value: strconv.FormatInt(o.IndexInterval, 10)},
+	}
+	if o.FlushMessages > 0 && o.Flush == "os" {
+		pairs = append(pairs, config.Pair{Name: "flush.messages", Value: strconv.FormatInt(o.FlushMessages, 10)})
+	}
+	return append(pairs, r.settings.topic...)
+}
+
+// start runs the broker's process.
+func (b *brokerHost) start() {
+	b.starts++
+	b.node.Go("main", b.main)
+}
+
+// main is the life of one process: it ends when the broker cannot go on, and the
+// supervisor starts the next one.
+func (b *brokerHost) main() {
+	settings, err := config.NewBroker(b.config())
+	assert.NoError(err)
+	n, err := node.Start(b.world, node.Config{Settings: settings})
+	if err != nil {
+		b.world.Log.Error("the broker did not start", "err", err)
+		b.exit(err)
+		return
+	}
+	b.running = n
+	b.r.observer.started(n)
+	for n.Failed() == nil && !b.stopping {
+		b.world.Sleep(watchPause)
+	}
+	if !b.stopping {
+		b.exit(n.Failed())
+	}
+}
+
+// watchPause is how often the supervisor looks whether the broker can go on.
+const watchPause = 100 * time.Millisecond
+
+// exit ends the process, once the running task is off the stack, and starts it
+// again after a pause.
+func (b *brokerHost) exit(why error) {
+	b.lastExit = why
+	k := b.r.k
+	incarnation := b.node.Incarnation()
+	k.After(0, func() {
+		if b.node.Alive() && b.node.Incarnation() == incarnation {
+			b.down()
+			k.After(restartPause, b.bringUp)
+		}
+	})
+}
+
+// down kills the process.
+func (b *brokerHost) down() {
+	b.r.observer.stopped(b.running)
+	b.running, b.stopping = nil, false
+	b.node.Crash()
+}
+
+// bringUp starts the broker again if it is down.
+func (b *brokerHost) bringUp() {
+	if b.node.Alive() {
+		return
+	}
+	b.r.network.MachineUp(b.node.Name())
+	b.r.mark(history.Restart, b.node.Name(), "")
+	b.node.Restart()
+	b.start()
+}
+
+// crash kills the process and reports whether there was one.
+func (b *brokerHost) crash() bool {
+	if !b.node.Alive() {
+		return false
+	}
+	b.r.mark(history.Crash, b.node.Name(), "")
+	b.down()
+	return true
+}
+
+// losePower cuts the machine's power: its connections are gone without a word, and
+// of what was not synced a legal subset survives.
+func (b *brokerHost) losePower() bool {
+	b.r.mark(history.PowerLoss, b.node.Name(), "")
+	b.r.network.MachineDown(b.node.Name())
+	wasAlive := b.node.Alive()
+	if wasAlive {
+		b.down()
+	}
+	pending := b.disk.Pending()
+	b.disk.PowerLoss(b.r.profile())
+	b.r.lossCount++
+	return wasAlive || pending > 0
+}
+
+// stop asks the broker to end cleanly, kills it if it does not, and starts it
+// again after a while.
+func (b *brokerHost) stop(away time.Duration) bool {
+	if b.running == nil || b.stopping {
+		return false
+	}
+	b.stopping = true
+	n, incarnation := b.running, b.node.Incarnation()
+	b.node.Go("stop", func() {
+		b.lastExit = n.Stop(b.world.Now().Add(stopPatience))
+		b.running = nil
+		b.exit(b.lastExit)
+	})
+	b.r.k.After(stopPatience+away, func() {
+		if b.node.Alive() && b.node.Incarnation() == incarnation && b.stopping {
+			b.down()
+		}
+		b.bringUp()
+	})
+	return true
+}
+
+// stopPatience is how long a clean stop may take before the process is killed.
+const stopPatience = 5 * time.Second
+
+// pending says why the broker is not well after the heal, or "".
+func (b *brokerHost) pending() string {
+	switch {
+	case b.running != nil:
+		return ""
+	case b.lastExit != nil:
+		return fmt.Sprintf("%s is down: it ended with: %v", b.node.Name(), b.lastExit)
+	}
+	return fmt.Sprintf("%s has not started (%d starts)", b.node.Name(), b.starts)
+}

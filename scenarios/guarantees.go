@@ -1,0 +1,35 @@
+package scenarios
+
+import "github.com/klammlog/klamm/checker"
+
+// A Guarantee is a promise that runs are held to.
+type Guarantee struct{ Name, Promise string }
+
+// Guarantees that observers of the node judge, rather than the checker of what
+// clients saw.
+const (
+	offsetsDense  = "offsets-dense"
+	recoversAcked = "recovers-what-it-acked"
+	stateChecks   = "state-checks"
+)
+
+// promises says in a sentence what each guarantee is.
+var promises = []Guarantee{
+	{string(checker.Agreement), "one (partition, offset) never shows two values, to anyone, ever"},
+	{string(checker.NoInvention), "every record read was written by somebody, key, value, headers and all"},
+	{string(checker.NoLostAck), "an acknowledged record is read by everyone who reads past its offset, at the end too"},
+	{string(checker.NoDuplicate), "one send of an idempotent producer is at one offset"},
+	{string(checker.ProducerOrder), "the records of one producer in one partition are in send order"},
+	{string(checker.NoFailedVisible), "a definitely failed write is never read"},
+	{string(checker.MonotonicPoll), "one consumer reads offsets in order"},
+	{string(checker.NoPollSkip), "one consumer reads offsets without gaps"},
+	{string(checker.AckedOffsetTrue), "the offset in an acknowledgement is where the record is"},
+	{string(checker.OffsetsForward), "earliest, latest and by-time offsets never go back"},
+	{string(checker.LinearizableLog), "append, read and latest-offset are linearizable per partition"},
+	{offsetsDense, "log start <= high watermark <= log end; offsets of a log follow each other"},
+	{recoversAcked, "after any crash, recovery keeps every byte that was held as log.flush promises"},
+	{stateChecks, "every stateful part of a node finds its own invariants intact"},
+}
+
+// Guarantees returns all guarantees that are judged.
+func Guarantees() []Guarantee { return promises }

@@ -1,0 +1,138 @@
+package scenarios
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/klammlog/klamm/checker"
+	"github.com/klammlog/klamm/sim"
+)
+
+// demands says what the run was promised: by its scenario and its seed, whatever
+// was set by hand.
+func (r *run) demands() checker.Demands {
+	d := checker.Demands{Flush: checker.Flush(r.drawn.Flush)}
+	if slices.Contains(r.drawn.Families, Family(sim.FaultPowerLoss)) {
+		d.PowerLoss = checker.AnyPowerLoss
+	}
+	return d
+}
+
+// unjudged gathers what is known of a run without a verdict.
+func (r *run) unjudged() Result {
+	counts := checker.CountOf(r.history.History())
+	res := Result{
+		Scenario: r.spec.Scenario, Seed: r.spec.Seed, Set: r.spec.Set,
+		Chain: r.k.Chain(), VirtualNanos: int64(r.k.Now()),
+		Operations: Operations{
+			Total: r.history.History().Operations(), Acked: counts.Acked, Failed: counts.Failed, Unknown: counts.Unknown,
+			Polls: counts.Polls, Records: counts.Records,
+		},
+		Options: r.options.lines(), Faults: r.faultsEffective(),
+		Probes: r.k.Probes(), Buggify: r.k.Buggified(),
+	}
+	for _, f := range r.schedule {
+		res.Drawn = append(res.Drawn, f.String())
+	}
+	return res
+}
+
+// judge draws the conclusion. A broken promise outranks everything; then comes
+// what never finished; and a run that tested nothing has held nothing.
+func (r *run) judge(ending sim.Ending) *Outcome {
+	o := &Outcome{Result: r.unjudged(), State: r.state(), history: r.history.History()}
+	res := &o.Result
+	report := checker.Judge(r.history.History(), r.demands())
+	for _, v := range report.Verdicts {
+		if v.Status != checker.NotApplicable {
+			res.Judged = append(res.Judged, string(v.Guarantee))
+		}
+	}
+	res.Judged = append(res.Judged, offsetsDense, recoversAcked, stateChecks)
+	res.Violations = append(res.Violations, r.observer.violations...)
+	for _, v := range report.Violations() {
+		var events []string
+		for _, e := range v.Events {
+			events = append(events, e.Text)
+		}
+		res.Violations = append(res.Violations, Violation{string(v.Guarantee), v.Sentence, events})
+	}
+	switch {
+	case len(res.Violations) > 0:
+		res.Verdict, res.Reason = Violated, res.Violations[0].Sentence
+	case ending == sim.Panicked:
+		p := r.k.Panics()[0]
+		res.Verdict, res.Reason = Crashed, p.String()
+		res.Violations = []Violation{{Guarantee: "no-panic", Sentence: p.String(), Events: []string{p.Stack}}}
+	case ending != sim.Finished:
+		res.Verdict, res.Pending = Stuck, r.pending()
+		res.Reason = fmt.Sprintf("after %s without faults: %s", r.k.Now().Sub(r.healedAt), first(res.Pending))
+	default:
+		res.Verdict, res.Reason = r.tested(report)
+	}
+	return o
+}
+
+func first(lines []string) string {
+	if len(lines) == 0 {
+		return "nothing is pending, and the run did not end"
+	}
+	return lines[0]
+}
+
+// tested says whether a run without violations shows anything.
+func (r *run) tested(report checker.Report) (Verdict, string) {
+	switch {
+	case report.Counts.Acked == 0:
+		return Inconclusive, "nothing was acknowledged"
+	case r.scenario.faulty() && len(r.faultsEffective()) == 0:
+		return Inconclusive, "no fault took effect"
+	case r.observer.looks == 0:
+		return Inconclusive, "the broker was never looked at"
+	}
+	for _, v := range report.Verdicts {
+		if v.Status == checker.Inconclusive {
+			return Inconclusive, fmt.Sprintf("%s: %s", v.Guarantee, v.Reason)
+		}
+	}
+	return Held, ""
+}
+
+// faultsEffective counts, by family, the faults that took effect.
+func (r *run) faultsEffective() []sim.Count {
+	var out []sim.Count
+	for family, n := range r.effects { //klamm:unordered sorted below
+		out = append(out, sim.Count{Name: string(family), Times: n})
+	}
+	for _, e := range r.network.Effects() {
+		if e.Effective > 0 {
+			out = append(out, sim.Count{Name: e.Family.String(), Times: uint64(e.Effective)})
+		}
+	}
+	for _, c := range r.broker.disk.Struck() {
+		out = append(out, sim.Count{Name: string(c.Kind), Times: uint64(c.N)})
+	}
+	slices.SortFunc(out, func(a, b sim.Count) int {
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// state prints nodes and partitions as they are.
+func (r *run) state() []string {
+	out := []string{fmt.Sprintf("%s phase %s", r.k.Now(), r.phase)}
+	b := r.broker
+	if b.running == nil {
+		out = append(out, fmt.Sprintf("%s is not running (%d starts, last exit: %v)", b.node.Name(), b.starts, b.lastExit))
+	} else {
+		out = append(out, fmt.Sprintf("%s runs (%d starts, %d tasks)", b.node.Name(), b.starts, len(b.node.LiveTasks())))
+		for _, v := range b.running.Partitions() {
+			out = append(out, fmt.Sprintf("%s leader epoch %d, log start %d, high watermark %d, durable %d, log end %d",
+				v.Partition, v.LeaderEpoch, v.LogStart, v.HighWatermark, v.Durable, v.LogEnd))
+		}
+	}
+	return append(out, r.pending()...)
+}

@@ -1,0 +1,99 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/klammlog/klamm/node"
+	"github.com/klammlog/klamm/node/commitlog"
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// An observer looks at what the broker is, rather than at what clients are told:
+// every few steps while it runs, at every crash, and after every recovery.
+type observer struct {
+	r          *run
+	steps      int
+	held       map[place]kafka.Offset // what each log claimed to hold, the furthest ever
+	violations []Violation
+	recoveries int
+	looks      int
+}
+
+// A place is one partition of one incarnation of a topic.
+type place struct {
+	topic     kafka.TopicID
+	partition kafka.TopicPartition
+}
+
+// everySteps is how many steps lie between two looks at everything: a look costs
+// about as much as a few hundred steps.
+const everySteps = 512
+
+func (o *observer) step() {
+	if o.steps++; o.steps%everySteps == 0 {
+		o.look(o.r.broker.running)
+	}
+}
+
+// look checks everything about a running node.
+func (o *observer) look(n *node.Node) {
+	if n == nil || len(o.violations) > 0 {
+		return
+	}
+	o.looks++
+	if err := n.Check(); err != nil {
+		o.complain(stateChecks, err.Error())
+	}
+	for _, v := range n.Partitions() {
+		if v.Broken != nil {
+			continue
+		}
+		if v.LogStart < 0 || v.LogStart > v.HighWatermark || v.HighWatermark > v.LogEnd {
+			o.complain(offsetsDense, fmt.Sprintf("%s: log start %d, high watermark %d, log end %d at %s",
+				v.Partition, v.LogStart, v.HighWatermark, v.LogEnd, o.r.k.Now()))
+		}
+		if o.r.drawn.Flush != "os" || o.r.lossCount == 0 {
+			o.remember(v.Topic, v.Partition, v.HighWatermark)
+		}
+	}
+}
+
+func (o *observer) remember(id kafka.TopicID, tp kafka.TopicPartition, high kafka.Offset) {
+	if o.held == nil {
+		o.held = map[place]kafka.Offset{}
+	}
+	at := place{id, tp}
+	o.held[at] = max(o.held[at], high)
+}
+
+// stopped looks a last time at a node that is about to die, or has ended.
+func (o *observer) stopped(n *node.Node) { o.look(n) }
+
+// started looks at a node that has just recovered: whatever any of its former
+// lives claimed to hold must be there.
+func (o *observer) started(n *node.Node) {
+	o.recoveries++
+	if o.r.drawn.Flush == "os" && o.r.lossCount > 0 {
+		return // nothing was promised about this
+	}
+	for _, v := range n.Partitions() {
+		held := o.held[place{v.Topic, v.Partition}]
+		switch {
+		case v.Broken != nil && !errors.Is(v.Broken, commitlog.ErrQuarantined):
+			// The disk failed a call, and the supervisor starts the broker again.
+		case v.Broken != nil && held > 0:
+			o.complain(recoversAcked, fmt.Sprintf("%s: held up to offset %d before, and is out of service at %s: %v",
+				v.Partition, held, o.r.k.Now(), v.Broken))
+		case v.Broken == nil && v.LogEnd < held:
+			o.complain(recoversAcked, fmt.Sprintf("%s: held up to offset %d before, and ends at %d after recovery at %s",
+				v.Partition, held, v.LogEnd, o.r.k.Now()))
+		}
+	}
+	o.look(n)
+}
+
+// complain records a violation; the run ends with the first.
+func (o *observer) complain(guarantee, sentence string) {
+	o.violations = append(o.violations, Violation{Guarantee: guarantee, Sentence: sentence})
+}

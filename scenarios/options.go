@@ -1,0 +1,87 @@
+package scenarios
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/klammlog/klamm/sim"
+)
+
+// Options are what a run draws from its seed before it begins: the size of the
+// workload, the configuration of the system, and which fault families are in.
+// They are printed with every result.
+type Options struct {
+	// Workload.
+	Producers  int
+	Consumers  int
+	Partitions int32
+	Sends      int // by all producers together
+	ValueMax   int // bytes
+	Safety     time.Duration
+
+	// Configuration of the topic and the broker, Kafka's names.
+	Flush         string
+	SegmentBytes  int64
+	IndexInterval int64
+	FlushMessages int64 // with log.flush=os: sync after so many; 0 never
+
+	// The schedule.
+	Families  []Family
+	Buggify   bool
+	HoldOneIn uint64
+	HoldMax   time.Duration
+	Profile   string // what the disk does when power is lost
+	HardCrash bool   // sectors being written may turn into garbage
+	StaleTail bool   // what files grew by may hold what others freed
+	SlowLink  bool
+}
+
+// minSends is how many sends a run makes at least. With polls and lookups beside
+// them, every run has at least 2,000 client operations.
+const minSends = 2000
+
+// draw draws the options of one run. Each group comes from the same stream in a
+// fixed order: options are few, and none is conditional on another.
+func draw(s *Scenario, seed uint64) Options {
+	r := sim.Stream(seed, "options")
+	o := Options{
+		Producers:     2 + r.IntN(4),
+		Consumers:     1 + r.IntN(3),
+		Partitions:    1 + r.Int32N(4),
+		Sends:         minSends + r.IntN(600),
+		ValueMax:      20 + r.IntN(400),
+		Safety:        time.Duration(4+r.IntN(9)) * time.Second,
+		Flush:         pick(r, "ack", "ack", "ack", "os"),
+		SegmentBytes:  int64(8<<10 + r.IntN(56<<10)),
+		IndexInterval: int64(1 << (6 + r.IntN(7))),
+		FlushMessages: int64(pick(r, 0, 0, 1, 7)),
+		Buggify:       r.IntN(4) != 0,
+		HoldOneIn:     pick[uint64](r, 0, 50, 400),
+		HoldMax:       pick(r, 100*time.Microsecond, 5*time.Millisecond, 200*time.Millisecond),
+		Profile:       pick(r, "posix", "posix", "posix", "posix", "posix", "ext4", "ext4", "ext4", "xfs", "prefix"),
+		StaleTail:     r.IntN(4) == 0,
+		SlowLink:      r.IntN(4) == 0,
+	}
+	o.Families = s.drawFamilies(r)
+	return o
+}
+
+func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
+
+// lines prints the options, one a line, in a fixed order.
+func (o Options) lines() []string {
+	var families []string
+	for _, f := range o.Families {
+		families = append(families, string(f))
+	}
+	return []string{
+		fmt.Sprintf("producers=%d consumers=%d partitions=%d sends=%d value.max=%d safety=%s",
+			o.Producers, o.Consumers, o.Partitions, o.Sends, o.ValueMax, o.Safety),
+		fmt.Sprintf("log.flush=%s segment.bytes=%d index.interval.bytes=%d flush.messages=%d",
+			o.Flush, o.SegmentBytes, o.IndexInterval, o.FlushMessages),
+		fmt.Sprintf("buggify=%t hold.one.in=%d hold.max=%s crash.profile=%s stale.tail=%t slow.link=%t",
+			o.Buggify, o.HoldOneIn, o.HoldMax, o.Profile, o.StaleTail, o.SlowLink),
+		fmt.Sprintf("families=%v", families),
+	}
+}

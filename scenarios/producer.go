@@ -1,0 +1,175 @@
+package scenarios
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/klammlog/klamm/checker/history"
+	"github.com/klammlog/klamm/node/client"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/record"
+)
+
+// A producerClient sends its share of the records to partitions drawn at random.
+// If its process dies it comes back as a new producer and goes on.
+type producerClient struct {
+	machine
+	r      *run
+	config client.ProducerConfig
+	draws  *rand.Rand
+	left   int // records still to be sent
+	kept   int // of them, those kept until the faults have ended: service must go on
+	pause  time.Duration
+	open   []history.SendHandle // without an answer
+	done   bool
+}
+
+// newProducer draws how a producer sends. The history says what each send was
+// promised, so that producers of all kinds can share partitions.
+func (r *run) newProducer(name string, sends int) *producerClient {
+	draws := r.k.Rand("workload/" + name)
+	c := client.DefaultProducer()
+	c.Linger = pick(draws, 0, time.Millisecond, 20*time.Millisecond)
+	c.BatchSize = pick(draws, 200, 2000, 16384)
+	c.DeliveryTimeout = pick(draws, 2*time.Minute, 2*time.Minute, 5*time.Second)
+	c.Compression.Codec = pick(draws, record.None, record.None, record.Gzip, record.Lz4, record.Zstd)
+	c.MaxInFlight = 1 + draws.IntN(5)
+	switch draws.IntN(8) {
+	case 0:
+		c.Idempotent, c.Acks = false, kafka.AcksNone
+	case 1:
+		c.Idempotent, c.Acks = false, kafka.AcksLeader
+	case 2:
+		c.Idempotent, c.MaxInFlight, c.Retries = false, 1, 0
+	}
+	p := &producerClient{r: r, config: c, draws: draws, left: sends, kept: sends / 10}
+	p.pause = 2 * r.options.Safety * meanBurst / time.Duration(max(sends, 1))
+	p.machine = r.newMachine(name, p.main)
+	return p
+}
+
+// meanBurst is how many records are sent at once on average.
+const meanBurst = 6
+
+func (p *producerClient) finished() bool { return p.done }
+
+// pending says why the producer has not finished, or "".
+func (p *producerClient) pending() string {
+	if p.done {
+		return ""
+	}
+	return fmt.Sprintf("%s has %d records left to send and %d without an answer", p.node.Name(), p.left, len(p.open))
+}
+
+// died gives the sends in flight the only answer there is: nobody knows.
+func (p *producerClient) died() {
+	for _, h := range p.open {
+		h.Unknown("the client died")
+	}
+	p.open = nil
+}
+
+// main is the life of one incarnation.
+func (p *producerClient) main() {
+	c, err := client.New(p.world, p.r.clientConfig(p.node.Name()))
+	if err != nil {
+		panic(err)
+	}
+	producer, err := c.NewProducer(p.config)
+	if err != nil {
+		panic(err)
+	}
+	for p.left > 0 {
+		burst := 1 + p.draws.IntN(2*meanBurst-1)
+		for range min(burst, p.left) {
+			p.left--
+			p.send(producer)
+		}
+		p.world.Sleep(time.Duration(p.draws.Int64N(int64(p.pause))))
+		for p.left <= p.kept && !p.r.healed {
+			p.world.Sleep(10 * time.Millisecond)
+		}
+	}
+	// A result can wait for the end of the faults; the run's own bound is on
+	// top of this.
+	producer.Flush(kafka.Never)
+	producer.Close(kafka.Never)
+	c.Close(kafka.Never)
+	for len(p.open) > 0 {
+		p.world.Sleep(time.Millisecond)
+	}
+	p.done = true
+}
+
+// send sends one record and leaves a task behind that awaits its result.
+func (p *producerClient) send(producer *client.Producer) {
+	partition := p.draws.Int32N(p.r.options.Partitions)
+	rec, s := p.compose(partition)
+	h := p.r.history.Send(s)
+	p.open = append(p.open, h)
+	d, err := producer.SendTo(partition, rec)
+	if err != nil {
+		p.settle(h)
+		h.Failed(err.Error())
+		return
+	}
+	p.world.Go("await delivery", func() {
+		result, err := d.Wait(kafka.Never)
+		if err != nil {
+			return // canceled: the process ends
+		}
+		p.settle(h)
+		conclude(h, result)
+	})
+}
+
+func (p *producerClient) settle(h history.SendHandle) {
+	if i := slices.Index(p.open, h); i >= 0 {
+		p.open = slices.Delete(p.open, i, i+1)
+	}
+}
+
+func conclude(h history.SendHandle, r client.Result) {
+	switch r.Outcome {
+	case client.Acked, client.Sent:
+		h.Acked(history.Offset(r.Offset), history.Timestamp(r.Timestamp))
+	case client.Failed:
+		h.Failed(r.Err.Error())
+	default:
+		h.Unknown(r.Err.Error())
+	}
+}
+
+// compose makes a record that carries its identity.
+func (p *producerClient) compose(partition int32) (client.Record, history.Send) {
+	id := p.r.history.NextRecord()
+	value := history.AppendIdentity(nil, id)
+	for n := p.draws.IntN(p.r.options.ValueMax + 1); len(value) < n; {
+		value = append(value, byte('a'+len(value)%23))
+	}
+	key := fmt.Appendf(nil, "%s-%d", p.node.Name(), p.draws.IntN(50))
+	rec := client.Record{Topic: topicName, Key: key, Value: value}
+	var headers []history.Header
+	if p.draws.IntN(8) == 0 {
+		rec.Headers = []record.Header{{Key: "from", Value: []byte(p.node.Name())}}
+		headers = []history.Header{{Key: "from", Value: []byte(p.node.Name())}}
+	}
+	part := p.r.history.Partition(topicName, partition)
+	return rec, history.Send{
+		Client: p.id, Incarnation: p.incarnation, Partition: part, Seq: p.nextSeq(partition), Record: id,
+		Key: history.KeyDigest(key), Digest: history.DigestOf(key, value, headers),
+		Acks: history.Acks(p.config.Acks), Delivery: p.delivery(),
+	}
+}
+
+func (p *producerClient) delivery() history.Delivery {
+	switch {
+	case p.config.Idempotent:
+		return history.Idempotent
+	case p.config.MaxInFlight == 1 && p.config.Retries == 0 && p.config.Acks != kafka.AcksNone:
+		return history.OneInFlight
+	}
+	return history.Plain
+}

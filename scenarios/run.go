@@ -1,0 +1,219 @@
+package scenarios
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/klammlog/klamm/checker/history"
+	"github.com/klammlog/klamm/netsim"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/sim"
+)
+
+const topicName = "orders"
+
+// livenessBound is how much virtual time everything has to finish once the faults
+// have ended for good: more than any time-out of a client with retries.
+const livenessBound = 4 * time.Minute
+
+// A run is one simulation with everything in it.
+type run struct {
+	spec     Spec
+	scenario *Scenario
+	drawn    Options // from the seed: they decide what is demanded
+	options  Options // with the settings given by hand
+	settings settings
+	schedule []Fault
+
+	k              *sim.Kernel
+	network        *netsim.Network
+	broker         *brokerHost
+	producers      []*producerClient
+	consumers      []*consumerClient
+	admin          *adminClient
+	bootstrap      string
+	requestTimeout time.Duration
+
+	history   *history.Recorder
+	observer  observer
+	effects   map[Family]uint64 // of faults that the network and the disk do not count
+	healed    bool
+	phase     string
+	healedAt  kafka.Instant
+	lossCount int // power losses that took effect
+}
+
+// Run makes one run. An error is the caller's mistake: no such scenario, a
+// setting that does not exist.
+func Run(spec Spec, watch Watch) (*Outcome, error) {
+	r, err := newRun(spec, watch)
+	if err != nil {
+		return nil, err
+	}
+	defer r.k.Close()
+	if watch.OnKernel != nil {
+		watch.OnKernel(r.k)
+	}
+	return r.play(), nil
+}
+
+func newRun(spec Spec, watch Watch) (*run, error) {
+	s := Find(spec.Scenario)
+	if s == nil {
+		return nil, fmt.Errorf("no scenario %q", spec.Scenario)
+	}
+	set, err := parseSettings(spec.Set)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{spec: spec, scenario: s, settings: set, drawn: draw(s, spec.Seed), effects: map[Family]uint64{}}
+	if !s.FlushDrawn {
+		r.drawn.Flush = "ack"
+	}
+	r.options = set.apply(r.drawn)
+	r.k = sim.New(sim.Options{
+		Seed: spec.Seed, HoldOneIn: r.options.HoldOneIn, HoldMax: r.options.HoldMax,
+		Buggify: r.options.Buggify, Recorder: watch.Recorder, Sink: watch.Sink,
+	})
+	r.assemble()
+	return r, nil
+}
+
+// assemble puts the universe together; nothing runs yet.
+func (r *run) assemble() {
+	o := r.options
+	r.history = history.NewRecorder(func() history.Instant { return history.Instant(r.k.Now()) })
+	network := netsim.DefaultOptions()
+	if o.SlowLink {
+		network.Link.Latency, network.Link.Jitter = 3*time.Millisecond, 4*time.Millisecond
+	}
+	r.network = netsim.New(r.k, network)
+	r.requestTimeout = pick(r.k.Rand("options/clients"), 2*time.Second, 8*time.Second, 30*time.Second)
+	r.broker = r.newBroker("n1")
+	r.bootstrap = r.broker.address
+	c := cast{broker: "n1", disk: r.broker.disk.Name()}
+	for i := range o.Producers {
+		sends := o.Sends / o.Producers
+		if i < o.Sends%o.Producers {
+			sends++
+		}
+		p := r.newProducer(fmt.Sprintf("p%d", i+1), sends)
+		r.producers = append(r.producers, p)
+		c.clients = append(c.clients, p.node.Name())
+	}
+	for i := range o.Consumers {
+		p := r.newConsumer(fmt.Sprintf("c%d", i+1))
+		r.consumers = append(r.consumers, p)
+		c.clients = append(c.clients, p.node.Name())
+	}
+	r.admin = r.newAdmin("admin")
+	r.schedule = drawSchedule(o, r.spec.Seed, c)
+	r.observer = observer{r: r}
+}
+
+// play runs the phases and judges.
+func (r *run) play() *Outcome {
+	r.enter("safety")
+	r.broker.start()
+	r.admin.start()
+	for _, f := range r.schedule {
+		r.k.At(f.at(), func() { r.strike(f) })
+	}
+	r.k.At(kafka.Instant(warmUp+r.options.Safety), r.heal)
+	limit := kafka.Instant(warmUp + r.options.Safety + livenessBound)
+	if r.spec.Until > 0 {
+		limit = min(limit, r.spec.Until)
+	}
+	ending := r.k.Run(limit, r.stepped)
+	if r.spec.Until > 0 && ending == sim.TimeUp {
+		return &Outcome{Result: r.unjudged(), State: r.state(), history: r.history.History()}
+	}
+	return r.judge(ending)
+}
+
+// stepped is asked between any two steps whether the run is over; observers look
+// on from here.
+func (r *run) stepped() bool {
+	r.observer.step()
+	return r.admin.done || len(r.observer.violations) > 0
+}
+
+// topicReady begins the workload.
+func (r *run) topicReady() {
+	for _, p := range r.producers {
+		if p.node.Alive() {
+			p.start()
+		}
+	}
+	for _, c := range r.consumers {
+		if c.node.Alive() {
+			c.start()
+		}
+	}
+}
+
+func (r *run) enter(phase string) {
+	r.phase = phase
+	r.history.Mark(history.Mark{Kind: history.Phase, Target: phase, Partition: history.NoPartition, Offset: history.NoOffset})
+}
+
+// heal ends every fault for good and begins the phase in which everything must
+// finish.
+func (r *run) heal() {
+	r.healed, r.healedAt = true, r.k.Now()
+	r.enter("liveness")
+	r.network.Heal()
+	r.broker.disk.Heal()
+	r.k.Quiet()
+	r.broker.node.Heal()
+	r.broker.bringUp()
+	for _, m := range r.clients() {
+		m.node.Heal()
+		if !m.node.Alive() {
+			m.restart()
+		}
+	}
+}
+
+func (r *run) clients() []*machine {
+	var out []*machine
+	for _, p := range r.producers {
+		out = append(out, &p.machine)
+	}
+	for _, c := range r.consumers {
+		out = append(out, &c.machine)
+	}
+	return out
+}
+
+// workloadDone reports whether every producer has finished.
+func (r *run) workloadDone() bool {
+	for _, p := range r.producers {
+		if !p.finished() {
+			return false
+		}
+	}
+	return true
+}
+
+// pending says what has not finished, a sentence each.
+func (r *run) pending() []string {
+	var out []string
+	if s := r.broker.pending(); s != "" {
+		out = append(out, s)
+	}
+	for _, p := range r.producers {
+		if s := p.pending(); s != "" {
+			out = append(out, s)
+		}
+	}
+	for _, c := range r.consumers {
+		if s := c.pending(); s != "" {
+			out = append(out, s)
+		}
+	}
+	if s := r.admin.pending(); s != "" {
+		out = append(out, s)
+	}
+	return out
+}

@@ -1,0 +1,119 @@
+// Package scenarios says who calls, what breaks, and what must hold: it runs a
+// whole cluster with its clients in the simulator, throws a fault schedule drawn
+// from the seed at it, and hands what clients saw to the judges.
+//
+// A run has three phases. Safety: anything may fail. Heal: every fault ends for
+// good. Liveness: every operation must finish within a bound of virtual time, and
+// what was written is read back. What is demanded is fixed by the scenario and
+// the options drawn from the seed; settings given by hand change the system, never
+// the demands.
+//
+// A run is a function of (scenario, seed, settings, code).
+package scenarios
+
+import (
+	"math/rand/v2"
+	"slices"
+)
+
+// A Scenario is a workload with the fault families it may meet.
+type Scenario struct {
+	Name  string
+	About string
+
+	// Always are the families every seed has; of Sometimes each seed has some.
+	// AtLeast and AtMost bound how many families a seed has in all: with too
+	// many at once nothing works, and nothing is tested.
+	Always    []Family
+	Sometimes []Family
+	AtLeast   int
+	AtMost    int
+
+	// FlushDrawn lets the seed draw log.flush=os, which lowers what is demanded
+	// of power loss. Without it log.flush is ack.
+	FlushDrawn bool
+}
+
+// All returns every scenario, in the order in which they run.
+func All() []*Scenario { return registry }
+
+// registry lists the scenarios from the gentle to the harsh.
+var registry = []*Scenario{
+	{
+		Name:  "quiet",
+		About: "no faults: what breaks here breaks everywhere",
+	},
+	{
+		Name:       "crash",
+		About:      "the broker's process dies, hangs, is slow and is restarted; the page cache survives",
+		Always:     []Family{"crash"},
+		Sometimes:  []Family{"graceful-stop", "pause", "task-stall", "slow-node", "client-crash"},
+		FlushDrawn: true,
+	},
+	{
+		Name:      "power-loss",
+		About:     "the broker's machine loses power; of what was not synced a legal subset survives",
+		Always:    []Family{"power-loss"},
+		Sometimes: []Family{"crash", "task-stall", "slow-node"},
+	},
+	{
+		Name:      "flaky-network",
+		About:     "connections are slow, cut, reset, half-open, refused; the machines are well",
+		Always:    []Family{"latency"},
+		Sometimes: networkFamilies(),
+		AtLeast:   4,
+		AtMost:    9,
+	},
+	{
+		Name:       "everything",
+		About:      "all fault families, some of them in each seed",
+		Sometimes:  slices.Concat(processFamilies(), networkFamilies(), diskFamilies()),
+		AtLeast:    3,
+		AtMost:     10,
+		FlushDrawn: true,
+	},
+}
+
+// Names returns the names of all scenarios.
+func Names() []string {
+	var names []string
+	for _, s := range registry {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// Find returns the scenario of that name, or nil.
+func Find(name string) *Scenario {
+	for _, s := range registry {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// faulty reports whether the scenario is about faults at all.
+func (s *Scenario) faulty() bool { return len(s.Always)+len(s.Sometimes) > 0 }
+
+// drawFamilies draws which families a seed has. A fault that is always present
+// hides the bugs that need a quiet system.
+func (s *Scenario) drawFamilies(r *rand.Rand) []Family {
+	in := slices.Clone(s.Always)
+	rest := slices.Clone(s.Sometimes)
+	r.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
+	most := len(in) + len(rest)
+	if s.AtMost > 0 {
+		most = s.AtLeast + r.IntN(s.AtMost-s.AtLeast+1)
+	}
+	for _, f := range rest {
+		if slices.Contains(in, f) || len(in) >= most {
+			continue
+		}
+		if len(in) < s.AtLeast || r.IntN(2) == 0 {
+			in = append(in, f)
+		}
+	}
+	slices.Sort(in)
+	return in
+}

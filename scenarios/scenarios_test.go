@@ -1,0 +1,168 @@
+package scenarios
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/sim"
+	"pgregory.net/rapid"
+)
+
+// runTwice makes a run twice and fails the test if the two differ.
+func runTwice(t *testing.T, spec Spec) *Outcome {
+	t.Helper()
+	first, err := Run(spec, Watch{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Run(spec, Watch{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.Chain != again.Chain {
+		t.Fatalf("%s seed %d: chain %s, then %s", spec.Scenario, spec.Seed, first.Chain, again.Chain)
+	}
+	return first
+}
+
+func TestEveryScenarioHolds(t *testing.T) {
+	for _, s := range All() {
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(3) {
+				o := runTwice(t, Spec{Scenario: s.Name, Seed: seed})
+				if o.Verdict != Held {
+					t.Errorf("%s\npending: %v", o.Headline(), o.Pending)
+				}
+				if o.Operations.Total < minSends {
+					t.Errorf("seed %d: %d operations, want at least %d", seed, o.Operations.Total, minSends)
+				}
+			}
+		})
+	}
+}
+
+// A judge that has never complained is not trusted: here is a promise that the
+// setting cannot keep.
+func TestPowerLossWithoutSyncsIsNoticed(t *testing.T) {
+	for seed := range uint64(20) {
+		o, err := Run(Spec{Scenario: "power-loss", Seed: seed, Set: []string{"log.flush=os"}}, Watch{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Verdict == Violated {
+			return
+		}
+	}
+	t.Error("20 seeds of power loss without a sync, and no judge complained")
+}
+
+func TestRecordingAndWatchingLeaveARunAlone(t *testing.T) {
+	spec := Spec{Scenario: "everything", Seed: 5}
+	plain, err := Run(spec, Watch{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	lines := 0
+	watched, err := Run(spec, Watch{Recorder: sim.NewRecorder(&text), Sink: func(sim.Line) { lines++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain.Chain != watched.Chain {
+		t.Errorf("chain %s unwatched, %s watched", plain.Chain, watched.Chain)
+	}
+	if lines == 0 || text.Len() == 0 {
+		t.Errorf("%d lines and %d bytes of recording", lines, text.Len())
+	}
+}
+
+func TestUntilStopsWithoutAVerdict(t *testing.T) {
+	o, err := Run(Spec{Scenario: "quiet", Seed: 1, Until: kafka.Instant(time.Second)}, Watch{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Verdict != "" || len(o.State) < 2 {
+		t.Errorf("verdict %q, state %q", o.Verdict, o.State)
+	}
+}
+
+func TestSettingsAreCheckedByName(t *testing.T) {
+	for _, line := range []string{"", "log.flush", "log.flush=never", "no.such.setting=1", "run.producers=0",
+		"run.families=meteorite", "segment.bytes=ten"} {
+		if err := CheckSettings([]string{line}); err == nil {
+			t.Errorf("setting %q was taken", line)
+		}
+	}
+	for _, line := range []string{"log.flush=os", "run.producers=3", "run.families=crash,latency", "index.interval.bytes=100"} {
+		if err := CheckSettings([]string{line}); err != nil {
+			t.Errorf("setting %q: %v", line, err)
+		}
+	}
+}
+
+func TestSettingsDoNotChangeWhatIsDemanded(t *testing.T) {
+	r, err := newRun(Spec{Scenario: "power-loss", Seed: 1, Set: []string{"log.flush=os"}}, Watch{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.k.Close()
+	if d := r.demands(); d.Flush != "ack" || r.options.Flush != "os" {
+		t.Errorf("demanded is log.flush=%s, the system has %s", d.Flush, r.options.Flush)
+	}
+}
+
+func TestSchedulesPrintAndParseBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.SampledFrom(All()).Draw(t, "scenario")
+		seed := rapid.Uint64().Draw(t, "seed")
+		for _, f := range drawSchedule(draw(s, seed), seed, cast{broker: "n1", disk: "n1/0", clients: []string{"p1", "c1"}}) {
+			again, err := ParseFault(f.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again.String() != f.String() {
+				t.Fatalf("%q came back as %q", f, again)
+			}
+		}
+	})
+}
+
+func TestLeavingAFamilyOutLeavesTheOthersAlone(t *testing.T) {
+	c := cast{broker: "n1", disk: "n1/0", clients: []string{"p1", "c1"}}
+	both := drawSchedule(Options{Safety: time.Second, Families: []Family{"crash", "latency"}}, 1, c)
+	one := drawSchedule(Options{Safety: time.Second, Families: []Family{"latency"}}, 1, c)
+	var kept []string
+	for _, f := range both {
+		if f.Family == "latency" {
+			kept = append(kept, f.String())
+		}
+	}
+	for i, f := range one {
+		if f.String() != kept[i] {
+			t.Errorf("alone %q, beside crashes %q", f, kept[i])
+		}
+	}
+}
+
+func TestEverySeedOfAFaultyScenarioHasFaults(t *testing.T) {
+	for _, s := range All() {
+		for seed := range uint64(200) {
+			o := draw(s, seed)
+			if s.faulty() && len(o.Families) < max(s.AtLeast, 1) {
+				t.Errorf("%s seed %d has families %v", s.Name, seed, o.Families)
+			}
+		}
+	}
+}
+
+func TestEveryGuaranteeHasAPromise(t *testing.T) {
+	for _, g := range Guarantees() {
+		if strings.TrimSpace(g.Promise) == "" {
+			t.Errorf("%s promises nothing", g.Name)
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package scenarios
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/klammlog/klamm/disksim"
+	"github.com/klammlog/klamm/netsim"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/sim"
+)
+
+// A Family is a kind of fault by its name in docs/FAULTS.md. Each run leaves some
+// families out.
+type Family string
+
+// clientCrash is the family of clients that die and come back as new ones.
+const clientCrash Family = "client-crash"
+
+// processFamilies are the faults of processes, machines and clocks.
+func processFamilies() []Family {
+	out := []Family{clientCrash}
+	for _, k := range sim.FaultKinds() {
+		out = append(out, Family(k))
+	}
+	return out
+}
+
+func networkFamilies() []Family {
+	var out []Family
+	for _, f := range netsim.Families() {
+		out = append(out, Family(f.String()))
+	}
+	return out
+}
+
+// diskFamilies are the faults of the one disk of a partition's only replica that
+// leave what was acknowledged intact: with one copy there is no budget for the
+// others (ADR 3).
+func diskFamilies() []Family {
+	var out []Family
+	for _, k := range disksim.FaultKinds() {
+		if !k.Destroys() {
+			out = append(out, Family(k))
+		}
+	}
+	return out
+}
+
+// A Fault is one line of a schedule: of a process, of the network, or of a disk.
+type Fault struct {
+	Family  Family
+	Process *sim.Fault
+	Net     *netsim.Fault
+	Disk    *disksim.Fault
+}
+
+func (f Fault) String() string {
+	switch {
+	case f.Net != nil:
+		return f.Net.String()
+	case f.Disk != nil:
+		return f.Disk.String()
+	case f.Family == clientCrash:
+		return strings.Replace(f.Process.String(), string(sim.FaultCrash), string(clientCrash), 1)
+	}
+	return f.Process.String()
+}
+
+// at returns when the fault begins.
+func (f Fault) at() kafka.Instant {
+	switch {
+	case f.Net != nil:
+		return f.Net.At
+	case f.Disk != nil:
+		return f.Disk.At
+	}
+	return f.Process.At
+}
+
+// ParseFault reads a line of a schedule.
+func ParseFault(line string) (Fault, error) {
+	name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+	family := Family(name)
+	switch {
+	case family == clientCrash:
+		f, err := sim.ParseFault(string(sim.FaultCrash) + " " + rest)
+		return Fault{Family: family, Process: &f}, err
+	case slices.Contains(networkFamilies(), family):
+		f, err := netsim.ParseFault(line)
+		return Fault{Family: family, Net: &f}, err
+	case slices.Contains(processFamilies(), family):
+		f, err := sim.ParseFault(line)
+		return Fault{Family: family, Process: &f}, err
+	}
+	f, err := disksim.ParseFault(line)
+	if err != nil {
+		return Fault{}, fmt.Errorf("fault %q: no family %q", line, name)
+	}
+	return Fault{Family: family, Disk: &f}, nil
+}
+
+// warmUp is the time before the first fault: topics are created in it.
+const warmUp = 300 * time.Millisecond
+
+// drawSchedule draws every fault of a run, each family from a stream of its own, so
+// that leaving one out leaves the others as they are.
+func drawSchedule(o Options, seed uint64, cast cast) []Fault {
+	window := netsim.Window{Start: kafka.Instant(warmUp), End: kafka.Instant(warmUp + o.Safety)}
+	var out []Fault
+	for _, family := range o.Families {
+		r := sim.Stream(seed, "faults/"+string(family))
+		for range 1 + r.IntN(3) {
+			out = append(out, drawFault(family, r, cast, window))
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Fault) int { return int(min(max(a.at()-b.at(), -1), 1)) })
+	return out
+}
+
+func drawFault(family Family, r *rand.Rand, cast cast, in netsim.Window) Fault {
+	if i := slices.Index(networkFamilies(), family); i >= 0 {
+		stage := netsim.Stage{Hosts: cast.hosts(), Center: cast.broker, Window: in}
+		f := stage.Draw(netsim.Families()[i], r)
+		return Fault{Family: family, Net: &f}
+	}
+	if slices.Contains(processFamilies(), family) {
+		kind, node := sim.FaultKind(family), cast.broker
+		if family == clientCrash {
+			kind, node = sim.FaultCrash, cast.clients[r.IntN(len(cast.clients))]
+		}
+		f := sim.DrawFault(kind, node, in.End-in.Start, r)
+		if f.At > 0 {
+			f.At += in.Start
+		}
+		return Fault{Family: family, Process: &f}
+	}
+	f := disksim.DrawFault(disksim.FaultKind(family), cast.disk, in.End-in.Start, r)
+	f.At += in.Start
+	// A stall outlasts any client's patience; for the whole of a run it would
+	// leave nothing to judge.
+	f.For = min(f.For, in.End.Sub(in.Start)/2)
+	return Fault{Family: family, Disk: &f}
+}
+
+// A cast is the names of the hosts of a run.
+type cast struct {
+	broker  string
+	disk    string   // the broker's
+	clients []string // producers, then consumers
+}
+
+func (c cast) hosts() []string { return append([]string{c.broker}, c.clients...) }
+
+// An AboutFault tells of a family, and which scenarios may draw it.
+type AboutFault struct {
+	Family    Family
+	About     string
+	Scenarios []string
+}
+
+// Faults returns all families that can be drawn or tested, the destructive ones of
+// the disk included, which no scenario of one replica draws.
+func Faults() []AboutFault {
+	out := []AboutFault{{Family: clientCrash, About: "a client's process dies, and comes back as a new client"}}
+	for _, k := range sim.FaultKinds() {
+		out = append(out, AboutFault{Family: Family(k), About: k.About()})
+	}
+	for _, f := range netsim.Families() {
+		out = append(out, AboutFault{Family: Family(f.String()), About: f.About()})
+	}
+	for _, k := range disksim.FaultKinds() {
+		out = append(out, AboutFault{Family: Family(k), About: k.About()})
+	}
+	for i := range out {
+		for _, s := range registry {
+			if slices.Contains(s.Always, out[i].Family) || slices.Contains(s.Sometimes, out[i].Family) {
+				out[i].Scenarios = append(out[i].Scenarios, s.Name)
+			}
+		}
+	}
+	return out
+}

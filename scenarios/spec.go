@@ -1,0 +1,34 @@
+package scenarios
+
+import (
+	"io"
+
+	"github.com/klammlog/klamm/checker/history"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/sim"
+)
+
+// A Spec names one run completely, but for the code.
+type Spec struct {
+	Scenario string        `json:"scenario"`
+	Seed     uint64        `json:"seed"`
+	Set      []string      `json:"set,omitempty"`   // settings given by hand, name=value
+	Until    kafka.Instant `json:"until,omitempty"` // stop then, without a verdict; 0: at the end
+}
+
+// A Watch is who looks on. Watching leaves a run as it is.
+type Watch struct {
+	Recorder *sim.Recorder
+	Sink     sim.Sink
+	OnKernel func(*sim.Kernel) // given the kernel before it runs, for a watchdog
+}
+
+// An Outcome is what a run came to, with the evidence.
+type Outcome struct {
+	Result
+	State   []string // of nodes and partitions at the end, a line each
+	history *history.History
+}
+
+// WriteHistory writes what clients did and saw, in the checker's JSONL form.
+func (o *Outcome) WriteHistory(w io.Writer) error { return history.Encode(w, o.history) }

@@ -1,0 +1,94 @@
+package scenarios
+
+import (
+	"github.com/klammlog/klamm/checker/history"
+	"github.com/klammlog/klamm/disksim/media"
+	"github.com/klammlog/klamm/internal/assert"
+	"github.com/klammlog/klamm/sim"
+)
+
+// strike makes one fault of the schedule happen.
+func (r *run) strike(f Fault) {
+	if r.healed {
+		return
+	}
+	r.mark(history.Fault, "", f.String())
+	switch {
+	case f.Net != nil:
+		_, err := r.network.Apply(*f.Net)
+		assert.NoError(err)
+	case f.Disk != nil:
+		f.Disk.Apply(r.broker.disk)
+	case f.Family == clientCrash:
+		r.strikeClient(f)
+	default:
+		r.strikeBroker(f)
+	}
+}
+
+func (r *run) mark(kind history.MarkKind, target, note string) {
+	r.history.Mark(history.Mark{Kind: kind, Target: target, Note: note,
+		Partition: history.NoPartition, Offset: history.NoOffset})
+}
+
+// took counts a fault that the node, rather than network or disk, suffered.
+func (r *run) took(f Family, effective bool) {
+	if effective {
+		r.effects[f]++
+	}
+}
+
+func (r *run) strikeBroker(f Fault) {
+	b := r.broker
+	switch f.Process.Kind {
+	case sim.FaultCrash:
+		r.took(f.Family, b.crash())
+		r.k.After(f.Process.For, b.bringUp)
+	case sim.FaultPowerLoss:
+		r.took(f.Family, b.losePower())
+		r.k.After(f.Process.For, b.bringUp)
+	case sim.FaultStop:
+		r.took(f.Family, b.stop(f.Process.For))
+	default:
+		r.took(f.Family, f.Process.Apply(b.node))
+	}
+}
+
+func (r *run) strikeClient(f Fault) {
+	for _, p := range r.producers {
+		if p.node.Name() == f.Process.Node && p.node.Alive() && !p.done {
+			r.took(f.Family, true)
+			r.crashClient(&p.machine, f)
+			p.died()
+		}
+	}
+	for _, c := range r.consumers {
+		if c.node.Name() == f.Process.Node && c.node.Alive() && !c.done {
+			r.took(f.Family, true)
+			r.crashClient(&c.machine, f)
+		}
+	}
+}
+
+func (r *run) crashClient(m *machine, f Fault) {
+	m.node.Crash()
+	r.k.After(f.Process.For, func() {
+		if !m.node.Alive() {
+			r.mark(history.ClientRestarts, m.node.Name(), "")
+			m.restart()
+		}
+	})
+}
+
+// profile returns what the run's disk does when power is lost. Hard crashes, which
+// turn the sector being written into garbage, are not drawn: a sector can hold
+// synced bytes too, and there is no second copy.
+func (r *run) profile() (media.Profile, media.Modifiers) {
+	p, err := media.ParseProfile(r.options.Profile)
+	assert.NoError(err)
+	var m media.Modifiers
+	if r.options.StaleTail {
+		m |= media.StaleTail
+	}
+	return p, m
+}
