@@ -160,6 +160,34 @@ func TestRecordsFromBeforeTheRunAreNobodys(t *testing.T) {
 	}
 }
 
+// A send told without an identity is nobody's: else every damaged record would be
+// taken for its.
+func TestSendsWithoutIdentityExplainNothing(t *testing.T) {
+	s := oneLoss()
+	s.sends[0].Record, s.polls[0].records[0].Record = history.NoRecord, history.NoRecord
+	if r := Judge(s.build(), Demands{}); r.Verdict(NoInvention).Status != Violated {
+		t.Errorf("a record without identity:\n%v", &r)
+	}
+}
+
+// Offsets for timestamps may become none only where records may go.
+func TestOffsetForTimestampMayVanishWithItsRecord(t *testing.T) {
+	s := &sketch{partitions: 1}
+	for i, o := range []history.Offset{1, history.NoOffset} {
+		at := history.Instant(10 * i)
+		s.lists = append(s.lists, history.ListOffsets{Query: history.ByTime, Asked: 5, Outcome: history.OK, Offset: o, Invoked: at, Completed: at + 1})
+	}
+	for _, x := range []struct {
+		d    Demands
+		want Status
+	}{{Demands{}, Violated}, {Demands{Retention: true}, Held}, {Demands{Compaction: true}, Held}, {Demands{Unclean: true}, NotApplicable}} {
+		r := Judge(s.build(), x.d)
+		if got := r.Verdict(OffsetsForward).Status; got != x.want {
+			t.Errorf("demands %+v: %s, want %s\n%v", x.d, got, x.want, &r)
+		}
+	}
+}
+
 // Deleted topics begin anew: only what needs no offsets is judged.
 func TestDeletedTopicsAreLeftOut(t *testing.T) {
 	s := oneLoss()
