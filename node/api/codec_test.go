@@ -55,8 +55,9 @@ func TestProduceAnswersAreWhatTheGeneratedEncoderWrites(t *testing.T) {
 	}
 	m := image(t)
 	for version := int16(3); version <= 11; version++ {
-		got := p.encode(nil, version, m)
-		if diff := cmp.Diff(generatedProduce(version, items).AppendTo(nil), got); diff != "" {
+		got := newEncoder(nil, version, 9, m)
+		p.encode(got)
+		if diff := cmp.Diff(generatedProduce(version, items).AppendTo(nil), got.b); diff != "" {
 			t.Errorf("version %d: %s", version, diff)
 		}
 	}
@@ -122,7 +123,7 @@ func TestFetchAnswersAreWhatTheGeneratedEncoderWrites(t *testing.T) {
 			f := &fetched{request: &kmsg.FetchRequest{Version: version, IsolationLevel: isolation, Topics: topics}}
 			f.fetch.Items = items
 			want := generatedFetch(version, isolation, topics, items).AppendTo(nil)
-			if diff := cmp.Diff(want, f.encode(nil, version, m).b); diff != "" {
+			if diff := cmp.Diff(want, f.encode(newEncoder(nil, version, 12, m)).b); diff != "" {
 				t.Errorf("version %d isolation %d: %s", version, isolation, diff)
 			}
 		}
@@ -189,7 +190,7 @@ func FuzzDecodeProduce(f *testing.F) {
 		}
 		want := kmsg.NewPtrProduceRequest()
 		wantErr := decode(want, version, body)
-		got, err := decodeProduce(body, version >= 9)
+		got, err := decodeProduce(body, version)
 		if err == nil != (wantErr == nil) {
 			t.Fatalf("ours %v, generated %v", err, wantErr)
 		}

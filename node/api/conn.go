@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -157,19 +158,29 @@ func (c *conn) interrupted(err error) error {
 	return err
 }
 
-// readCall reads a frame and its header. Blocks.
+// readCall reads a frame and its header. The key is read first, for it says how
+// large a frame may be and what it counts. Blocks.
 func (c *conn) readCall() (*Call, error) {
 	size, err := c.read.size(config.SocketRequestMaxBytes.In(c.s.config))
 	if err != nil {
 		return nil, c.interrupted(err)
 	}
-	charged, err := c.s.budget.take(int64(size))
+	var key [2]byte
+	if err := c.read.full(key[:]); err != nil {
+		return nil, c.interrupted(err)
+	}
+	worth, err := frameWorth(int16(binary.BigEndian.Uint16(key[:])), size)
+	if err != nil {
+		return nil, err
+	}
+	charged, err := c.s.budget.take(worth)
 	if err != nil {
 		return nil, c.interrupted(err)
 	}
 	f := &frame{s: c.s, bytes: c.s.pool.get(size), charged: charged, users: 1}
+	copy(f.bytes, key[:])
 	c.net.SetReadDeadline(c.s.idleDeadline())
-	if err := c.read.full(f.bytes); err != nil {
+	if err := c.read.full(f.bytes[len(key):]); err != nil {
 		f.release()
 		return nil, c.interrupted(err)
 	}
@@ -178,6 +189,19 @@ func (c *conn) readCall() (*Call, error) {
 		f.release()
 	}
 	return call, err
+}
+
+// frameWorth returns what a frame counts against the budget. Records count what
+// they are; all else many times that, for a list of small things is that much
+// larger once it is decoded.
+func frameWorth(key int16, size int) (int64, error) {
+	if key == int16(kmsg.Produce) {
+		return int64(size), nil
+	}
+	if size > maxOther {
+		return 0, fmt.Errorf("%w: key %d with %d bytes, at most %d", errFrame, key, size, maxOther)
+	}
+	return int64(size) * decodedTimes, nil
 }
 
 func (c *conn) newCall(f *frame) (*Call, error) {
@@ -192,10 +216,6 @@ func (c *conn) newCall(f *frame) (*Call, error) {
 	unserved := call.handler == nil || h.version < call.handler.min || h.version > call.handler.max
 	if unserved && h.key != int16(kmsg.ApiVersions) {
 		return nil, fmt.Errorf("%w: key %d version %d is not served", errFrame, h.key, h.version)
-	}
-	if h.key != int16(kmsg.Produce) && len(h.body) > maxOther {
-		// A list of empty things takes eighty times its size once decoded.
-		return nil, fmt.Errorf("%w: key %d with %d bytes, at most %d", errFrame, h.key, len(h.body), maxOther)
 	}
 	return call, nil
 }

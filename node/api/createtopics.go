@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
@@ -35,7 +36,7 @@ func createTopics(s *Server, call *Call, q *kmsg.CreateTopicsRequest) kmsg.Respo
 		} else {
 			id, err = s.createTopic(call, q, t)
 		}
-		r.Topics = append(r.Topics, s.createdTopic(call, q, t, id, err))
+		r.Topics = append(r.Topics, s.createdTopic(t, id, err))
 	}
 	return r
 }
@@ -78,7 +79,7 @@ func newTopic(version int16, t kmsg.CreateTopicsRequestTopic) (meta.NewTopic, er
 }
 
 // createdTopic answers for one topic.
-func (s *Server) createdTopic(call *Call, q *kmsg.CreateTopicsRequest, t kmsg.CreateTopicsRequestTopic, id kafka.TopicID, err error) kmsg.CreateTopicsResponseTopic {
+func (s *Server) createdTopic(t kmsg.CreateTopicsRequestTopic, id kafka.TopicID, err error) kmsg.CreateTopicsResponseTopic {
 	r := kmsg.NewCreateTopicsResponseTopic()
 	r.Topic, r.TopicID, r.ErrorCode = t.Topic, id, kafka.Code(err)
 	if err != nil {
@@ -118,8 +119,12 @@ func topicSettings(v *config.View) []kmsg.CreateTopicsResponseTopicConfig {
 	return out
 }
 
-// message returns an error's text for a client.
+// message returns an error's text for a client, not longer than any sensible one.
 func message(err error) *string {
+	const limit = 1000
 	text := err.Error()
+	if len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "")
+	}
 	return &text
 }

@@ -102,5 +102,5 @@ func (f *fetched) send(c *conn, call *Call) error {
 		}
 	}
 	defer f.fetch.Release()
-	return c.sendParts(f.encode(call.appendHeader(c.out[:0]), call.Version, f.s.broker.Image()))
+	return c.sendParts(f.encode(newEncoder(call.appendHeader(c.out[:0]), call.Version, 12, f.s.broker.Image())))
 }

@@ -6,7 +6,6 @@ import (
 	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/kafka"
-	"github.com/klammlog/klamm/node/meta"
 )
 
 // parts is an answer that lies partly in memory and partly in files.
@@ -25,12 +24,11 @@ type piece struct {
 // sent from the file: a system call each way either way, but one write for all.
 const copyBelow = 16 << 10
 
-// encode appends the body of a fetch answer. The image says where leaders are.
-func (f *fetched) encode(dst []byte, version int16, image *meta.Image) *parts {
+// encode appends the body of a fetch answer and notes where the records belong.
+func (f *fetched) encode(e *encoder) *parts {
 	out := &parts{}
-	e := encoder{b: dst, flexible: version >= 12}
 	e.int32(0) // throttle time
-	if version >= 7 {
+	if e.version >= 7 {
 		e.int16(int16(f.code))
 		e.int32(0) // no session
 	}
@@ -38,45 +36,43 @@ func (f *fetched) encode(dst []byte, version int16, image *meta.Image) *parts {
 	if f.code != kafka.None {
 		topics = nil
 	}
-	var leaders []kafka.NodeID
 	next := 0
 	e.count(len(topics))
 	for _, t := range topics {
-		if version >= 13 {
+		if e.version >= 13 {
 			e.b = append(e.b, t.TopicID[:]...)
 		} else {
 			e.text(t.Topic)
 		}
 		e.count(len(t.Partitions))
 		for range t.Partitions {
-			leaders = f.encodeItem(&e, out, &f.fetch.Items[next], version, leaders)
+			f.encodeItem(e, out, &f.fetch.Items[next])
 			next++
 		}
 		e.tags()
 	}
 	if e.flexible {
-		e.nodes(leadersKnown(image, leaders))
+		e.nodes()
 	}
 	out.b = e.b
 	return out
 }
 
-// encodeItem appends what was found in one partition. It returns leaders with the
-// one that the client is told of, if it is.
-func (f *fetched) encodeItem(e *encoder, out *parts, it *broker.FetchItem, version int16, leaders []kafka.NodeID) []kafka.NodeID {
+// encodeItem appends what was found in one partition.
+func (f *fetched) encodeItem(e *encoder, out *parts, it *broker.FetchItem) {
 	code := kafka.ErrorOf(it.Err)
-	if version <= 5 && code == kafka.ErrStorageError {
+	if e.version <= 5 && code == kafka.ErrStorageError {
 		code = kafka.ErrNotLeaderOrFollower
 	}
 	e.int32(it.Partition)
 	e.int16(int16(code))
 	e.int64(int64(it.HighWatermark))
 	e.int64(int64(it.HighWatermark)) // last stable offset: there are no transactions
-	if version >= 5 {
+	if e.version >= 5 {
 		e.int64(int64(it.LogStart))
 	}
 	f.encodeAborted(e)
-	if version >= 11 {
+	if e.version >= 11 {
 		e.int32(-1) // no other replica is preferred
 	}
 	n := it.Chunk.Len()
@@ -88,10 +84,9 @@ func (f *fetched) encodeItem(e *encoder, out *parts, it *broker.FetchItem, versi
 	if n > 0 {
 		out.pieces = append(out.pieces, piece{end: len(e.b), chunk: it.Chunk})
 	}
-	if !e.flexible {
-		return leaders
+	if e.flexible {
+		e.fetchTags(it)
 	}
-	return f.encodeTags(e, it, version, leaders)
 }
 
 // encodeAborted appends the aborted transactions: null for those who did not ask.
@@ -107,10 +102,10 @@ func (f *fetched) encodeAborted(e *encoder) {
 	}
 }
 
-// encodeTags appends a partition's tagged fields: where its log diverges from the
+// fetchTags appends a partition's tagged fields: where its log diverges from the
 // reader's, and who leads it now.
-func (f *fetched) encodeTags(e *encoder, it *broker.FetchItem, version int16, leaders []kafka.NodeID) []kafka.NodeID {
-	told := version >= 16 && it.Leader >= 0 &&
+func (e *encoder) fetchTags(it *broker.FetchItem) {
+	told := e.version >= 16 && it.Leader >= 0 &&
 		(errors.Is(it.Err, kafka.ErrNotLeaderOrFollower) || errors.Is(it.Err, kafka.ErrFencedLeaderEpoch))
 	fields := uint64(0)
 	if it.Diverging != nil {
@@ -128,12 +123,8 @@ func (f *fetched) encodeTags(e *encoder, it *broker.FetchItem, version int16, le
 	}
 	if told {
 		e.b = append(e.b, 1, 9) // number 1, of 9 bytes
-		e.int32(int32(it.Leader))
-		e.int32(int32(it.CurrentEpoch))
-		e.tags()
-		leaders = append(leaders, it.Leader)
+		e.leader(it.Leader, it.CurrentEpoch)
 	}
-	return leaders
 }
 
 // sendParts writes an answer. Small chunks are copied between the bytes around

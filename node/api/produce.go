@@ -24,6 +24,10 @@ import (
 //
 // Decoded and encoded by hand: it is hot, and a list in it can be long.
 
+// maxProduceItems bounds what a request of nothing but empty partitions takes in
+// memory, thirty times its size.
+const maxProduceItems = 1 << 16
+
 // A produceRequest is the decoded request. Records alias the frame.
 type produceRequest struct {
 	transactional bool
@@ -41,8 +45,8 @@ type produceTopic struct {
 
 // decodeProduce takes the request off the bytes of its body. Memory grows with
 // what is really there.
-func decodeProduce(body []byte, flexible bool) (*produceRequest, error) {
-	r := produceFields{fields{b: body}, flexible}
+func decodeProduce(body []byte, version int16) (*produceRequest, error) {
+	r := produceFields{fields{b: body}, version >= 9}
 	q := &produceRequest{}
 	q.transactional = r.hasText()
 	q.acks, q.timeout = kafka.Acks(r.int16()), r.int32()
@@ -53,6 +57,9 @@ func decodeProduce(body []byte, flexible bool) (*produceRequest, error) {
 			r.tags()
 			if r.bad {
 				return nil, fmt.Errorf("%w: produce request is cut short", errFrame)
+			}
+			if len(q.items) > maxProduceItems {
+				return nil, fmt.Errorf("%w: produce request for more than %d partitions", errFrame, maxProduceItems)
 			}
 		}
 		r.tags()
@@ -119,7 +126,7 @@ var errNoAnswer = errors.New("a request without an answer failed")
 
 // beginProduce appends; the answer waits for the acks.
 func beginProduce(s *Server, call *Call) (answer, error) {
-	q, err := decodeProduce(call.body, call.flexible())
+	q, err := decodeProduce(call.body, call.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +136,8 @@ func beginProduce(s *Server, call *Call) (answer, error) {
 	}}
 	f := call.frame
 	f.hold()
-	p.append.Done = func(dirty bool) {
-		f.dirty = f.dirty || dirty
+	p.append.Done = func(state broker.Bytes) {
+		f.dirty = f.dirty || state == broker.BytesInDoubt
 		f.release()
 	}
 	s.broker.Append(&p.append)
@@ -180,7 +187,8 @@ func (p *produced) send(c *conn, call *Call) error {
 	if err := p.s.broker.AwaitAppend(&p.append); err != nil {
 		return err
 	}
-	b := p.encode(call.appendHeader(c.out[:0]), call.Version, p.s.broker.Image())
-	putSize(b, 0)
-	return c.write(b)
+	e := newEncoder(call.appendHeader(c.out[:0]), call.Version, 9, p.s.broker.Image())
+	p.encode(e)
+	putSize(e.b, 0)
+	return c.write(e.b)
 }

@@ -3,35 +3,32 @@ package api
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
 )
 
-// encode appends the body of a produce answer. The image says who leads.
-func (p *produced) encode(dst []byte, version int16, image *meta.Image) []byte {
-	e := encoder{b: dst, flexible: version >= 9}
-	var leaders []kafka.NodeID
+// encode appends the body of a produce answer.
+func (p *produced) encode(e *encoder) {
 	e.count(len(p.request.topics))
 	for _, t := range p.request.topics {
 		e.text(t.name)
 		e.count(t.end - t.first)
 		for i := t.first; i < t.end; i++ {
-			leaders = encodeAppended(&e, &p.append.Items[i], version, image, leaders)
+			e.appended(&p.append.Items[i])
 		}
 		e.tags()
 	}
 	e.int32(0) // throttle time
 	if e.flexible {
-		e.nodes(leadersKnown(image, leaders))
+		e.nodes()
 	}
-	return e.b
 }
 
-// encodeAppended appends what came of one partition's records. It returns leaders
-// with the one that the client is told of, if it is.
-func encodeAppended(e *encoder, it *broker.AppendItem, version int16, image *meta.Image, leaders []kafka.NodeID) []kafka.NodeID {
+// appended appends what came of one partition's records.
+func (e *encoder) appended(it *broker.AppendItem) {
 	base, appendTime, logStart := it.Base, it.AppendTime, it.LogStart
 	if it.Err != nil {
 		base, appendTime, logStart = kafka.NoOffset, kafka.NoTimestamp, kafka.NoOffset
@@ -40,10 +37,10 @@ func encodeAppended(e *encoder, it *broker.AppendItem, version int16, image *met
 	e.int16(kafka.Code(it.Err))
 	e.int64(int64(base))
 	e.int64(int64(appendTime))
-	if version >= 5 {
+	if e.version >= 5 {
 		e.int64(int64(logStart))
 	}
-	if version >= 8 {
+	if e.version >= 8 {
 		e.count(len(it.Refused))
 		for _, r := range it.Refused {
 			e.int32(r.Index)
@@ -52,19 +49,13 @@ func encodeAppended(e *encoder, it *broker.AppendItem, version int16, image *met
 		}
 		e.errorText(it.Err)
 	}
-	if !e.flexible {
-		return leaders
-	}
-	leader, ok := currentLeader(image, it)
-	if version < 10 || !ok {
+	leader, ok := currentLeader(e.image, it)
+	if e.version < 10 || !ok {
 		e.tags()
-		return leaders
+		return
 	}
 	e.b = append(e.b, 1, 0, 9) // one tagged field, number 0, of 9 bytes
-	e.int32(int32(leader.Leader))
-	e.int32(int32(leader.LeaderEpoch))
-	e.tags()
-	return append(leaders, leader.Leader)
+	e.leader(leader.Leader, leader.LeaderEpoch)
 }
 
 // currentLeader returns who leads, if that is what the client has to know.
@@ -79,26 +70,19 @@ func currentLeader(image *meta.Image, it *broker.AppendItem) (meta.PartitionStat
 	return t.Partitions[it.Partition], true
 }
 
-// leadersKnown returns where the leaders are, each once. They have one listener.
-func leadersKnown(image *meta.Image, leaders []kafka.NodeID) []meta.Broker {
-	var out []meta.Broker
-	for i, id := range leaders {
-		b, ok := image.Broker(id)
-		seen := false
-		for _, other := range leaders[:i] {
-			seen = seen || other == id
-		}
-		if ok && !seen && len(b.Endpoints) > 0 {
-			out = append(out, b)
-		}
-	}
-	return out
-}
-
 // An encoder appends fields in the encoding of a version.
 type encoder struct {
 	b        []byte
+	version  int16
 	flexible bool
+	image    *meta.Image    // says who leads, and where the leaders are
+	leaders  []kafka.NodeID // that the client was told of
+}
+
+// newEncoder returns an encoder that appends to dst. Versions from flexibleFrom on
+// are flexible.
+func newEncoder(dst []byte, version, flexibleFrom int16, image *meta.Image) *encoder {
+	return &encoder{b: dst, version: version, flexible: version >= flexibleFrom, image: image}
 }
 
 func (e *encoder) int16(v int16)    { e.b = binary.BigEndian.AppendUint16(e.b, uint16(v)) }
@@ -139,8 +123,7 @@ func (e *encoder) errorText(err error) {
 		e.nullableText(nil)
 		return
 	}
-	text := err.Error()
-	e.nullableText(&text)
+	e.nullableText(message(err))
 }
 
 // tags appends that there are no tagged fields.
@@ -150,15 +133,30 @@ func (e *encoder) tags() {
 	}
 }
 
-// nodes ends an answer with the tagged field that tells where brokers are, number
-// 0 in both Produce and Fetch.
-func (e *encoder) nodes(brokers []meta.Broker) {
+// leader appends who leads, and that nothing follows.
+func (e *encoder) leader(id kafka.NodeID, epoch kafka.LeaderEpoch) {
+	e.int32(int32(id))
+	e.int32(int32(epoch))
+	e.tags()
+	if !slices.Contains(e.leaders, id) {
+		e.leaders = append(e.leaders, id)
+	}
+}
+
+// nodes ends an answer with the tagged field that tells where the leaders are,
+// number 0 in both Produce and Fetch.
+func (e *encoder) nodes() {
+	var brokers []meta.Broker
+	for _, id := range e.leaders {
+		if b, ok := e.image.Broker(id); ok && len(b.Endpoints) > 0 {
+			brokers = append(brokers, b)
+		}
+	}
 	if len(brokers) == 0 {
 		e.tags()
 		return
 	}
-	var list encoder
-	list.flexible = true
+	list := encoder{flexible: true}
 	list.count(len(brokers))
 	for _, b := range brokers {
 		list.int32(int32(b.ID))

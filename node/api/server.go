@@ -114,15 +114,15 @@ func (s *Server) Serve(b *broker.Broker) {
 func (s *Server) acceptLoop(l *listener) {
 	for {
 		net, err := l.net.Accept()
-		switch {
-		case errors.Is(err, env.ErrTooManyFiles):
+		if errors.Is(err, env.ErrClosed) || errors.Is(err, env.ErrCanceled) {
+			return
+		}
+		if err != nil { // too many files, most likely: it passes
 			s.w.Log.Warn("connection not accepted", "listener", l.net.Address(), "err", err)
 			if s.w.Sleep(100*time.Millisecond) != nil {
 				return
 			}
 			continue
-		case err != nil:
-			return
 		}
 		s.accept(net, l.name)
 	}

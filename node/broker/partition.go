@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/commitlog"
@@ -142,6 +143,9 @@ func failure(l *commitlog.Log) error { return l.Lost(l.End() + 1) }
 // raise moves the high watermark and credits the fetches that wait for bytes.
 func (p *Partition) raise(high kafka.Offset) {
 	p.high = high
+	if p.b.w.Sight.Tracing() {
+		p.b.w.Sight.Trace("high watermark", slog.String("partition", p.name.String()), slog.Int64("offset", int64(high)))
+	}
 	var bytes int64
 	passed := 0
 	for passed < len(p.sizes) && p.sizes[passed].end <= high {
@@ -196,6 +200,10 @@ func (p *Partition) clientError(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &code):
+	case errors.Is(err, commitlog.ErrUnknownOutcome) && errors.Is(err, commitlog.ErrClosed):
+		code = kafka.ErrRequestTimedOut
+	case errors.Is(err, commitlog.ErrUnknownOutcome):
+		code = kafka.ErrStorageError
 	case errors.Is(err, commitlog.ErrOutOfRange):
 		code = kafka.ErrOffsetOutOfRange
 	case errors.Is(err, commitlog.ErrRefused):

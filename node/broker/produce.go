@@ -16,12 +16,20 @@ type Append struct {
 	Deadline kafka.Instant
 	Items    []AppendItem
 
-	// Done is called once, when no log needs the bytes of the records any more;
-	// dirty says that this is not certain. It must not block.
-	Done func(dirty bool)
+	// Done is called once, when no log needs the bytes of the records any more.
+	// It must not block.
+	Done func(Bytes)
 
 	wait wait
 }
+
+// Bytes says what is known of bytes that a log was given.
+type Bytes uint8
+
+const (
+	BytesFree    Bytes = iota // nobody reads them any more
+	BytesInDoubt              // a log failed and may read them for ever
+)
 
 // An AppendItem is the records for one partition, and what came of them.
 type AppendItem struct {
@@ -91,8 +99,12 @@ func (b *Broker) Append(a *Append) {
 func (a *Append) finish(need int64) {
 	a.wait.need = need
 	a.wait.done = func() {
-		if a.Done != nil {
-			a.Done(a.wait.lost)
+		switch {
+		case a.Done == nil:
+		case a.wait.lost:
+			a.Done(BytesInDoubt)
+		default:
+			a.Done(BytesFree)
 		}
 	}
 	if a.wait.got >= need {
