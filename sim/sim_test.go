@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -400,4 +401,28 @@ func BenchmarkSwitchByTimer(b *testing.B) {
 	k.Run(kafka.Never-1, func() bool { return k.steps >= uint64(2*b.N) })
 	b.StopTimer()
 	k.Close()
+}
+
+// BenchmarkParkedTask reports what a task costs that only waits.
+func BenchmarkParkedTask(b *testing.B) {
+	const tasks = 10_000
+	for range b.N {
+		before := heapAndStacks()
+		k := New(Options{Seed: 1})
+		n := k.NewNode("n1")
+		c := n.Tasks().NewCond("c")
+		for range tasks {
+			n.Go("t", func() { c.Wait(kafka.Never) })
+		}
+		k.Run(0, func() bool { return len(k.ready) == 0 })
+		b.ReportMetric(float64(heapAndStacks()-before)/tasks, "B/task")
+		k.Close()
+	}
+}
+
+func heapAndStacks() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc + m.StackInuse
 }
