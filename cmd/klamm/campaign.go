@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"os"
 	"slices"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"github.com/klammlog/klamm/scenarios"
-	"github.com/klammlog/klamm/sim"
 	"golang.org/x/term"
 )
 
@@ -37,6 +37,16 @@ type row struct {
 	Faults     map[string]uint64    `json:"faults_effective"`
 	Verdicts   map[string]int       `json:"verdicts"`
 	Repeated   int                  `json:"repeated_identically"`
+	Chains     uint64               `json:"-"`
+	Digest     string               `json:"chains_digest"` // of the chains of all runs, in any order
+}
+
+// digest makes one number of a run's seed and chain. Summed up they identify a
+// campaign, whatever order its runs ended in.
+func digest(r scenarios.Result) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s %d %s", r.Scenario, r.Seed, r.Chain)
+	return h.Sum64()
 }
 
 func newCampaign(names []string, f runFlags) *campaign {
@@ -53,6 +63,8 @@ func (c *campaign) take(f finding) bool {
 	r.Seeds++
 	r.Operations = r.Operations.Add(f.Result.Operations)
 	r.Virtual += time.Duration(f.Result.VirtualNanos)
+	r.Chains += digest(f.Result)
+	r.Digest = fmt.Sprintf("%016x", r.Chains)
 	for _, fault := range f.Result.Faults {
 		r.Faults[fault.Name] += fault.Times
 	}
@@ -185,12 +197,12 @@ func printResult(out io.Writer, r scenarios.Result) {
 }
 
 func (c *campaign) printTable(out io.Writer) {
-	lines := [][]string{{"SCENARIO", "SEEDS", "OPERATIONS", "VIRTUAL", "VERDICT", "FAULTS THAT TOOK EFFECT"}}
+	lines := [][]string{{"SCENARIO", "SEEDS", "OPERATIONS", "VIRTUAL", "VERDICT", "CHAINS", "FAULTS THAT TOOK EFFECT"}}
 	for _, name := range c.names {
 		r := c.rows[name]
 		lines = append(lines, []string{
 			name, fmt.Sprint(r.Seeds), fmt.Sprint(r.Operations.Total),
-			r.Virtual.Round(time.Second).String(), c.verdictCell(r), faultsCell(r.Faults),
+			r.Virtual.Round(time.Second).String(), c.verdictCell(r), r.Digest, faultsCell(r.Faults),
 		})
 	}
 	writeColumns(out, lines)
