@@ -102,7 +102,7 @@ func (c *consumerClient) caughtUp() bool {
 
 // poll makes one poll and records what it returned, partition by partition.
 func (c *consumerClient) poll(consumer *client.Consumer) {
-	invoked := history.Instant(c.r.k.Now())
+	invoked := c.r.history.Now()
 	records, err := consumer.Poll(c.world.Now().Add(time.Second), c.limit)
 	c.noteResets(consumer)
 	if err != nil {

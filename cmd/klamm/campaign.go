@@ -277,7 +277,6 @@ type runReport struct {
 	Version  int             `json:"_version"`
 	Rows     []*row          `json:"scenarios"`
 	Failures []failureReport `json:"failures"`
-	Probes   []sim.Count     `json:"-"`
 	Exit     int             `json:"exit_code"`
 }
 
