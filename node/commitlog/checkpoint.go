@@ -63,10 +63,13 @@ func (l *Log) point() error {
 	if !l.listed(s) {
 		facts = append([]fact{s.added()}, facts...)
 	}
-	if err := l.manifest.append(mayWait, facts...); err != nil {
+	still := func() bool { return cuts == l.manifest.catalog.cuts && !s.gone && !s.sealed }
+	if err := l.manifest.appendIf(still, mayWait, facts...); err != nil {
 		return err
 	}
-	l.lastPoint = max(l.lastPoint, p.offset)
+	if still() {
+		l.lastPoint = max(l.lastPoint, p.offset)
+	}
 	return nil
 }
 

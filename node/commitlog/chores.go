@@ -113,10 +113,11 @@ func (l *Log) sealSegment(s *segment) error {
 		return nil
 	}
 	facts := append(l.newEpochs(), s.sealFact(), next.added())
-	if err := l.manifest.append(mayWait, facts...); err != nil {
+	still := func() bool { return cuts == l.manifest.catalog.cuts && !s.gone }
+	if err := l.manifest.appendIf(still, mayWait, facts...); err != nil {
 		return err
 	}
-	s.sealed = true
+	s.sealed = still()
 	return nil
 }
 
@@ -235,7 +236,7 @@ func (l *Log) replaceIndex(s, fresh *segment) error {
 	}
 	s.index = x
 	if s.sealed {
-		return l.manifest.append(mayWait, s.sealFact())
+		return l.manifest.appendIf(func() bool { return s.sealed && !s.gone }, mayWait, s.sealFact())
 	}
 	return nil
 }

@@ -22,10 +22,11 @@ func (l *Log) flush() error {
 	return nil
 }
 
-// unsynced returns the segments that have something to sync, in order.
+// unsynced returns the last segments, in order, from the first on that has
+// something to sync. The last may be empty yet.
 func (l *Log) unsynced() []*segment {
 	i := len(l.segments)
-	for i > 0 && l.segments[i-1].dirty() {
+	for i > 0 && (l.segments[i-1].dirty() || l.segments[i-1].base >= l.durable) {
 		i--
 	}
 	return append([]*segment(nil), l.segments[i:]...)

@@ -155,10 +155,20 @@ func zero(b []byte) bool {
 // fails with env.ErrNoSpace and nothing has happened; what else fails takes the
 // directory out of service. Blocks.
 func (m *manifest) append(n need, facts ...fact) error {
+	return m.appendIf(func() bool { return true }, n, facts...)
+}
+
+// appendIf is append if the facts still hold when their turn has come: other
+// facts may have been appended before. Otherwise it does nothing. Blocks.
+func (m *manifest) appendIf(still func() bool, n need, facts ...fact) error {
 	if err := m.turn.Take(kafka.Never); err != nil {
 		return err
 	}
 	defer m.turn.Leave()
+	if !still() {
+		m.w.Probe("a fact was overtaken and dropped")
+		return nil
+	}
 	if m.d.failed != nil {
 		return m.d.failed
 	}

@@ -46,7 +46,7 @@ func (l *Log) recover() error {
 	r := &recovery{l: l}
 	c := &l.manifest.catalog
 	l.start, l.epochs = c.start, Epochs{entries: c.epochs.Entries()}
-	l.end = max(c.start, c.end)
+	l.end = max(c.start, c.end) // if there is nothing
 	if c.cutting != nil && c.cutBase == kafka.NoOffset {
 		l.start, l.end = c.cutting.offset, c.cutting.offset // a Reset that was not concluded
 	}
@@ -132,7 +132,7 @@ func (r *recovery) look() error {
 		r.scans = append(r.scans, x)
 	}
 	r.spreadProof()
-	end := l.end
+	end := l.manifest.catalog.first
 	scans := r.scans
 	for i, s := range l.segments {
 		if s.sealed {
@@ -399,6 +399,10 @@ func (x *scan) note(l *Log, e entry) {
 // keep writes back what was found beyond proof, and syncs it: the process before
 // may have failed to, and the kernel then believes that it is on the disk.
 func (r *recovery) keep() error {
+	l := r.l
+	if err := l.dir.fs.SyncDir(l.o.Path); err != nil {
+		return l.dir.fail("sync directory "+l.o.Path, err)
+	}
 	for _, x := range r.scans {
 		if err := r.rewrite(x); err != nil {
 			return err

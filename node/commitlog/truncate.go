@@ -102,11 +102,13 @@ func (l *Log) cutLog(to kafka.Offset) error {
 	if err != nil {
 		return err
 	}
+	if end <= l.start {
+		return l.cutEverything(l.start)
+	}
 	if err := l.carryOutCut(s, at, end); err != nil {
 		return err
 	}
 	l.end = end
-	l.setTail(s, end)
 	return l.afterCut(s)
 }
 
@@ -153,8 +155,15 @@ func lastBefore(w walk, base kafka.Offset, holds func(head) bool) (int64, kafka.
 // and had been synced would look lost otherwise. What is below has been synced.
 // Blocks.
 func (l *Log) carryOutCut(s *segment, at int64, end kafka.Offset) error {
-	number := l.manifest.catalog.cuts + 1
-	if err := l.manifest.append(mustFit, cutFact(s.base, cut{number: number, position: at, offset: end})); err != nil {
+	// A cut of a segment that nobody knows would be forgotten.
+	if err := l.settle(s); err != nil {
+		return err
+	}
+	facts := []fact{cutFact(s.base, cut{number: l.manifest.catalog.cuts + 1, position: at, offset: end})}
+	if !l.listed(s) {
+		facts = append([]fact{s.added()}, facts...)
+	}
+	if err := l.manifest.append(mustFit, facts...); err != nil {
 		return err
 	}
 	i := slices.Index(l.segments, s) + 1

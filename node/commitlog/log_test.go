@@ -1,0 +1,457 @@
+package commitlog
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/sim"
+)
+
+func (r *rig) check(want int) {
+	r.t.Helper()
+	r.must(func() error {
+		if err := r.log.Check(); err != nil {
+			return err
+		}
+		got, err := readAll(r.log, r.log.LogStart(), 1000)
+		if err != nil {
+			return err
+		}
+		if len(got) != want {
+			r.t.Errorf("read %d batches, want %d: %v", len(got), want, offsets(got))
+		}
+		return nil
+	})
+}
+
+func TestWhatWasAppendedIsRead(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	r.fill(100, 3, 50)
+	r.check(100)
+	if r.log.Segments() < 3 {
+		t.Errorf("%d segments, want several", r.log.Segments())
+	}
+	if r.log.End() != 300 || r.log.Durable() != 300 {
+		t.Errorf("end %d, durable %d, want 300", r.log.End(), r.log.Durable())
+	}
+}
+
+func TestCleanShutdownIsReopenedWithoutScan(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	r.fill(100, 3, 50)
+	r.close()
+	r.open()
+	if s := r.log.Stats(); s.Scanned != 0 {
+		t.Errorf("%d bytes were scanned", s.Scanned)
+	}
+	r.check(100)
+	r.fill(100, 3, 50)
+	r.check(200)
+}
+
+func TestHeldSurvivesPowerLoss(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	for round := range 5 {
+		r.fill(20, 3, 50)
+		r.unplug()
+		r.open()
+		r.check(20 * (round + 1))
+	}
+}
+
+func TestWrittenSurvivesTheProcessWithFlushOS(t *testing.T) {
+	c := smallConfig()
+	c.Flush = FlushOS
+	r := newRig(t, sim.Options{Seed: 1}, c)
+	r.open()
+	for round := range 5 {
+		r.fill(20, 3, 50)
+		r.kill()
+		r.open()
+		r.check(20 * (round + 1))
+	}
+}
+
+func TestNothingRunsAndNothingIsOpenWhenIdle(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	r.fill(50, 3, 50)
+	r.settle()
+	if n := len(r.node.LiveTasks()); n != 0 {
+		t.Errorf("%d tasks live", n)
+	}
+	r.must(func() error { return r.w.Sleep(2 * idleFile) })
+	r.must(func() error { return r.log.Checkpoint() })
+	r.must(func() error { return r.w.Sleep(2 * idleFile) })
+	r.must(func() error { return r.log.Checkpoint() })
+	if n := r.dir.OpenFiles(); n != 0 {
+		t.Errorf("%d files are open", n)
+	}
+}
+
+func TestRotBelowASyncedPositionQuarantines(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	r.fill(10, 3, 50)
+	r.must(func() error { return r.log.Checkpoint() })
+	s := r.log.active()
+	if !r.disk.Rot(s.String(), s.size-30, 3) {
+		t.Fatal("nothing to rot")
+	}
+	r.unplug()
+	before := r.files()
+	for range 2 {
+		var err error
+		r.do(func() { err = r.openErr() })
+		if !errorIs(err, ErrQuarantined) {
+			t.Fatalf("open: %v, want quarantine", err)
+		}
+		r.must(func() error { return r.dir.Close() })
+		r.dir = nil
+	}
+	if diff := cmp.Diff(before, r.files()); diff != "" {
+		t.Errorf("quarantine changed files:\n%s", diff)
+	}
+	if !r.probed("recovery refused rot below a synced position") {
+		t.Error("probe was not reached")
+	}
+}
+
+// TestAnIndexEntryProves: nothing but the page cache's index entries says that
+// the segment had been synced.
+func TestAnIndexEntryProves(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	r.fill(10, 3, 50)
+	r.settle()
+	s := r.log.active()
+	r.kill()
+	r.scribble(s.String(), s.size/2)
+	var err error
+	r.do(func() { err = r.openErr() })
+	if !errorIs(err, ErrQuarantined) {
+		t.Fatalf("open: %v, want quarantine", err)
+	}
+}
+
+// files returns the bytes of all files of the log.
+func (r *rig) files() map[string]string {
+	out := map[string]string{}
+	r.must(func() error {
+		fs := r.w.LogDirs[0].FS
+		names, err := fs.ReadDir(rigPath)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			b, err := readWhole(fs, rigPath+"/"+name)
+			if err != nil {
+				return err
+			}
+			out[name] = string(b)
+		}
+		return nil
+	})
+	return out
+}
+
+// scribble changes three bytes of a file.
+func (r *rig) scribble(name string, at int64) {
+	r.t.Helper()
+	r.must(func() error {
+		f, err := r.w.LogDirs[0].FS.OpenFile(name, env.Write)
+		if err != nil {
+			return err
+		}
+		if _, err := f.WriteAt([]byte{1, 2, 3}, at); err != nil {
+			return err
+		}
+		return f.Close()
+	})
+}
+
+func TestTornTailIsCut(t *testing.T) {
+	c := smallConfig()
+	c.Flush = FlushOS
+	r := newRig(t, sim.Options{Seed: 1}, c)
+	r.open()
+	r.fill(10, 3, 50)
+	r.must(func() error { return r.log.Checkpoint() })
+	durable := r.log.Durable()
+	r.fill(5, 3, 50)
+	name, size := r.log.active().String(), r.log.active().size
+	r.kill()
+	r.scribble(name, size-40)
+	r.open()
+	if r.log.End() < durable || r.log.End() != 14*3 {
+		t.Errorf("end %d, want %d", r.log.End(), 14*3)
+	}
+	r.check(14)
+	r.fill(3, 3, 50)
+	r.kill()
+	r.open()
+	r.check(17)
+}
+
+func TestRetentionDeletesWholeSegments(t *testing.T) {
+	c := smallConfig()
+	c.RetentionBytes = 8192
+	r := newRig(t, sim.Options{Seed: 1}, c)
+	r.open()
+	r.fill(100, 3, 50)
+	before := r.log.Segments()
+	r.must(func() error { return r.log.Retain(0) })
+	if r.log.Segments() >= before || r.log.LogStart() == 0 || r.log.Size() < c.RetentionBytes {
+		t.Errorf("%d of %d segments, start %d, size %d", r.log.Segments(), before, r.log.LogStart(), r.log.Size())
+	}
+	start := r.log.LogStart()
+	r.settle()
+	r.unplug()
+	r.open()
+	if r.log.LogStart() != start || r.log.segments[0].base != start {
+		t.Errorf("start %d, want %d", r.log.LogStart(), start)
+	}
+	r.cfg.RetentionTime, r.cfg.RetentionBytes = 10, -1
+	r.must(func() error { return r.log.Retain(1e12) })
+	if r.log.LogStart() != 300 || r.log.Segments() != 0 {
+		t.Errorf("start %d, %d segments, want all gone", r.log.LogStart(), r.log.Segments())
+	}
+	r.fill(10, 3, 50)
+	r.kill()
+	r.open()
+	r.check(10)
+}
+
+func TestDeleteRecordsSurvives(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	r.fill(100, 3, 50)
+	r.must(func() error { _, err := r.log.DeleteRecords(151); return err })
+	r.unplug()
+	r.open()
+	if r.log.LogStart() != 151 {
+		t.Errorf("log start %d, want 151", r.log.LogStart())
+	}
+	r.must(func() error {
+		if _, err := r.log.Read(150, 100, 300, TakeOversize); !errorIs(err, ErrOutOfRange) {
+			t.Errorf("read below the start: %v", err)
+		}
+		return nil
+	})
+	r.check(50)
+}
+
+func TestTruncate(t *testing.T) {
+	for _, crash := range []string{"none", "kill", "unplug", "clean"} {
+		t.Run(crash, func(t *testing.T) {
+			r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+			r.open()
+			r.fill(100, 3, 50)
+			r.must(func() error { return r.log.Truncate(100) })
+			if r.log.End() != 99 {
+				t.Errorf("end %d, want 99: the batch that holds 100 goes", r.log.End())
+			}
+			r.fill(10, 3, 20)
+			switch crash {
+			case "kill":
+				r.kill()
+				r.open()
+			case "unplug":
+				r.unplug()
+				r.open()
+			case "clean":
+				r.close()
+				r.open()
+			}
+			r.check(43)
+			if r.log.End() != 129 {
+				t.Errorf("end %d, want 129", r.log.End())
+			}
+			r.must(func() error { return r.log.Reset(5000) })
+			r.fill(2, 3, 20)
+			r.kill()
+			r.open()
+			r.check(2)
+			if r.log.LogStart() != 5000 || r.log.End() != 5006 {
+				t.Errorf("start %d end %d", r.log.LogStart(), r.log.End())
+			}
+		})
+	}
+}
+
+func TestTimestampsAreFoundToTheRecord(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	for i := range 60 {
+		r.append(batchOf(4, 50, kafka.Timestamp(1000+10*i), nil))
+	}
+	r.append(batchOf(2, 50, 9000, nil))
+	r.append(batchOf(2, 50, 2000, nil))
+	for _, c := range []struct{ ts, at kafka.Offset }{{0, 0}, {1000, 0}, {1002, 2}, {1004, 4}, {1591, 237}, {1594, 240}, {9001, 241}, {9002, -1}} {
+		r.must(func() error {
+			got, err := r.log.OffsetForTimestamp(kafka.Timestamp(c.ts))
+			if got.Offset != c.at {
+				t.Errorf("timestamp %d: offset %d, want %d", c.ts, got.Offset, c.at)
+			}
+			return err
+		})
+	}
+	r.must(func() error {
+		got, err := r.log.MaxTimestamp()
+		if got.Offset != 241 || got.Timestamp != 9001 {
+			t.Errorf("largest timestamp: %+v", got)
+		}
+		return err
+	})
+}
+
+func TestReadStopsBelowUpToAndWithinMaxBytes(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	r.fill(100, 3, 50)
+	r.kill()
+	r.open() // now nothing is known by heart
+	sizes := map[kafka.Offset]int{}
+	r.must(func() error {
+		all, err := readAll(r.log, 0, 1<<20)
+		for _, b := range all {
+			sizes[kafka.Offset(headOf2(b).base)] = len(b)
+		}
+		return err
+	})
+	for from := kafka.Offset(0); from < 300; from += 7 {
+		for _, max := range []int{0, 100, 300, 700, 5000} {
+			for _, upTo := range []kafka.Offset{from + 1, from + 5, from + 20, 300} {
+				r.must(func() error { return r.checkRead(from, max, upTo, sizes) })
+			}
+		}
+	}
+}
+
+func headOf2(b []byte) head { return parseHead(b, 0) }
+
+// checkRead compares a read with the definition.
+func (r *rig) checkRead(from kafka.Offset, max int, upTo kafka.Offset, sizes map[kafka.Offset]int) error {
+	c, err := r.log.Read(from, max, upTo, TakeOversize)
+	if err != nil {
+		return err
+	}
+	defer c.Release()
+	seg := r.log.segments[r.log.segmentFor(from)]
+	want, base := 0, from-from%3
+	for b := base; b < seg.end && b+3 <= upTo; b += 3 {
+		if want > 0 && want+sizes[b] > max {
+			break
+		}
+		want += sizes[b]
+	}
+	if c.Len() != want {
+		r.t.Errorf("read(%d, %d, %d): %d bytes, want %d", from, max, upTo, c.Len(), want)
+	}
+	return nil
+}
+
+func TestSyncFailureTakesTheDirectoryOutOfService(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	r.fill(10, 3, 50)
+	r.inject("disk-sync-keep disk=n/0 path=*.log times=1")
+	var err error
+	r.do(func() {
+		a, e := r.log.Append(batchOf(1, 10, 1, nil), 1)
+		if e != nil {
+			err = e
+			return
+		}
+		err = r.log.WaitHeld(a.End, kafka.Never)
+	})
+	if !errorIs(err, ErrUnknownOutcome) {
+		t.Errorf("held: %v, want an unknown outcome", err)
+	}
+	r.do(func() { _, err = r.log.Append(batchOf(1, 10, 1, nil), 1) })
+	if !errorIs(err, ErrOffline) || r.dir.Failed() == nil {
+		t.Errorf("append afterwards: %v", err)
+	}
+	// The same bytes are in the page cache only. After a restart of the process they
+	// are there, and must be made durable before anybody relies on them.
+	r.kill()
+	r.open()
+	r.check(11)
+	r.unplug()
+	r.open()
+	r.check(11)
+}
+
+func TestFullDiskRefusesAppendsAndRecovers(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	r.fill(10, 3, 50)
+	r.settle()
+	r.inject("disk-full disk=n/0 n=100")
+	p := &kafkaProducer{id: 5}
+	var err error
+	r.do(func() {
+		a, e := r.log.Append(p.batch(500), 1)
+		if e == nil {
+			e = r.log.WaitHeld(a.End, kafka.Never)
+		}
+		err = e
+	})
+	if !errorIs(err, ErrRefused) {
+		t.Fatalf("append on a full disk: %v", err)
+	}
+	r.check(10)
+	r.disk.Heal()
+	r.must(func() error { return r.w.Sleep(2 * fullPause) })
+	p.next = 0
+	a := r.append(p.batch(500)) // the same sequence: it had not happened
+	if a.Duplicate {
+		t.Error("what was refused counts as appended")
+	}
+	r.fill(20, 3, 50)
+	r.check(31)
+	r.unplug()
+	r.open()
+	r.check(31)
+}
+
+func TestDuplicatesAreRecognisedAfterEveryEnd(t *testing.T) {
+	for _, end := range []string{"none", "kill", "unplug", "clean"} {
+		r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+		r.open()
+		p := &kafkaProducer{id: 9}
+		var last []byte
+		var at AppendResult
+		for i := range 60 {
+			last = p.batch(3)
+			at = r.append(slices.Clone(last))
+			if i%7 == 0 {
+				r.fill(1, 2, 30)
+			}
+		}
+		switch end {
+		case "kill":
+			r.kill()
+			r.open()
+		case "unplug":
+			r.unplug()
+			r.open()
+		case "clean":
+			r.close()
+			r.open()
+		}
+		again := r.append(last)
+		if !again.Duplicate || again.Base != at.Base || again.End != at.End {
+			t.Errorf("%s: %+v, want a duplicate of %+v", end, again, at)
+		}
+		if n := r.append(p.batch(3)); n.Duplicate {
+			t.Errorf("%s: the next batch is a duplicate", end)
+		}
+	}
+}
