@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/osenv"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -23,6 +24,8 @@ type machine struct {
 	set  []config.Pair
 	host *osenv.Host
 	node *Node
+
+	change func(*env.World) // of the world, before the node sees it; may be nil
 }
 
 // run starts a node on a free port and a directory of the test's.
@@ -54,6 +57,9 @@ func (m *machine) start() {
 	}
 	m.host = host
 	m.do(func() error {
+		if m.change != nil {
+			m.change(host.World())
+		}
 		m.node, err = Start(host.World(), Config{Settings: settings})
 		return err
 	})
@@ -65,6 +71,12 @@ func (m *machine) do(f func() error) {
 	if err := m.host.Do(context.Background(), f); err != nil {
 		m.t.Fatal(err)
 	}
+}
+
+// as runs f as a task of the node's world.
+func (m *machine) as(f func()) {
+	m.t.Helper()
+	m.do(func() error { f(); return nil })
 }
 
 // stop stops the node cleanly.

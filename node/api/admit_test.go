@@ -1,0 +1,177 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/osenv"
+	"pgregory.net/rapid"
+)
+
+// inWorld runs f as a task of a world without disks.
+func inWorld(t *testing.T, f func(w *env.World)) {
+	t.Helper()
+	host, err := osenv.New(osenv.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := host.Do(ctx, func() error { f(host.World()); return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheBudgetServesFirstComeFirst(t *testing.T) {
+	inWorld(t, func(w *env.World) {
+		b := &budget{w: w, limit: 10}
+		var order []string
+		asks := env.NewGroup(w, "asks")
+		ask := func(name string, n int64) env.Task {
+			task := asks.Go(name, func() {
+				if got, err := b.take(n); err == nil {
+					order = append(order, name)
+					b.give(got)
+				} else {
+					order = append(order, name+" canceled")
+				}
+			})
+			_ = w.Sleep(time.Millisecond)
+			return task
+		}
+		if got, err := b.take(6); got != 6 || err != nil {
+			t.Fatalf("took %d, %v", got, err)
+		}
+		ask("large", 8)
+		given := ask("given up", 3)
+		ask("small", 4) // fits, and still waits for its turn
+		if len(order) != 0 {
+			t.Fatalf("let in early: %v", order)
+		}
+		given.Cancel()
+		_ = w.Sleep(time.Millisecond)
+		b.give(6)
+		if err := asks.Wait(kafka.Never); err != nil {
+			t.Fatal(err)
+		}
+		if got := order; len(got) != 3 || got[0] != "given up canceled" || got[1] != "large" || got[2] != "small" {
+			t.Errorf("order %v", got)
+		}
+		if got, err := b.take(1000); got != 10 || err != nil {
+			t.Errorf("more than the limit: %d, %v", got, err)
+		}
+		b.give(10)
+		if b.used != 0 || len(b.queue) != 0 {
+			t.Errorf("%d bytes used, %d asks left", b.used, len(b.queue))
+		}
+	})
+}
+
+func TestTheBudgetNeverGivesMoreThanItHas(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		sizes := rapid.SliceOfN(rapid.Int64Range(1, 15), 1, 30).Draw(rt, "sizes")
+		inWorld(t, func(w *env.World) {
+			b := &budget{w: w, limit: 10}
+			asks := env.NewGroup(w, "asks")
+			for _, n := range sizes {
+				asks.Go("ask", func() {
+					got, err := b.take(n)
+					if err != nil || b.used > b.limit {
+						rt.Errorf("took %d of %d, %d used: %v", got, n, b.used, err)
+					}
+					w.Offload(func() {})
+					b.give(got)
+				})
+			}
+			if err := asks.Wait(kafka.Never); err != nil || b.used != 0 {
+				rt.Errorf("%d bytes used at the end: %v", b.used, err)
+			}
+		})
+	})
+}
+
+func TestThePoolGivesWhatWasAskedForAndKeepsABound(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var p pool
+		var out [][]byte
+		for range rapid.IntRange(1, 50).Draw(rt, "steps") {
+			n := rapid.IntRange(0, 5<<20).Draw(rt, "n")
+			b := p.get(n)
+			if len(b) != n {
+				rt.Fatalf("%d bytes, want %d", len(b), n)
+			}
+			for _, other := range out {
+				if cap(other) > 0 && cap(b) > 0 && &other[:1][0] == &b[:1][0] {
+					rt.Fatal("one buffer was given twice")
+				}
+			}
+			if out = append(out, b); rapid.Bool().Draw(rt, "put") {
+				p.put(out[0])
+				out = out[1:]
+			}
+			if p.kept > poolLimit {
+				rt.Fatalf("%d bytes kept", p.kept)
+			}
+		}
+	})
+}
+
+// A dripping connection yields its bytes in pieces of drawn sizes.
+type dripping struct {
+	env.Conn
+	b      []byte
+	pieces []int
+}
+
+func (d *dripping) Read(p []byte) (int, error) {
+	if len(d.b) == 0 {
+		return 0, io.EOF
+	}
+	n := len(d.b)
+	if len(d.pieces) > 0 {
+		n = d.pieces[0]
+		d.pieces = d.pieces[1:]
+	}
+	n = copy(p, d.b[:min(n, len(d.b))])
+	d.b = d.b[n:]
+	return n, nil
+}
+
+func TestFramesDoNotDependOnHowTheirBytesArrive(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		sizes := rapid.SliceOfN(rapid.IntRange(minFrame, 200_000), 1, 6).Draw(rt, "sizes")
+		pieces := rapid.SliceOfN(rapid.IntRange(1, 100_000), 0, 20).Draw(rt, "pieces")
+		var sent []byte
+		for i, n := range sizes {
+			sent = append(sent, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+			for j := range n {
+				sent = append(sent, byte(i+j))
+			}
+		}
+		r := reader{conn: &dripping{b: sent, pieces: pieces}, pool: &pool{}}
+		for i, want := range sizes {
+			n, err := r.size(1 << 20)
+			if err != nil || n != want {
+				rt.Fatalf("frame %d: size %d, want %d: %v", i, n, want, err)
+			}
+			b := make([]byte, n)
+			if err := r.full(b); err != nil {
+				rt.Fatal(err)
+			}
+			for j := range b {
+				if b[j] != byte(i+j) {
+					rt.Fatalf("frame %d byte %d is %d", i, j, b[j])
+				}
+			}
+		}
+		if _, err := r.size(1 << 20); !errors.Is(err, io.EOF) {
+			rt.Fatalf("at the end: %v", err)
+		}
+	})
+}
