@@ -289,9 +289,9 @@ func (c *Consumer) Check() error {
 // what is assigned.
 func (c *Consumer) run() {
 	for !c.closed {
-		next := kafka.Never
+		next, now := kafka.Never, c.w.Now()
 		for _, cur := range slices.Clone(c.cursors) {
-			next = min(next, c.attend(cur))
+			next = min(next, c.attend(cur, now))
 		}
 		if err := c.wake.Wait(next); err != nil && !isDeadline(err) {
 			return
@@ -300,10 +300,10 @@ func (c *Consumer) run() {
 }
 
 // attend does what one cursor needs, and returns when to look again.
-func (c *Consumer) attend(cur *cursor) kafka.Instant {
+func (c *Consumer) attend(cur *cursor, now kafka.Instant) kafka.Instant {
 	c.client.want(cur.tp.Topic)
 	c.noticeRecreation(cur)
-	if now := c.w.Now(); now < cur.notUntil {
+	if now < cur.notUntil {
 		return cur.notUntil
 	}
 	leader, _, ok := c.client.meta.view.Leader(cur.tp)
@@ -319,7 +319,7 @@ func (c *Consumer) attend(cur *cursor) kafka.Instant {
 		c.fetchers[leader.ID] = f
 		c.tasks.Go(fmt.Sprintf("fetcher from broker %d", leader.ID), f.run)
 	}
-	if cur.notUntil > c.w.Now() {
+	if cur.notUntil > now {
 		return cur.notUntil
 	}
 	return kafka.Never

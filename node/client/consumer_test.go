@@ -76,13 +76,13 @@ func TestPollReturnsNothingAtItsDeadline(t *testing.T) {
 		task := x.w.Go("polls", func() { _, canceled = c.Poll(kafka.Never, 1) })
 		x.check("sleep", x.w.Sleep(time.Millisecond))
 		task.Cancel()
-		x.check("sleep", x.w.Sleep(time.Millisecond))
+		x.await(task)
 		x.want("canceled poll", canceled, env.ErrCanceled)
 		var closed error
-		x.w.Go("polls", func() { _, closed = c.Poll(kafka.Never, 1) })
+		task = x.w.Go("polls", func() { _, closed = c.Poll(kafka.Never, 1) })
 		x.check("sleep", x.w.Sleep(time.Millisecond))
 		x.check("close", c.Close(x.deadline))
-		x.check("sleep", x.w.Sleep(time.Millisecond))
+		x.await(task)
 		x.want("closed consumer", closed, client.ErrClosed)
 	})
 }

@@ -36,9 +36,10 @@ type errand struct {
 // run fetches until the consumer closes.
 func (f *fetcher) run() {
 	for !f.c.closed {
-		errands, wait := f.collect()
+		now := f.c.w.Now() // one for both: whose rest is not over is waited for
+		errands, wait := f.collect(now)
 		if len(errands) == 0 {
-			if err := f.c.wake.Wait(f.nextRest()); err != nil && !isDeadline(err) {
+			if err := f.c.wake.Wait(f.nextRest(now)); err != nil && !isDeadline(err) {
 				return
 			}
 			continue
@@ -48,9 +49,9 @@ func (f *fetcher) run() {
 }
 
 // collect returns what to fetch, and how long the broker may wait for it.
-func (f *fetcher) collect() ([]errand, time.Duration) {
+func (f *fetcher) collect(now kafka.Instant) ([]errand, time.Duration) {
 	var errands []errand
-	wait, now := f.c.c.MaxWait, f.c.w.Now()
+	wait := f.c.c.MaxWait
 	for _, cur := range f.c.cursors {
 		leader, epoch, ok := f.c.client.meta.view.Leader(cur.tp)
 		if !ok || leader.ID != f.node || !cur.fetchable(now) {
@@ -66,8 +67,8 @@ func (f *fetcher) collect() ([]errand, time.Duration) {
 }
 
 // nextRest returns when the next partition may be asked for again.
-func (f *fetcher) nextRest() kafka.Instant {
-	next, now := kafka.Never, f.c.w.Now()
+func (f *fetcher) nextRest(now kafka.Instant) kafka.Instant {
+	next := kafka.Never
 	for _, cur := range f.c.cursors {
 		if cur.notUntil > now {
 			next = min(next, cur.notUntil)

@@ -80,6 +80,17 @@ func (x *fixture) check(what string, err error) {
 	}
 }
 
+// await waits until a task has returned.
+func (x *fixture) await(task env.Task) {
+	x.Helper()
+	for !task.Done() {
+		if x.w.Now() > x.deadline {
+			x.Fatal("a task does not return")
+		}
+		x.check("sleep", x.w.Sleep(time.Millisecond))
+	}
+}
+
 func (x *fixture) want(what string, err, target error) {
 	x.Helper()
 	if !errors.Is(err, target) {

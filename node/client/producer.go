@@ -172,13 +172,14 @@ func (p *Producer) Check() error {
 // without a sender, the producer id.
 func (p *Producer) run() {
 	for !p.closed {
-		p.expire()
+		now := p.w.Now() // one for all that follows: what is due later is waited for
+		p.expire(now)
 		if p.outbox.NeedsProducer() && !p.gettingID {
 			p.gettingID = true
 			p.tasks.Go("producer id", p.getID)
 		}
-		p.assignSenders()
-		if err := p.wake.Wait(p.outbox.Next(p.w.Now())); err != nil && !isDeadline(err) {
+		p.assignSenders(now)
+		if err := p.wake.Wait(p.outbox.Next(now)); err != nil && !isDeadline(err) {
 			return
 		}
 	}
@@ -186,8 +187,8 @@ func (p *Producer) run() {
 
 // assignSenders starts senders for the brokers that lead what is ready, and asks
 // for metadata where no leader is known.
-func (p *Producer) assignSenders() {
-	for _, tp := range p.outbox.Ready(p.w.Now()) {
+func (p *Producer) assignSenders(now kafka.Instant) {
+	for _, tp := range p.outbox.Ready(now) {
 		p.client.want(tp.Topic)
 		leader, _, ok := p.client.meta.view.Leader(tp)
 		switch {
@@ -202,8 +203,8 @@ func (p *Producer) assignSenders() {
 }
 
 // expire ends the batches whose time is up.
-func (p *Producer) expire() {
-	ended := p.outbox.Expire(p.w.Now())
+func (p *Producer) expire(now kafka.Instant) {
+	ended := p.outbox.Expire(now)
 	if len(ended) > 0 {
 		p.w.Probe("a batch was not delivered in time")
 	}

@@ -205,9 +205,7 @@ func TestACanceledSendTakesNothing(t *testing.T) {
 		task := x.w.Go("sends", func() { _, err = p.Send(client.Record{Topic: "nothing"}) })
 		x.check("sleep", x.w.Sleep(10*time.Millisecond))
 		task.Cancel()
-		for !task.Done() {
-			x.check("sleep", x.w.Sleep(time.Millisecond))
-		}
+		x.await(task)
 		x.want("canceled", err, env.ErrCanceled)
 		if r := x.send(p, "x"); r.Outcome != client.Acked {
 			t.Errorf("%v, %v", r.Outcome, r.Err)

@@ -26,13 +26,14 @@ type sender struct {
 func (s *sender) run() {
 	p := s.p
 	for !p.closed {
-		p.expire()
-		batches := s.collect()
+		now := p.w.Now() // one for all that follows: what is due later is waited for
+		p.expire(now)
+		batches := s.collect(now)
 		if len(batches) > 0 {
 			s.ship(batches)
 			continue
 		}
-		if err := p.wake.Wait(p.outbox.Next(p.w.Now())); err != nil && !isDeadline(err) {
+		if err := p.wake.Wait(p.outbox.Next(now)); err != nil && !isDeadline(err) {
 			return
 		}
 	}
@@ -40,13 +41,13 @@ func (s *sender) run() {
 
 // collect takes the batches of the next request: at most one of each partition
 // this broker leads.
-func (s *sender) collect() []*outbox.Batch {
+func (s *sender) collect(now kafka.Instant) []*outbox.Batch {
 	p := s.p
 	if s.inFlight >= p.c.MaxInFlight {
 		return nil
 	}
 	var batches []*outbox.Batch
-	size, now := 0, p.w.Now()
+	size := 0
 	for _, tp := range p.outbox.Ready(now) {
 		leader, _, ok := p.client.meta.view.Leader(tp)
 		if !ok || leader.ID != s.node {
