@@ -10,6 +10,7 @@ import (
 	"github.com/klammlog/klamm/netsim"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/env/envtest"
+	"github.com/klammlog/klamm/node/env/envtest/broken"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/sim"
 	"github.com/klammlog/klamm/sim/world"
@@ -25,7 +26,9 @@ type universe struct {
 
 func newUniverse(seed uint64) *universe {
 	k := sim.New(sim.Options{Seed: seed, HoldOneIn: 50, HoldMax: 300 * time.Microsecond})
-	return &universe{k: k, network: netsim.New(k, netsim.DefaultOptions()),
+	o := netsim.DefaultOptions()
+	o.Buffer = 100_001 // no multiple of what a check writes at once, so that writes are taken in part
+	return &universe{k: k, network: netsim.New(k, o),
 		worlds: map[string]*env.World{}, nodes: map[string]*sim.Node{}}
 }
 
@@ -33,8 +36,11 @@ func (u *universe) host(name string) (*sim.Node, *env.World) {
 	n := u.nodes[name]
 	if n == nil {
 		n = u.k.NewNode(name)
-		d := disksim.New(u.k, name+"/0", disksim.DrawOptions(u.k.Rand("disk options/"+name)))
-		u.nodes[name], u.worlds[name] = n, world.New(u.network, n, d)
+		var disks []*disksim.Disk
+		for _, d := range []string{"/0", "/1"} {
+			disks = append(disks, disksim.New(u.k, name+d, disksim.DrawOptions(u.k.Rand("disk options/"+name+d))))
+		}
+		u.nodes[name], u.worlds[name] = n, world.New(u.network, n, disks...)
 	}
 	if !n.Alive() {
 		n.Restart()
@@ -104,4 +110,33 @@ func TestNothingOfARunStaysBehind(t *testing.T) {
 	if left := len(n.LiveTasks()); left != 0 {
 		t.Errorf("%d tasks are left after Close", left)
 	}
+}
+
+// A check that no broken world fails proves nothing about the others.
+func TestBrokenWorldsAreNoticed(t *testing.T) {
+	checks := map[string]envtest.Check{}
+	for _, c := range envtest.Checks() {
+		checks[c.Name] = c
+	}
+	for _, w := range broken.Worlds() {
+		for _, name := range w.Noticed {
+			t.Run(w.Name+"/"+name, func(t *testing.T) {
+				if !noticed(w, checks[name]) {
+					t.Errorf("%d seeds, and the check did not notice", seeds)
+				}
+			})
+		}
+	}
+}
+
+func noticed(w broken.World, c envtest.Check) bool {
+	for seed := range uint64(seeds) {
+		u := newUniverse(seed)
+		err := c.Run(w.Harness(u))
+		u.k.Close()
+		if err != nil {
+			return true
+		}
+	}
+	return false
 }
