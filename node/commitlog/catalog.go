@@ -189,6 +189,9 @@ func (c *catalog) cutAt(base kafka.Offset, at cut) {
 	c.cutting, c.cutBase = &at, base
 	c.cleaned = min(c.cleaned, at.offset)
 	c.epochs.TruncateEnd(at.offset)
+	if base == kafka.NoOffset {
+		c.epochs.Clear()
+	}
 	c.point = point{base: base, position: at.position, offset: at.offset, entries: unknownEntries}
 	c.end = at.offset
 }

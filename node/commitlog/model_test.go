@@ -5,6 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,24 +53,29 @@ var modelFaults = []disksim.FaultKind{
 	disksim.FaultSyncNoSpace, disksim.FaultShutdown, disksim.FaultFull, disksim.FaultReadOnly, disksim.FaultTooManyFiles,
 }
 
-func drawOp(t *rapid.T, faults int) op {
+// drawOp draws an op; pick draws a number below n.
+func drawOp(pick func(n int, label string) int, faults int) op {
 	kinds := []opKind{opAppend, opAppend, opAppend, opBurst, opBurst, opRetry, opRead, opRead, opDelete, opTruncate, opRetain,
 		opCheckpoint, opReopen, opSleep, opKill, opKill, opUnplug, opUnplug, opReset}
 	for range faults {
 		kinds = append(kinds, opFault, opHeal)
 	}
-	o := op{Kind: rapid.SampledFrom(kinds).Draw(t, "kind"), N: rapid.IntRange(0, 400).Draw(t, "n"),
-		Share: rapid.IntRange(0, 100).Draw(t, "share")}
+	o := op{Kind: kinds[pick(len(kinds), "kind")], N: pick(400, "n"), Share: pick(101, "share")}
 	if o.Kind == opReset && o.Share > 20 {
 		o.Kind = opAppend // resets are rare
 	}
-	if o.Kind == opFault {
-		kind := rapid.SampledFrom(modelFaults).Draw(t, "fault")
-		o.Fault = fmt.Sprintf("%s disk=n/0 path=%s onein=%d n=%d", kind, rapid.SampledFrom([]string{"*", "*.log", "*manifest*", "*.index"}).Draw(t, "path"),
-			1+o.N%4, o.N*100)
-		if o.Share < 50 {
-			o.Fault += " times=1"
-		}
+	if o.Kind != opFault {
+		return o
+	}
+	kind := modelFaults[pick(len(modelFaults), "fault")]
+	path := []string{"*", "*.log", "*manifest*", "*.index"}[pick(4, "path")]
+	switch {
+	case pick(3, "full") == 0:
+		o.Fault = fmt.Sprintf("%s disk=n/0 n=%d", disksim.FaultFull, o.N*10)
+	case o.Share < 50:
+		o.Fault = fmt.Sprintf("%s disk=n/0 path=%s onein=%d times=1", kind, path, 1+o.N%4)
+	default:
+		o.Fault = fmt.Sprintf("%s disk=n/0 path=%s onein=%d", kind, path, 1+o.N%4)
 	}
 	return o
 }
@@ -92,7 +100,7 @@ type model struct {
 	last     *written // of the producer
 	resetTo  kafka.Offset
 	profile  media.Profile
-	counts   map[string]int
+	appends  int
 }
 
 const noCut = kafka.Offset(1) << 60
@@ -100,7 +108,7 @@ const noCut = kafka.Offset(1) << 60
 func newModel(t testing.TB, seed uint64, cfg Config, buggify bool) *model {
 	k := sim.New(sim.Options{Seed: seed, Buggify: buggify, HoldOneIn: 50, HoldMax: time.Millisecond})
 	disk := disksim.New(k, "n/0", disksim.DrawOptions(k.Rand("options")))
-	m := &model{rig: newRigOn(t, k, disk, cfg), cutTo: noCut, producer: kafkaProducer{id: 77}, counts: map[string]int{}, resetTo: noCut}
+	m := &model{rig: newRigOn(t, k, disk, cfg), cutTo: noCut, producer: kafkaProducer{id: 77}, resetTo: noCut}
 	m.profile = media.Profile(k.Rand("profile").IntN(4))
 	return m
 }
@@ -121,7 +129,8 @@ func (m *model) append(n int) error {
 		b = batchOf(1+n%4, n, kafka.Timestamp(n), nil)
 	}
 	again := bytes.Clone(b)
-	r, err := m.log.Append(b, kafka.LeaderEpoch(1+len(m.batches)/20))
+	m.appends++
+	r, err := m.log.Append(b, kafka.LeaderEpoch(1+m.appends/20))
 	if err != nil {
 		return err
 	}
@@ -133,13 +142,13 @@ func (m *model) append(n int) error {
 	if idempotent {
 		m.last = w
 	}
-	m.await(m.log, w)
+	m.await(m.log, w, r)
 	return nil
 }
 
-func (m *model) await(l *Log, w *written) {
+func (m *model) await(l *Log, w *written, at AppendResult) {
 	m.node.Go("wait", func() {
-		err := l.WaitHeld(w.end, kafka.Never)
+		err := l.WaitHeld(at, kafka.Never)
 		switch {
 		case err == nil:
 			w.held = true
@@ -205,7 +214,7 @@ func (m *model) retry() error {
 	if w == nil || w.base < m.maxStart {
 		return nil
 	}
-	r, err := m.log.Append(bytes.Clone(w.again), m.log.Epochs().Latest())
+	r, err := m.log.Append(bytes.Clone(w.again), kafka.LeaderEpoch(1+m.appends/20))
 	if err != nil {
 		return err
 	}
@@ -447,8 +456,6 @@ func (m *model) one(o op) error {
 	return nil
 }
 
-var modelSeeds = flag.Uint64("model.seeds", 0, "run so many drawn histories instead of rapid's")
-
 func modelConfig(n int) Config {
 	c := smallConfig()
 	c.SegmentBytes = int64(600 << (n % 4))
@@ -462,21 +469,78 @@ func modelConfig(n int) Config {
 	return c
 }
 
-func testModel(t *testing.T, faults int) {
-	rapid.Check(t, func(rt *rapid.T) {
-		seed := rapid.Uint64().Draw(rt, "seed")
-		cfg := modelConfig(rapid.IntRange(0, 100).Draw(rt, "config"))
-		ops := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) op { return drawOp(rt, faults) }), 1, 60).Draw(rt, "ops")
-		m := newModel(t, seed, cfg, seed%2 == 0)
-		defer m.k.Close()
-		if err := m.run(ops); err != nil {
-			rt.Fatalf("%v", err)
-		}
-	})
+// TestModelSmall: short histories, which rapid makes shorter when they fail.
+func TestModelSmall(t *testing.T) {
+	for name, faults := range map[string]int{"crashes": 0, "faults": 2} {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(rt *rapid.T) {
+				seed := rapid.Uint64().Draw(rt, "seed")
+				cfg := modelConfig(rapid.IntRange(0, 100).Draw(rt, "config"))
+				one := rapid.Custom(func(rt *rapid.T) op {
+					return drawOp(func(n int, label string) int { return rapid.IntRange(0, n-1).Draw(rt, label) }, faults)
+				})
+				ops := rapid.SliceOfN(one, 1, 60).Draw(rt, "ops")
+				m := newModel(t, seed, cfg, seed%2 == 0)
+				defer m.k.Close()
+				if err := m.run(ops); err != nil {
+					rt.Fatalf("%v", err)
+				}
+			})
+		})
+	}
 }
 
-// TestModelCrashes: no fault but crashes, at any moment, again and again.
-func TestModelCrashes(t *testing.T) { testModel(t, 0) }
+var (
+	modelFrom  = flag.Int("model.from", 0, "the first of the long histories")
+	modelCount = flag.Int("model.count", 0, "how many long histories; 0: few")
+)
 
-// TestModelFaults: with disk faults that destroy nothing by themselves.
-func TestModelFaults(t *testing.T) { testModel(t, 2) }
+// mustProbe are the rare situations that the long histories have to reach.
+var mustProbe = []string{
+	"a batch was recognised as a duplicate",
+	"a full disk cut an append off",
+	"a log was opened after an unclean end",
+	"a truncation dropped what was queued",
+	"append waited for the next segment",
+	"recovery cut a torn tail",
+	"recovery removed a segment that came back",
+	"retention deleted a segment",
+	"sync failed and took the directory out of service",
+	"the disk was full and appends were refused",
+	"the manifest was rewritten",
+}
+
+// TestModelLong: long histories, crashes alone and with faults that destroy
+// nothing by themselves, until together they have been everywhere.
+func TestModelLong(t *testing.T) {
+	count := *modelCount
+	if count == 0 {
+		if count = 150; testing.Short() {
+			count = 30
+		}
+	}
+	reached := map[string]uint64{}
+	for i := *modelFrom; i < *modelFrom+count; i++ {
+		m := newModel(t, uint64(i), modelConfig(i), i%2 == 0)
+		stream := rand.New(rand.NewPCG(uint64(i), 1))
+		ops := make([]op, 80+stream.IntN(80))
+		for k := range ops {
+			ops[k] = drawOp(func(n int, _ string) int { return stream.IntN(n) }, i%3)
+		}
+		if err := m.run(ops); err != nil {
+			t.Errorf("-model.from=%d -model.count=1: %v", i, err)
+		}
+		for _, c := range m.k.Probes() {
+			reached[c.Name] += c.Times
+		}
+		m.k.Close()
+	}
+	for _, name := range slices.Sorted(maps.Keys(reached)) {
+		t.Logf("%7d %s", reached[name], name)
+	}
+	for _, name := range mustProbe {
+		if reached[name] == 0 && count >= 150 {
+			t.Errorf("never reached: %s", name)
+		}
+	}
+}
