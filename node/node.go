@@ -111,7 +111,10 @@ func (n *Node) register() error {
 			}
 			records = meta.Format(id)
 		}
-		old, _ := image.Broker(n.id)
+		old, known := image.Broker(n.id)
+		if others := image.Brokers(); !known && len(others) > 0 {
+			return nil, fmt.Errorf("log directory %s belongs to node %d", n.dirs[0].Dir.Name(), others[0].ID)
+		}
 		for _, id := range old.Directories {
 			if !n.has(id) {
 				n.w.Probe("a log directory of an earlier start is missing")
@@ -160,7 +163,7 @@ func (n *Node) Stop(deadline kafka.Instant) error {
 func (n *Node) release(deadline kafka.Instant) error {
 	var errs []error
 	if n.server != nil {
-		errs = append(errs, n.server.Stop(deadline))
+		errs = append(errs, n.server.Stop(n.halfWay(deadline)))
 	}
 	if n.broker != nil {
 		errs = append(errs, n.broker.Close(deadline))
@@ -172,6 +175,16 @@ func (n *Node) release(deadline kafka.Instant) error {
 		errs = append(errs, d.Dir.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// halfWay leaves the logs half of the time: a client that does not read its answers
+// must not make the stop an unclean one.
+func (n *Node) halfWay(deadline kafka.Instant) kafka.Instant {
+	if deadline == kafka.Never {
+		return deadline
+	}
+	now := n.w.Now()
+	return now.Add(deadline.Sub(now) / 2)
 }
 
 // ID returns the node's number.

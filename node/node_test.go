@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -215,4 +216,25 @@ func errorsOf(f kgo.Fetches) []error {
 		errs = append(errs, e.Err)
 	}
 	return errs
+}
+
+func TestADirectoryIsNotTakenOverByAnotherNode(t *testing.T) {
+	m := run(t)
+	m.stop()
+	settings, err := config.NewBroker([]config.Pair{{Name: "listeners", Value: "PLAINTEXT://127.0.0.1:0"}, {Name: "node.id", Value: "2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := osenv.New(osenv.Options{LogDirs: m.dirs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	err = host.Do(within(t), func() error {
+		_, err := Start(host.World(), Config{Settings: settings})
+		return err
+	})
+	if err == nil || !strings.Contains(err.Error(), "belongs to node 1") {
+		t.Errorf("node 2 on the directory of node 1: %v", err)
+	}
 }

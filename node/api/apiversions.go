@@ -1,7 +1,6 @@
 package api
 
 import (
-	"fmt"
 	"regexp"
 
 	"github.com/klammlog/klamm/node/kafka"
@@ -62,9 +61,4 @@ func (s *Server) apiVersions() kmsg.Response {
 		r.ApiKeys = append(r.ApiKeys, k)
 	}
 	return r
-}
-
-// describe names a call in errors.
-func (call *Call) describe() string {
-	return fmt.Sprintf("%s v%d of %s", kmsg.NameForKey(call.Key), call.Version, call.Client.Peer)
 }

@@ -41,10 +41,6 @@ type Call struct {
 
 func millis(ms int32) time.Duration { return time.Duration(ms) * time.Millisecond }
 
-// maxFrameHeader is the size of the longest header of an answer, with the size
-// before it.
-const maxFrameHeader = 4 + 4 + 1
-
 // appendHeader begins an answer; the size is filled in by finish. The answer to
 // ApiVersions has the header of version 0 always, so that a client can read it
 // whatever version it asked for (KIP-511).

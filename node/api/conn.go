@@ -82,7 +82,7 @@ func (c *conn) report(why error) {
 	if errors.Is(why, errFrame) {
 		c.s.stats.BadRequests++
 		c.s.w.Probe("a connection was closed for what it sent")
-		c.s.w.Log.Warn("connection closed", "conn", c.client.Peer, "err", why)
+		c.s.w.Log.Info("connection closed", "conn", c.client.Peer, "err", why)
 		return
 	}
 	c.s.w.Log.Debug("connection ended", "conn", c.client.Peer, "err", why)
