@@ -49,7 +49,6 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 		}
 	}
 	res.Judged = append(res.Judged, offsetsDense, recoversAcked, stateChecks)
-	res.Violations = append(res.Violations, r.observer.violations...)
 	for _, v := range report.Violations() {
 		var events []string
 		for _, e := range v.Events {
@@ -57,6 +56,9 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 		}
 		res.Violations = append(res.Violations, Violation{string(v.Guarantee), v.Sentence, events})
 	}
+	res.Violations = append(res.Violations, r.observer.violations...)
+	// What was lost is what people ask about first.
+	slices.SortStableFunc(res.Violations, func(a, b Violation) int { return rank(a) - rank(b) })
 	switch {
 	case len(res.Violations) > 0:
 		res.Verdict, res.Reason = Violated, res.Violations[0].Sentence
@@ -71,6 +73,13 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 		res.Verdict, res.Reason = r.tested(report)
 	}
 	return o
+}
+
+func rank(v Violation) int {
+	if v.Guarantee == string(checker.NoLostAck) {
+		return 0
+	}
+	return 1
 }
 
 func first(lines []string) string {

@@ -74,6 +74,9 @@ func (o *observer) stopped(n *node.Node) { o.look(n) }
 // lives claimed to hold must be there.
 func (o *observer) started(n *node.Node) {
 	o.recoveries++
+	if len(o.violations) > 0 {
+		return
+	}
 	if o.r.drawn.Flush == "os" && o.r.lossCount > 0 {
 		return // nothing was promised about this
 	}
@@ -93,7 +96,8 @@ func (o *observer) started(n *node.Node) {
 	o.look(n)
 }
 
-// complain records a violation; the run ends with the first.
+// complain records a violation. The observer has seen enough then; the run goes on,
+// so that the judges can say what clients saw of it.
 func (o *observer) complain(guarantee, sentence string) {
 	o.violations = append(o.violations, Violation{Guarantee: guarantee, Sentence: sentence})
 }

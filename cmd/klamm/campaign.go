@@ -169,7 +169,7 @@ func printFinding(out io.Writer, f finding) error {
 	case f.Error != "":
 		fmt.Fprintf(out, "INTERNAL %s: %s\n", name, f.Error)
 	default:
-		printResult(out, f.Result)
+		printResult(out, f.Result, 1)
 	}
 	if again := f.diverged(); again != nil {
 		fmt.Fprintf(out, "NOT DETERMINISTIC %s: chain %s, repeated %s\n", name, f.Result.Chain, again.Chain)
@@ -178,22 +178,37 @@ func printFinding(out io.Writer, f finding) error {
 	return nil
 }
 
-// printResult prints what went wrong in a run, or that nothing did.
-func printResult(out io.Writer, r scenarios.Result) {
+// printResult prints what went wrong in a run, or that nothing did: of each broken
+// guarantee up to most violations with their evidence.
+func printResult(out io.Writer, r scenarios.Result, most int) {
 	if r.Verdict == scenarios.Held {
 		fmt.Fprintf(out, "HELD %s seed %d: %d guarantees over %d operations\n", r.Scenario, r.Seed, len(r.Judged), r.Operations.Total)
 		return
 	}
 	fmt.Fprintln(out, r.Headline())
+	shown := map[string]int{}
 	for _, v := range r.Violations {
+		if shown[v.Guarantee]++; shown[v.Guarantee] > most {
+			continue
+		}
 		fmt.Fprintf(out, "  %s: %s\n", v.Guarantee, v.Sentence)
 		for _, e := range v.Events {
 			fmt.Fprintf(out, "      %s\n", e)
 		}
 	}
+	if more := len(r.Violations) - printed(shown, most); more > 0 {
+		fmt.Fprintf(out, "  … and %d more like these\n", more)
+	}
 	for _, p := range r.Pending {
 		fmt.Fprintf(out, "  pending: %s\n", p)
 	}
+}
+
+func printed(shown map[string]int, most int) (n int) {
+	for _, times := range shown { //klamm:unordered a sum
+		n += min(times, most)
+	}
+	return n
 }
 
 func (c *campaign) printTable(out io.Writer) {

@@ -134,7 +134,7 @@ func printReplay(out io.Writer, o *scenarios.Outcome, f replayFlags) {
 	if f.until > 0 && r.Verdict == "" {
 		return
 	}
-	printResult(out, r)
+	printResult(out, r, 8)
 	if r.Verdict == scenarios.Held {
 		fmt.Fprintln(out, "did not reproduce a failure: every guarantee held")
 	}
