@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/osenv"
@@ -202,7 +203,8 @@ func consumeAll(t *testing.T, ctx context.Context, m *machine, partitions int32,
 			next[r.Partition] = r.Offset + 1
 		})
 	}
-	views := m.node.Partitions()
+	var views []broker.View
+	m.as(func() { views = m.node.Partitions() })
 	for p := range partitions {
 		if int64(views[p].HighWatermark) != next[p] {
 			t.Errorf("%s: high watermark %d, read up to %d", views[p].Partition, views[p].HighWatermark, next[p])

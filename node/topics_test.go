@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -239,7 +240,9 @@ func TestAPartitionOfALostDiskIsNotMadeAnew(t *testing.T) {
 	m.dirs = m.dirs[:1]
 	m.start()
 	served, refused := 0, 0
-	for _, v := range m.node.Partitions() {
+	var views []broker.View
+	m.as(func() { views = m.node.Partitions() })
+	for _, v := range views {
 		if v.Broken == nil {
 			served++
 		} else if errors.Is(v.Broken, kafka.ErrStorageError) {
@@ -247,7 +250,7 @@ func TestAPartitionOfALostDiskIsNotMadeAnew(t *testing.T) {
 		}
 	}
 	if served != 1 || refused != 1 {
-		t.Errorf("%d served, %d refused, want one each: %+v", served, refused, m.node.Partitions())
+		t.Errorf("%d served, %d refused, want one each: %+v", served, refused, views)
 	}
 }
 

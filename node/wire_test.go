@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/record"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -286,4 +287,57 @@ func TestAStopAnswersWhatWasTakenUp(t *testing.T) {
 	m.stop()
 	w.receive(kmsg.NewPtrFetchResponse(), 11, fetch)
 	w.wantClosed()
+}
+
+func TestAnIdleConnectionIsClosedAndOneThatWaitsIsNot(t *testing.T) {
+	m := run(t, config.Pair{Name: "connections.max.idle.ms", Value: "50"})
+	m.create("orders")
+	w := m.wire()
+	fetch := w.send(fetchRequest("orders", 0, 1, 300*time.Millisecond), 11)
+	w.receive(kmsg.NewPtrFetchResponse(), 11, fetch)
+	w.wantClosed()
+}
+
+func TestThereAreNoMoreConnectionsThanAllowed(t *testing.T) {
+	m := run(t, config.Pair{Name: "max.connections", Value: "1"})
+	first := m.wire()
+	first.receive(kmsg.NewPtrMetadataResponse(), 12, first.send(kmsg.NewPtrMetadataRequest(), 12))
+	m.wire().wantClosed()
+	first.receive(kmsg.NewPtrMetadataResponse(), 12, first.send(kmsg.NewPtrMetadataRequest(), 12))
+	m.as(func() {
+		if s := m.node.Stats().API; s.Connections != 1 || s.Refused != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// However many requests a client sends ahead, and however little the node takes
+// in at once, each is answered in its turn.
+func TestRequestsSentAheadAreAnsweredInOrder(t *testing.T) {
+	m := run(t, config.Pair{Name: "max.requests.in.flight.per.connection", Value: "2"},
+		config.Pair{Name: "queued.max.request.bytes", Value: "100"})
+	m.create("orders")
+	w := m.wire()
+	const n = 50
+	go func() {
+		for range n {
+			frame := kmsg.NewRequestFormatter().AppendRequest(nil, atVersion(produceRequest("orders", -1, batchOf("x")), 9), w.next)
+			w.next++
+			if _, err := w.conn.Write(frame); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for i := range int32(n) {
+		r := kmsg.NewPtrProduceResponse()
+		w.receive(r, 9, i)
+		if p := r.Topics[0].Partitions[0]; p.ErrorCode != 0 || p.BaseOffset != int64(i) {
+			t.Fatalf("request %d: %+v", i, p)
+		}
+	}
+}
+
+func atVersion(q kmsg.Request, version int16) kmsg.Request {
+	q.SetVersion(version)
+	return q
 }
