@@ -190,7 +190,7 @@ func (b *Broker) register(f *Fetch, got int64) bool {
 			f.Release()
 			return false
 		}
-		f.wait.add(&it.p.tails, 0)
+		f.wait.add(&it.p.tails, commitlog.AppendResult{})
 	}
 	b.stats.FetchWaits++
 	return true

@@ -173,7 +173,7 @@ func (s *Local) write(records []meta.Record) error {
 	}
 	at, err := s.log.Append(batch.Bytes(), 0)
 	if err == nil {
-		err = s.log.WaitHeld(at.End, kafka.Never)
+		err = s.log.WaitHeld(at, kafka.Never)
 	}
 	switch {
 	case err == nil:

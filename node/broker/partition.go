@@ -124,21 +124,26 @@ func (p *Partition) advance() {
 		return
 	}
 	p.moved = true
+	p.takeBack(p.log.End())
 	held := p.log.Held()
 	p.held.passed(held, p.lost)
 	if held > p.high {
 		p.raise(held)
 	}
 	p.committed.passed(p.high, p.lost)
-	if err := failure(p.log); err != nil {
+	if err := p.log.Lame(); err != nil {
 		p.b.w.Probe("a partition went offline")
 		p.detach(p.clientError(err))
 	}
 }
 
-// failure tells why a log takes no more appends for good, nil if it does: then
-// what is not there yet may still come.
-func failure(l *commitlog.Log) error { return l.Lost(l.End() + 1) }
+// takeBack forgets what was appended above the log's end: it was refused.
+func (p *Partition) takeBack(end kafka.Offset) {
+	for n := len(p.sizes); n > 0 && p.sizes[n-1].end > end; n-- {
+		p.sizes = p.sizes[:n-1]
+	}
+	p.began = min(p.began, end)
+}
 
 // raise moves the high watermark and credits the fetches that wait for bytes.
 func (p *Partition) raise(high kafka.Offset) {
@@ -157,7 +162,7 @@ func (p *Partition) raise(high kafka.Offset) {
 }
 
 // lost reports whether an append will never be held.
-func (p *Partition) lost(m *mark) bool { return p.log.Lost(m.end) != nil }
+func (p *Partition) lost(m *mark) bool { return p.log.Lost(m.at) != nil }
 
 // Check returns the first broken invariant.
 func (p *Partition) Check() error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/record"
@@ -46,7 +47,7 @@ type AppendItem struct {
 	p      *Partition
 	batch  record.Batch
 	limits record.Limits
-	end    kafka.Offset
+	at     commitlog.AppendResult
 }
 
 // maxUnpacked bounds what the records of one batch decompress to when they have
@@ -201,7 +202,7 @@ func (b *Broker) append(a *Append, it *AppendItem) bool {
 		it.Err = it.p.clientError(err)
 		return false
 	}
-	it.Base, it.end, it.AppendTime, it.LogStart = r.Base, r.End, r.LogAppendTime, l.LogStart()
+	it.at, it.Base, it.AppendTime, it.LogStart = r, r.Base, r.LogAppendTime, l.LogStart()
 	b.stats.Appends++
 	b.stats.AppendedBytes += uint64(len(it.Records))
 	if !r.Duplicate {
@@ -211,7 +212,7 @@ func (b *Broker) append(a *Append, it *AppendItem) bool {
 	if a.Acks == kafka.AcksAll {
 		list = &it.p.committed
 	}
-	a.wait.add(list, r.End)
+	a.wait.add(list, r)
 	it.p.advance() // a duplicate may be held already
 	return true
 }
@@ -241,14 +242,14 @@ func (b *Broker) AwaitAppend(a *Append) error {
 // neither held nor known never to be.
 func (it *AppendItem) judge(acks kafka.Acks) error {
 	p := it.p
-	if err := p.last.Lost(it.end); err != nil {
+	if err := p.last.Lost(it.at); err != nil {
 		return p.clientError(err)
 	}
 	reached := p.high
 	if acks != kafka.AcksAll {
 		reached = p.last.Held()
 	}
-	if reached < it.end {
+	if reached < it.at.End {
 		return fmt.Errorf("%s: offset %d: held below %d: %w", p.name, it.Base, reached, kafka.ErrRequestTimedOut)
 	}
 	it.LogStart = p.last.LogStart()

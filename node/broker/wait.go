@@ -3,6 +3,7 @@ package broker
 import (
 	"math"
 
+	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 )
@@ -26,7 +27,7 @@ type wait struct {
 // A mark is a wait's place in one partition's list.
 type mark struct {
 	wait       *wait
-	end        kafka.Offset // of the appended range; fetches have none
+	at         commitlog.AppendResult // what is waited for; fetches have none
 	prev, next *mark
 	list       *marks
 }
@@ -35,8 +36,8 @@ type mark struct {
 func (w *wait) grow(n int) { w.marks = make([]mark, 0, n) }
 
 // add registers the wait in a list.
-func (w *wait) add(l *marks, end kafka.Offset) {
-	w.marks = append(w.marks, mark{wait: w, end: end})
+func (w *wait) add(l *marks, at commitlog.AppendResult) {
+	w.marks = append(w.marks, mark{wait: w, at: at})
 	l.insert(&w.marks[len(w.marks)-1])
 }
 
@@ -74,7 +75,7 @@ type marks struct{ first, last *mark }
 func (l *marks) insert(m *mark) {
 	m.list = l
 	m.prev = l.last
-	for m.prev != nil && m.prev.end > m.end {
+	for m.prev != nil && m.prev.at.End > m.at.End {
 		m.prev = m.prev.prev
 	}
 	if m.prev == nil {
@@ -114,7 +115,7 @@ func (l *marks) passed(high kafka.Offset, lost func(m *mark) bool) {
 	for m := l.first; m != nil; {
 		next := m.next
 		gone := lost(m)
-		if m.end <= high || gone {
+		if m.at.End <= high || gone {
 			m.remove()
 			m.wait.lost = m.wait.lost || gone
 			m.wait.credit(1)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/kafka"
 	"pgregory.net/rapid"
 )
@@ -26,7 +27,7 @@ func TestMarksCreditThoseThatArePassed(t *testing.T) {
 			case "add":
 				w := &wait{need: 1}
 				w.grow(1)
-				w.add(&list, at)
+				w.add(&list, commitlog.AppendResult{End: at})
 				model = append(model, entry{at, w})
 			case "pass":
 				list.passed(at, never)
@@ -57,7 +58,7 @@ func compareMarks(rt *rapid.T, l *marks, n int) {
 	var before *mark
 	count := 0
 	for m := l.first; m != nil; m = m.next {
-		if m.prev != before || before != nil && before.end > m.end {
+		if m.prev != before || before != nil && before.at.End > m.at.End {
 			rt.Fatal("marks are not linked in order")
 		}
 		before = m
@@ -86,8 +87,8 @@ func TestWhoIsDroppedWakesAndKnowsIt(t *testing.T) {
 	var list marks
 	w := &wait{need: 7}
 	w.grow(2)
-	w.add(&list, 1)
-	w.add(&list, 2)
+	w.add(&list, commitlog.AppendResult{End: 1})
+	w.add(&list, commitlog.AppendResult{End: 2})
 	list.drop()
 	if !w.satisfied() || !w.lost || list.first != nil || list.last != nil {
 		t.Errorf("wait %+v, list %+v", w, list)

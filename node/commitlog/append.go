@@ -23,6 +23,8 @@ type AppendResult struct {
 	// Duplicate: an idempotent producer had sent the batch before, and it has
 	// the offsets it got then. Whether they are held is still to be waited for.
 	Duplicate bool
+
+	era *era
 }
 
 // A queued is a batch that has its offsets and is not yet in its file.
@@ -68,7 +70,7 @@ func (l *Log) Append(batches []byte, epoch kafka.LeaderEpoch) (AppendResult, err
 	} else if d.Verdict == txn.Duplicate {
 		return l.duplicate(d.Batch, views[0]), nil
 	}
-	r := AppendResult{Base: l.end, LogAppendTime: kafka.NoTimestamp}
+	r := AppendResult{Base: l.end, LogAppendTime: kafka.NoTimestamp, era: l.era}
 	if l.o.Config.Timestamps == record.LogAppendTime {
 		r.LogAppendTime = l.w.Wall()
 	}
@@ -107,7 +109,7 @@ func (l *Log) AppendReplica(batches []byte) (AppendResult, error) {
 		l.enqueue(b)
 	}
 	l.startWriter()
-	return AppendResult{Base: views[0].BaseOffset(), End: end, LogAppendTime: kafka.NoTimestamp}, nil
+	return AppendResult{Base: views[0].BaseOffset(), End: end, LogAppendTime: kafka.NoTimestamp, era: l.era}, nil
 }
 
 // appendable tells why nothing may be appended right now.
@@ -200,7 +202,7 @@ func (l *Log) rememberProducer(h head) {
 func (l *Log) duplicate(first txn.Batch, again record.Batch) AppendResult {
 	l.w.Probe("a batch was recognised as a duplicate")
 	r := AppendResult{Base: first.Base, End: first.Base + kafka.Offset(again.LastOffsetDelta()) + 1,
-		LogAppendTime: kafka.NoTimestamp, Duplicate: true}
+		LogAppendTime: kafka.NoTimestamp, Duplicate: true, era: l.era}
 	if l.o.Config.Timestamps == record.LogAppendTime {
 		r.LogAppendTime = first.Timestamp
 	}
@@ -288,38 +290,35 @@ func (l *Log) setTail(s *segment, end kafka.Offset) {
 	}
 }
 
-// A refusal is a range of offsets that were given and taken back.
-type refusal struct {
-	from, to kafka.Offset
-	err      error
-}
-
-// refuse takes back all that is queued. The offsets are not given again, so that
-// whoever waits for one cannot be answered with another's success.
+// refuse takes back all that is queued, offsets and all. What was queued behind
+// the batch that did not fit has to go with it: with its offsets it would leave
+// a gap, and it may be of a producer whose earlier batch is not there.
 func (l *Log) refuse(err error) {
 	assert.That(len(l.queue) > 0, "%s: nothing to refuse", l.name)
-	err = fmt.Errorf("%s: offsets %d to %d: %w: %w", l.name, l.written, l.end, ErrRefused, err)
-	l.refused = append(l.refused, refusal{l.written, l.end, err})
-	var abandoned []*segment
-	for _, q := range l.queue {
-		if q.segment != l.active() && !slices.Contains(abandoned, q.segment) {
-			abandoned = append(abandoned, q.segment)
-		}
-	}
-	l.dropQueue(len(l.queue))
-	l.producers.Undo(l.written)
-	l.epochs.TruncateEnd(l.written)
-	for _, s := range abandoned {
-		l.chore(chore{do: choreAbandon, segment: s})
-	}
-	if s := l.active(); s != nil {
-		l.setTail(s, l.written)
-	} else {
-		l.tail = tail{end: l.written}
-	}
+	l.takeBack(fmt.Errorf("%s: offsets %d to %d: %w: %w", l.name, l.written, l.end, ErrRefused, err))
 	l.stats.Refused++
 	l.waiters.all()
 	l.announce()
+}
+
+// takeBack drops all that is queued: the log ends where it is written. Who waits
+// is still to be woken.
+func (l *Log) takeBack(why error) {
+	l.endEra(l.written, why)
+	var unbegun []*segment
+	for _, q := range l.queue {
+		if q.segment != l.active() && !slices.Contains(unbegun, q.segment) {
+			unbegun = append(unbegun, q.segment)
+		}
+	}
+	l.dropQueue(len(l.queue))
+	for _, s := range unbegun {
+		l.abandon(s)
+	}
+	l.producers.Undo(l.written)
+	l.epochs.TruncateEnd(l.written)
+	l.end = l.written
+	l.tailAtEnd()
 }
 
 func (l *Log) dropQueue(n int) {

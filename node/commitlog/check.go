@@ -48,7 +48,7 @@ func (l *Log) checkQueue() error {
 		}
 		end, bytes = q.batch.EndOffset(), bytes+q.batch.Size()
 	}
-	if end > l.end || bytes != l.queued {
+	if end > l.end || (end < l.end && l.writable()) || bytes != l.queued {
 		return fmt.Errorf("queue ends at %d of %d, %d bytes of %d", end, l.end, bytes, l.queued)
 	}
 	return nil

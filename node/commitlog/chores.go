@@ -1,9 +1,6 @@
 package commitlog
 
 import (
-	"errors"
-
-	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 )
 
@@ -17,7 +14,6 @@ type choreType uint8
 
 const (
 	choreSeal    choreType = iota // make the manifest vouch for finished segments
-	choreAbandon                  // remove the files of a segment that was not begun
 	choreReindex                  // build a segment's index again
 )
 
@@ -45,10 +41,7 @@ func (l *Log) keep() {
 }
 
 func (l *Log) carryOut(c chore) error {
-	switch c.do {
-	case choreAbandon:
-		return l.abandon(c.segment)
-	case choreReindex:
+	if c.do == choreReindex {
 		return l.rebuildIndex(c.segment)
 	}
 	return l.sealSegments()
@@ -158,19 +151,6 @@ func (l *Log) newEpochs() []fact {
 		}
 	}
 	return facts
-}
-
-// abandon removes what was prepared of a segment that was never begun. Blocks.
-func (l *Log) abandon(s *segment) error {
-	if err := l.settle(s); err != nil && !passing(err) {
-		return err
-	}
-	for _, suffix := range []string{logSuffix, indexSuffix} {
-		if err := l.dir.fs.Remove(s.file(suffix)); err != nil && !errors.Is(err, env.ErrNotExist) {
-			return l.judge("remove "+s.file(suffix), err)
-		}
-	}
-	return nil
 }
 
 // rebuildIndex makes a new index of a segment that is not written to any more,

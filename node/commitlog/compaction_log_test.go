@@ -49,7 +49,7 @@ func writeTable(l *Log, r *rand.Rand, count int) error {
 	for range count {
 		a, err := l.Append(tableBatch(r, l.End()), 1)
 		if err == nil {
-			err = l.WaitHeld(a.End, kafka.Never)
+			err = l.WaitHeld(a, kafka.Never)
 		}
 		if err != nil {
 			return err

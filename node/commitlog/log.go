@@ -46,7 +46,7 @@ type Options struct {
 //  1. LogStart <= Durable <= Written <= End
 //  2. segments are in order of their bases and do not overlap; only the last
 //     one, the active, is not sealed or about to be
-//  3. every queued batch lies in [Written, End), in order
+//  3. the queued batches reach from Written to End, in order
 //
 // Durable is exact in what it promises and late in what it knows: with
 // log.flush=os it moves only when something is synced.
@@ -67,19 +67,20 @@ type Log struct {
 	end     kafka.Offset // the next offset to be given
 	tail    tail         // where the next batch will be put
 
-	turn    *env.Turn
-	care    *env.Turn // of work behind the scenes; taken before turn
-	queue   []queued
-	queued  int // bytes
-	refused []refusal
+	turn   *env.Turn
+	care   *env.Turn // of work behind the scenes; taken before turn
+	queue  []queued
+	queued int  // bytes
+	era    *era // it changes when offsets are taken back
 
 	waiters   waiters
 	advanced  []func()
-	changed   env.Cond // a background task of the log ended, or a segment is ready
-	writing   bool     // the writer task exists
-	keeping   bool     // the keeper task exists
-	flushing  bool     // the flusher task exists
-	preparing int      // tasks that make new segments
+	changed   env.Cond   // a background task of the log ended, or a segment is ready
+	writing   bool       // the writer task exists
+	keeping   bool       // the keeper task exists
+	flushing  bool       // the flusher task exists
+	preparing int        // tasks that make new segments, or remove those not begun
+	abandoned []*segment // not begun, and not removed yet
 	chores    []chore
 	since     kafka.Instant // when the oldest record without a sync was written
 	recent    recent

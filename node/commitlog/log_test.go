@@ -369,7 +369,7 @@ func TestSyncFailureTakesTheDirectoryOutOfService(t *testing.T) {
 			err = e
 			return
 		}
-		err = r.log.WaitHeld(a.End, kafka.Never)
+		err = r.log.WaitHeld(a, kafka.Never)
 	})
 	if !errorIs(err, ErrUnknownOutcome) {
 		t.Errorf("held: %v, want an unknown outcome", err)
@@ -399,7 +399,7 @@ func TestFullDiskRefusesAppendsAndRecovers(t *testing.T) {
 	r.do(func() {
 		a, e := r.log.Append(p.batch(500), 1)
 		if e == nil {
-			e = r.log.WaitHeld(a.End, kafka.Never)
+			e = r.log.WaitHeld(a, kafka.Never)
 		}
 		err = e
 	})

@@ -19,7 +19,7 @@ const partitionName = "partition"
 // more, and has changed nothing then; with ErrOffline if the directory is or
 // went out of service. Blocks.
 func Open(w *env.World, d *Dir, o Options) (*Log, error) {
-	l := &Log{w: w, dir: d, o: o, name: o.Partition.String(), producers: &txn.Producers{}}
+	l := &Log{w: w, dir: d, o: o, name: o.Partition.String(), producers: &txn.Producers{}, era: &era{}}
 	l.turn = env.NewTurn(w, "log "+l.name)
 	l.care = env.NewTurn(w, "care "+l.name)
 	l.changed = w.NewCond("changed " + l.name)

@@ -147,7 +147,7 @@ func (r *rig) append(b []byte) AppendResult {
 	var a AppendResult
 	r.must(func() (err error) {
 		if a, err = r.log.Append(b, 1); err == nil {
-			err = r.log.WaitHeld(a.End, kafka.Never)
+			err = r.log.WaitHeld(a, kafka.Never)
 		}
 		return err
 	})

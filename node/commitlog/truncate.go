@@ -48,48 +48,21 @@ func (l *Log) cutAway(to kafka.Offset, how func(kafka.Offset) error) error {
 	if err := l.writableOr(); err != nil {
 		return err
 	}
-	l.loseQueue()
+	if len(l.queue) > 0 {
+		l.w.Probe("a truncation dropped what was queued")
+		l.takeBack(fmt.Errorf("%s: %w: truncated", l.name, ErrUnknownOutcome))
+	}
 	if err := l.flush(); err != nil {
 		return err
 	}
 	if err := how(to); err != nil {
 		return err
 	}
-	l.refused = slices.DeleteFunc(l.refused, func(r refusal) bool { return r.to > l.end })
+	l.endEra(l.end, fmt.Errorf("%s: %w: truncated to %d", l.name, ErrUnknownOutcome, l.end))
 	l.trace("truncate", slog.Int64("end", int64(l.end)))
+	l.waiters.all()
 	l.announce()
 	return nil
-}
-
-// loseQueue drops what is queued, and tells who waits.
-func (l *Log) loseQueue() {
-	err := fmt.Errorf("%s: %w: truncated", l.name, ErrUnknownOutcome)
-	for _, w := range l.waiters.by {
-		w.err = err
-	}
-	l.waiters.all()
-	if len(l.queue) == 0 {
-		return
-	}
-	l.w.Probe("a truncation dropped what was queued")
-	var abandoned []*segment
-	for _, q := range l.queue {
-		if q.segment != l.active() && !slices.Contains(abandoned, q.segment) {
-			abandoned = append(abandoned, q.segment)
-		}
-	}
-	l.dropQueue(len(l.queue))
-	for _, s := range abandoned {
-		l.chore(chore{do: choreAbandon, segment: s})
-	}
-	l.producers.Undo(l.written)
-	l.epochs.TruncateEnd(l.written)
-	if s := l.active(); s != nil {
-		l.setTail(s, l.written)
-	} else {
-		l.tail = tail{end: l.written}
-	}
-	l.end = l.written
 }
 
 // cutLog cuts at the first batch that ends above to. Everything is durable.

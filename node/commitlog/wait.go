@@ -16,7 +16,6 @@ type waiters struct{ by []*waiter }
 type waiter struct {
 	end  kafka.Offset
 	cond env.Cond
-	err  error // the offset means something else by now
 }
 
 func (ws *waiters) add(w *waiter) {
@@ -49,45 +48,66 @@ func (ws *waiters) all() {
 	}
 }
 
-// WaitHeld waits until everything below end is held. It fails with what Lost
-// tells, with env.ErrDeadline, or with env.ErrCanceled; after the last two the
-// records may yet be held. Blocks.
-func (l *Log) WaitHeld(end kafka.Offset, deadline kafka.Instant) error {
+// WaitHeld waits until an append is held. It fails with what Lost tells, with
+// env.ErrDeadline, or with env.ErrCanceled; after the last two the records may
+// yet be held. Blocks.
+func (l *Log) WaitHeld(a AppendResult, deadline kafka.Instant) error {
 	var mine *waiter
 	for {
-		if err := l.Lost(end); err != nil {
+		if err := l.Lost(a); err != nil {
 			return err
 		}
-		if end <= l.Held() {
+		if a.End <= l.Held() {
 			return nil
 		}
 		if mine == nil {
-			mine = &waiter{end: end, cond: l.w.NewCond("held " + l.name)}
+			mine = &waiter{end: a.End, cond: l.w.NewCond("held " + l.name)}
 			l.waiters.add(mine)
 			defer l.waiters.remove(mine)
 		}
 		if err := mine.cond.Wait(deadline); err != nil {
-			return fmt.Errorf("%s: offset %d held: %w", l.name, end, err)
-		}
-		if mine.err != nil {
-			return mine.err
+			return fmt.Errorf("%s: offset %d held: %w", l.name, a.End, err)
 		}
 	}
 }
 
-// Lost tells why an append that ends at end will never be held: ErrRefused if it
-// has not happened, ErrUnknownOutcome if it may have. It returns nil for what
-// is held and what may yet be. Offsets are not given twice while the log is
-// open, so the answer stays right. It does not block.
-func (l *Log) Lost(end kafka.Offset) error {
-	for _, r := range slices.Backward(l.refused) {
-		if r.from < end && end <= r.to {
-			return r.err
+// An era is the time between two moments at which offsets were taken back, by a
+// refusal or a truncation. They are given again afterwards, so that an offset
+// says whose it is only together with its era.
+type era struct {
+	kept kafka.Offset // what was given above was taken back when the era ended
+	err  error        // why; nil while it lasts
+	next *era
+}
+
+// endEra takes back the offsets above kept. Who waits for them is still to be
+// woken.
+func (l *Log) endEra(kept kafka.Offset, err error) {
+	next := &era{}
+	*l.era = era{kept: kept, err: err, next: next}
+	l.era = next
+}
+
+// Lost tells why an append will never be held: ErrRefused if it has not
+// happened, ErrUnknownOutcome if it may have. It returns nil for what is held
+// and what may yet be. It does not block.
+func (l *Log) Lost(a AppendResult) error {
+	for e := a.era; e.err != nil; e = e.next {
+		if a.End > e.kept {
+			return e.err
 		}
 	}
-	switch {
-	case end <= l.Held():
+	if a.End <= l.Held() {
 		return nil
+	}
+	return l.Lame()
+}
+
+// Lame tells why nothing that is not held yet ever will be: an error that is
+// ErrUnknownOutcome, since it may be in the files. It returns nil while the log
+// works. It does not block.
+func (l *Log) Lame() error {
+	switch {
 	case l.failed != nil:
 		return fmt.Errorf("%w: %w", ErrUnknownOutcome, l.failed)
 	case l.ended:

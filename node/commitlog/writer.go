@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
@@ -196,7 +197,10 @@ func (l *Log) prepare(s *segment) {
 		l.preparing--
 		l.changed.Broadcast()
 	}()
-	err := l.makeFiles(s)
+	err := l.awaitRemoval(s.base)
+	if err == nil {
+		err = l.makeFiles(s)
+	}
 	if err == nil {
 		s.ready = true
 		l.changed.Broadcast()
@@ -208,7 +212,8 @@ func (l *Log) prepare(s *segment) {
 }
 
 func (l *Log) makeFiles(s *segment) error {
-	f, err := l.dir.fs.OpenFile(s.log().path, env.Write|env.Create|env.Exclusive)
+	// An abandoned segment's empty file may be there if it could not be removed.
+	f, err := l.dir.fs.OpenFile(s.log().path, env.Write|env.Create|env.Trunc)
 	if err == nil {
 		err = f.Close()
 	}
@@ -217,6 +222,43 @@ func (l *Log) makeFiles(s *segment) error {
 	}
 	if err != nil {
 		return l.judge("create "+s.String(), err)
+	}
+	return nil
+}
+
+// abandon has the files removed of a segment that was prepared and not begun.
+func (l *Log) abandon(s *segment) {
+	l.abandoned = append(l.abandoned, s)
+	l.preparing++
+	l.w.Go("abandon "+s.String(), func() {
+		if err := l.removeUnbegun(s); err != nil && !passing(err) {
+			l.w.Log.Warn("a segment that was not begun is not removed", "segment", s.String(), "err", err)
+		}
+		l.abandoned = slices.DeleteFunc(l.abandoned, func(a *segment) bool { return a == s })
+		l.preparing--
+		l.changed.Broadcast()
+	})
+}
+
+func (l *Log) removeUnbegun(s *segment) error {
+	if err := l.settle(s); err != nil && !passing(err) {
+		return err
+	}
+	for _, suffix := range []string{logSuffix, indexSuffix} {
+		if err := l.dir.fs.Remove(s.file(suffix)); err != nil && !errors.Is(err, env.ErrNotExist) {
+			return l.judge("remove "+s.file(suffix), err)
+		}
+	}
+	return nil
+}
+
+// awaitRemoval waits until no abandoned segment of the same base is there: its
+// offsets were taken back, and are given again. Blocks.
+func (l *Log) awaitRemoval(base kafka.Offset) error {
+	for slices.ContainsFunc(l.abandoned, func(s *segment) bool { return s.base == base }) {
+		if err := l.changed.Wait(kafka.Never); err != nil {
+			return err
+		}
 	}
 	return nil
 }
