@@ -25,18 +25,6 @@ type polled struct {
 	records []history.Read
 }
 
-// clone returns a copy that shares nothing.
-func (s *sketch) clone() *sketch {
-	c := *s
-	c.sends, c.lists = slices.Clone(s.sends), slices.Clone(s.lists)
-	c.backs, c.marks = slices.Clone(s.backs), slices.Clone(s.marks)
-	c.polls = slices.Clone(s.polls)
-	for i := range c.polls {
-		c.polls[i].records = slices.Clone(c.polls[i].records)
-	}
-	return &c
-}
-
 // build records the sketch in the order of invocations. Clients are named c0, c1
 // and so on; partitions p-0, p-1.
 func (s *sketch) build() *history.History {

@@ -126,7 +126,7 @@ type Count struct {
 // did left out.
 func (d *Disk) Struck() []Count {
 	var counts []Count
-	for kind, n := range d.faults.struck { // order is restored below
+	for kind, n := range d.faults.struck { //klamm:unordered sorted below
 		counts = append(counts, Count{kind, n})
 	}
 	slices.SortFunc(counts, func(a, b Count) int { return strings.Compare(string(a.Kind), string(b.Kind)) })

@@ -64,7 +64,7 @@ func twins(entries map[string]*Inode, twin map[*Inode]*Inode) map[string]*Inode 
 		return nil
 	}
 	c := make(map[string]*Inode, len(entries))
-	for name, i := range entries { // into a map: the order does not matter
+	for name, i := range entries { //klamm:unordered into a map
 		c[name] = twin[i]
 	}
 	return c
@@ -75,7 +75,7 @@ func cloneMasks(m map[int64]uint8) map[int64]uint8 {
 		return nil
 	}
 	c := make(map[int64]uint8, len(m))
-	for index, mask := range m { // into a map: the order does not matter
+	for index, mask := range m { //klamm:unordered into a map
 		c[index] = mask
 	}
 	return c

@@ -27,7 +27,7 @@ type Range struct{ Off, End int64 }
 // says nothing about them.
 func (i *Inode) Suspect() []Range {
 	pages := make([]int64, 0, len(i.suspect))
-	for index := range i.suspect { // order is restored below
+	for index := range i.suspect { //klamm:unordered sorted below
 		pages = append(pages, index)
 	}
 	slices.Sort(pages)

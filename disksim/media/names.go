@@ -158,7 +158,7 @@ func (v *Volume) List(name string) ([]string, error) {
 
 func sortedNames(entries map[string]*Inode) []string {
 	names := make([]string, 0, len(entries))
-	for name := range entries { // order is restored below
+	for name := range entries { //klamm:unordered sorted below
 		names = append(names, name)
 	}
 	slices.Sort(names)

@@ -122,11 +122,6 @@ type Exception struct {
 
 // Exceptions is what has not been mended yet.
 var Exceptions = []Exception{
-	{UnorderedRule, "disksim/faults.go:Disk.Struck", "sorted below"},
-	{UnorderedRule, "disksim/media/clone.go:twins", "into a map"},
-	{UnorderedRule, "disksim/media/clone.go:cloneMasks", "into a map"},
-	{UnorderedRule, "disksim/media/durable.go:Inode.Suspect", "sorted below"},
-	{UnorderedRule, "disksim/media/names.go:sortedNames", "sorted below"},
 	{RecoverRule, "node/api/decode.go:decode", "the guard around the decoder of requests"},
 	{RecoverRule, "node/client/link/frames.go:readBody", "the guard around the decoder of answers"},
 	{SizeRule, "node/commitlog/recover.go", "recovery is one idea with many cases; its parts are to get files of their own"},

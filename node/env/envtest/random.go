@@ -23,7 +23,7 @@ func streamGoesOn(t *trial) error {
 		}
 		seen[v] = true
 	}
-	if t.Rand("stream") != t.Rand("stream") {
+	if first, again := t.Rand("stream"), t.Rand("stream"); first != again {
 		return errors.New("one name has two streams")
 	}
 	return nil

@@ -35,15 +35,18 @@ func goWaits(t *trial) error {
 // clock would stand still.
 //
 //go:noinline
-func spin() uint64 {
+func spin() {
 	x := uint64(1)
 	for range 20_000 {
 		x ^= x << 13
 		x ^= x >> 7
 		x ^= x << 17
 	}
-	return x
+	spun = x
 }
+
+// spun keeps what spin worked out, so that no compiler leaves it out.
+var spun uint64
 
 func oneAtATime(t *trial) error {
 	running := 0
@@ -98,12 +101,12 @@ func doneTells(t *trial) error {
 	})
 	t.settle()
 	if task.Done() {
-		return errors.New("Done is true while the task waits")
+		return errors.New("a task is done while it waits")
 	}
 	leave = true
 	c.Broadcast()
 	if task.Done() {
-		return errors.New("Done is true before the task could run")
+		return errors.New("a task is done before it could run")
 	}
 	return t.until("Done", task.Done)
 }
@@ -156,7 +159,7 @@ func offloadDone(t *trial) error {
 			done := false
 			t.Offload(func() { spin(); done = true })
 			if !done {
-				return errors.New("Offload returned before its work was done")
+				return errors.New("an offload returned before its work was done")
 			}
 			return nil
 		})

@@ -89,7 +89,7 @@ func slowReader(t *trial, near, far env.Conn) error {
 func writeNothing(t *trial, near, far env.Conn) error {
 	n, err := near.Write(nil)
 	if n != 0 || err != nil {
-		return fmt.Errorf("Write: %d, %v", n, err)
+		return fmt.Errorf("writing nothing: %d, %v", n, err)
 	}
 	m, err := near.WriteBuffers(nil)
 	if m != 0 || err != nil {
