@@ -94,6 +94,7 @@ type reading struct {
 	out    *bufio.Writer
 	err    io.Writer
 	cons   *client.Consumer
+	tps    []kafka.TopicPartition
 	ends   map[kafka.TopicPartition]kafka.Offset // with --exit-at-end: of the partitions not read to the end
 	count  int
 }
@@ -110,14 +111,13 @@ func (r *reading) run(topic string, from begin) error {
 			partitions = append(partitions, p.ID)
 		}
 	}
-	var tps []kafka.TopicPartition
 	for _, p := range partitions {
 		if p < 0 || int(p) >= len(t.Partitions) {
 			return usage(fmt.Errorf("--partition %d: topic %s has partitions 0 to %d", p, topic, len(t.Partitions)-1))
 		}
-		tps = append(tps, kafka.TopicPartition{Topic: topic, Partition: p})
+		r.tps = append(r.tps, kafka.TopicPartition{Topic: topic, Partition: p})
 	}
-	places, err := r.places(tps, from)
+	places, err := r.places(from)
 	if err != nil {
 		return err
 	}
@@ -134,16 +134,16 @@ func (r *reading) run(topic string, from begin) error {
 }
 
 // places resolves where to begin and where to end. Blocks.
-func (r *reading) places(tps []kafka.TopicPartition, from begin) ([]client.Place, error) {
-	places := placesAt(tps, from.place)
+func (r *reading) places(from begin) ([]client.Place, error) {
+	places := placesAt(r.tps, from.place)
 	if from.last == 0 && !r.f.exitAtEnd {
 		return places, nil
 	}
-	ends, err := r.c.client.Offsets(placesAt(tps, client.Latest()), r.c.deadline)
+	ends, err := r.c.client.Offsets(placesAt(r.tps, client.Latest()), r.c.deadline)
 	if err != nil {
 		return nil, err
 	}
-	starts, err := r.c.client.Offsets(placesAt(tps, client.Earliest()), r.c.deadline)
+	starts, err := r.c.client.Offsets(placesAt(r.tps, client.Earliest()), r.c.deadline)
 	if err != nil {
 		return nil, err
 	}
@@ -209,8 +209,8 @@ func (r *reading) atEnd() bool {
 	if r.ends == nil {
 		return false
 	}
-	for tp, end := range r.ends {
-		if at, err := r.cons.Position(tp); err == nil && at >= end {
+	for _, tp := range r.tps {
+		if at, err := r.cons.Position(tp); err == nil && at >= r.ends[tp] {
 			delete(r.ends, tp)
 		}
 	}

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,17 +50,17 @@ func TestTheControllerIsLookedForAgain(t *testing.T) {
 // would say that the topic exists, whoever made it.
 func TestACreationWithoutAnswerIsOfUnknownOutcome(t *testing.T) {
 	run(t, func(x *fixture) {
-		asked := 0
+		var asked atomic.Int32
 		x.brokers.ControlKey(int16(kmsg.CreateTopics), func(kmsg.Request) (kmsg.Response, error, bool) {
 			x.brokers.KeepControl()
-			asked++
+			asked.Add(1)
 			return nil, nil, true // no answer
 		})
 		_, err := x.client.CreateTopics([]client.NewTopic{{Name: "new", Partitions: 1, Replicas: 1}},
 			x.w.Now().Add(100*time.Millisecond))
 		x.want("create", err, link.ErrNoAnswer)
-		if client.OutcomeOf(err) != kafka.Unknown || asked != 1 {
-			t.Errorf("%v after %d requests", client.OutcomeOf(err), asked)
+		if client.OutcomeOf(err) != kafka.Unknown || asked.Load() != 1 {
+			t.Errorf("%v after %d requests", client.OutcomeOf(err), asked.Load())
 		}
 	})
 }
