@@ -3,6 +3,7 @@ package commitlog
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
@@ -23,7 +24,9 @@ type manifest struct {
 	seed    uint32
 	catalog catalog
 
-	used  int // slots that hold facts, all of them durable
+	used   int    // slots that hold facts
+	proven int    // of them, those that a fact or a sync of ours says are durable
+	doubt  []fact // the others: what the process before wrote last
 	room  int // slots that the file has space for
 	stale int // slots below this may hold garbage: a write failed half way
 }
@@ -85,7 +88,8 @@ func (m *manifest) replace(path string) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	m.h, m.seed, m.used, m.room, m.stale = h, seed, len(facts), room, 0
+	m.h, m.seed, m.room, m.stale = h, seed, room, 0
+	m.used, m.proven, m.doubt = len(facts), len(facts), nil
 	return nil
 }
 
@@ -116,6 +120,10 @@ func (m *manifest) load() (torn bool, err error) {
 		m.catalog.apply(f)
 	}
 	m.used, m.room, m.stale = len(facts), len(slots)/factSize, garbage
+	for _, f := range facts {
+		m.proven = max(m.proven, int(f.synced))
+	}
+	m.doubt = facts[m.proven:]
 	return garbage > len(facts), nil
 }
 
@@ -187,6 +195,7 @@ func (m *manifest) appendIf(still func() bool, n need, facts ...fact) error {
 		return m.d.fail("sync "+m.path, err)
 	}
 	m.used += len(facts)
+	m.proven, m.doubt = m.used, nil
 	for _, f := range facts {
 		m.catalog.apply(f)
 	}
@@ -219,18 +228,22 @@ func (m *manifest) grow(f env.File, how need, n int) error {
 }
 
 // write writes facts behind those there are, and zeros over what a torn or
-// failed write left behind them. If it fails, what it wrote is garbage.
+// failed write left behind them. The first time, it writes again what the
+// process before wrote last: if its sync failed, the kernel may believe that it
+// is on the disk. If it fails, what it wrote is garbage.
 func (m *manifest) write(f env.File, facts []fact) error {
-	slots := max(len(facts), m.stale-m.used)
-	b := make([]byte, slots*factSize)
-	for i, fact := range facts {
-		fact.synced, fact.cut = uint32(m.used), max(fact.cut, m.catalog.cuts)
-		facts[i] = fact
+	all := append(slices.Clone(m.doubt), facts...)
+	b := make([]byte, max(len(all), m.stale-m.proven)*factSize)
+	for i, fact := range all {
+		if i >= len(m.doubt) {
+			fact.synced, fact.cut = uint32(m.proven), max(fact.cut, m.catalog.cuts)
+			facts[i-len(m.doubt)] = fact
+		}
 		fact.encode(b[i*factSize:], m.seed)
 	}
-	n, err := writeFull(f, b, headerSize+int64(m.used)*factSize)
+	n, err := writeFull(f, b, headerSize+int64(m.proven)*factSize)
 	if err != nil {
-		m.stale = max(m.stale, m.used+n/factSize+1)
+		m.stale = max(m.stale, m.proven+n/factSize+1)
 		return err
 	}
 	m.stale = 0

@@ -53,6 +53,9 @@ var modelFaults = []disksim.FaultKind{
 	disksim.FaultSyncNoSpace, disksim.FaultShutdown, disksim.FaultFull, disksim.FaultReadOnly, disksim.FaultTooManyFiles,
 }
 
+// faultTime is how long a fault lasts.
+const faultTime = 2 * time.Second
+
 // drawOp draws an op; pick draws a number below n.
 func drawOp(pick func(n int, label string) int, faults int) op {
 	kinds := []opKind{opAppend, opAppend, opAppend, opBurst, opBurst, opRetry, opRead, opRead, opDelete, opTruncate, opRetain,
@@ -71,11 +74,11 @@ func drawOp(pick func(n int, label string) int, faults int) op {
 	path := []string{"*", "*.log", "*manifest*", "*.index"}[pick(4, "path")]
 	switch {
 	case pick(3, "full") == 0:
-		o.Fault = fmt.Sprintf("%s disk=n/0 n=%d", disksim.FaultFull, o.N*10)
+		o.Fault = fmt.Sprintf("%s disk=n/0 for=%s n=%d", disksim.FaultFull, faultTime, o.N*10)
 	case o.Share < 50:
-		o.Fault = fmt.Sprintf("%s disk=n/0 path=%s onein=%d times=1", kind, path, 1+o.N%4)
+		o.Fault = fmt.Sprintf("%s disk=n/0 for=%s path=%s onein=%d times=1", kind, faultTime, path, 1+o.N%4)
 	default:
-		o.Fault = fmt.Sprintf("%s disk=n/0 path=%s onein=%d", kind, path, 1+o.N%4)
+		o.Fault = fmt.Sprintf("%s disk=n/0 for=%s path=%s onein=%d", kind, faultTime, path, 1+o.N%4)
 	}
 	return o
 }
@@ -83,6 +86,7 @@ func drawOp(pick func(n int, label string) int, faults int) op {
 // A written is a batch that was appended, and what became of it.
 type written struct {
 	base, end kafka.Offset
+	result    AppendResult
 	bytes     []byte
 	held      bool // it must be found as long as nobody deletes it
 	refused   bool // it must never be found
@@ -134,7 +138,7 @@ func (m *model) append(n int) error {
 	if err != nil {
 		return err
 	}
-	w := &written{base: r.Base, end: r.End, bytes: bytes.Clone(b), again: again}
+	w := &written{base: r.Base, end: r.End, result: r, bytes: bytes.Clone(b), again: again}
 	if r.Duplicate {
 		return fmt.Errorf("new batch at %d is taken for a duplicate of %d", m.log.End(), r.Base)
 	}
@@ -142,13 +146,13 @@ func (m *model) append(n int) error {
 	if idempotent {
 		m.last = w
 	}
-	m.await(m.log, w, r)
+	m.await(m.log, w)
 	return nil
 }
 
-func (m *model) await(l *Log, w *written, at AppendResult) {
+func (m *model) await(l *Log, w *written) {
 	m.node.Go("wait", func() {
-		err := l.WaitHeld(at, kafka.Never)
+		err := l.WaitHeld(w.result, kafka.Never)
 		switch {
 		case err == nil:
 			w.held = true
@@ -197,7 +201,9 @@ func (m *model) step(o op) error {
 		m.maxStart = l.Written()
 		err := l.Retain(l.w.Wall() + 1e9)
 		m.start = max(m.start, l.LogStart())
-		m.maxStart = l.LogStart()
+		if err == nil {
+			m.maxStart = l.LogStart()
+		}
 		return err
 	case opCheckpoint:
 		return l.Checkpoint()
@@ -381,7 +387,7 @@ func (m *model) reconcile(got [][]byte) error {
 // further crashes while it is opened.
 func (m *model) crash(o op) error {
 	for again := o.N % 3; ; again-- {
-		if m.log != nil && m.log.Held() >= 0 && o.Kind == opUnplug && m.cfg.Flush == FlushOS {
+		if m.log != nil && m.cfg.Flush == FlushOS && (o.Kind == opUnplug || m.dir.Failed() != nil) {
 			for _, w := range m.batches {
 				w.held = w.held && w.end <= m.log.Durable()
 			}
@@ -390,7 +396,7 @@ func (m *model) crash(o op) error {
 		if o.Kind == opUnplug {
 			m.disk.PowerLoss(m.profile, 0)
 		}
-		m.disk.Heal()
+		m.calm()
 		m.node.Restart()
 		m.log, m.dir = nil, nil
 		if again <= 0 {
@@ -400,13 +406,32 @@ func (m *model) crash(o op) error {
 		m.node.Go("open", func() { err = m.recovered() })
 		steps := 0
 		m.k.Run(kafka.Never-1, func() bool { steps++; return steps > o.N || err != nil || m.log != nil })
-		if err != nil {
+		if err != nil && !tolerable(err) {
 			return fmt.Errorf("opened for the next crash: %w", err)
 		}
 	}
 	var err error
 	m.do(func() { err = m.recovered() })
+	if err != nil && tolerable(err) && o.Kind != opUnplug {
+		return m.crash(op{Kind: opUnplug}) // some faults end only when the machine restarts
+	}
 	return err
+}
+
+// show prints a step and what came of it.
+func (m *model) show(i int, o op, err error) {
+	m.t.Logf("%d %+v: %v", i, o, err)
+	if l := m.log; l != nil {
+		m.t.Logf("   start %d durable %d written %d end %d; failed: %v", l.start, l.durable, l.written, l.end, m.dir.failed)
+		for _, s := range l.segments {
+			m.t.Logf("   segment %d to %d: %d bytes, %d durable, sealed %t settled %t entries %d", s.base, s.end, s.size, s.durable, s.sealed, s.settled, s.index.entries)
+		}
+	}
+}
+
+// calm waits until all faults have ended.
+func (m *model) calm() {
+	m.k.Run(m.k.Now().Add(2*faultTime), func() bool { return false })
 }
 
 // run carries out a history and returns what was wrong.
@@ -415,7 +440,11 @@ func (m *model) run(ops []op) error {
 		return err
 	}
 	for i, o := range ops {
-		if err := m.one(o); err != nil {
+		err := m.one(o)
+		if *modelTrace {
+			m.show(i, o, err)
+		}
+		if err != nil {
 			return fmt.Errorf("step %d, %s: %w", i, o.Kind, err)
 		}
 	}
@@ -435,7 +464,7 @@ func (m *model) one(o op) error {
 		}
 		return err
 	case opHeal:
-		m.disk.Heal()
+		m.calm()
 		return nil
 	}
 	if m.log == nil {
@@ -447,10 +476,13 @@ func (m *model) one(o op) error {
 			err = m.log.Check()
 		}
 	})
+	if errors.Is(err, ErrCorrupt) && m.dir.Failed() != nil {
+		err = ErrOffline // after a failed sync the cache may show anything
+	}
 	if err == nil || !tolerable(err) {
 		return err
 	}
-	if m.log == nil || m.dir.Failed() != nil {
+	if m.log == nil || m.log.ended || m.dir.Failed() != nil {
 		return m.crash(op{Kind: opKill})
 	}
 	return nil
@@ -492,6 +524,7 @@ func TestModelSmall(t *testing.T) {
 
 var (
 	modelFrom  = flag.Int("model.from", 0, "the first of the long histories")
+	modelTrace = flag.Bool("model.trace", false, "print every step")
 	modelCount = flag.Int("model.count", 0, "how many long histories; 0: few")
 )
 
