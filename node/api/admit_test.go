@@ -28,6 +28,13 @@ func inWorld(t *testing.T, f func(w *env.World)) {
 	}
 }
 
+// await looks again and again until something is so.
+func await(w *env.World, so func() bool) {
+	for !so() {
+		_ = w.Sleep(time.Millisecond)
+	}
+}
+
 func TestTheBudgetServesFirstComeFirst(t *testing.T) {
 	inWorld(t, func(w *env.World) {
 		b := &budget{w: w, limit: 10}
@@ -42,7 +49,8 @@ func TestTheBudgetServesFirstComeFirst(t *testing.T) {
 					order = append(order, name+" canceled")
 				}
 			})
-			_ = w.Sleep(time.Millisecond)
+			waiting := len(b.queue)
+			await(w, func() bool { return len(b.queue) > waiting })
 			return task
 		}
 		if got, err := b.take(6); got != 6 || err != nil {
@@ -55,7 +63,7 @@ func TestTheBudgetServesFirstComeFirst(t *testing.T) {
 			t.Fatalf("let in early: %v", order)
 		}
 		given.Cancel()
-		_ = w.Sleep(time.Millisecond)
+		await(w, func() bool { return len(order) == 1 })
 		b.give(6)
 		if err := asks.Wait(kafka.Never); err != nil {
 			t.Fatal(err)

@@ -79,16 +79,16 @@ type topic struct {
 	settled    bool             // each of them is open or broken
 }
 
-// Stats are counts since the start.
+// Stats are counts since the start, and what is there now.
 type Stats struct {
-	Appends, AppendedBytes   uint64
-	Fetches, FetchedBytes    uint64
-	FetchWaits, AppendWaits  uint64
-	RefusedBatches           uint64
-	OpenPartitions, Offline  uint64
-	TopicsCreated, Deleted   uint64
-	RetainRuns, CompactRuns  uint64
-	ProducerIDsGiven, Blocks uint64
+	Appends, AppendedBytes  uint64 // batches given to logs
+	RefusedBatches          uint64
+	Fetches, FetchedBytes   uint64
+	FetchWaits, AppendWaits uint64 // times that a request had to wait
+	TopicsRemoved           uint64
+	RetainRuns, CompactRuns uint64
+	ProducerIDs, Blocks     uint64 // given out, and taken from the cluster
+	Partitions, Offline     int
 }
 
 // Open returns a broker that serves what the image says. When it returns, every
@@ -164,7 +164,16 @@ func (b *Broker) Image() *meta.Image { return b.image }
 func (b *Broker) ID() kafka.NodeID { return b.id }
 
 // Stats returns the counts.
-func (b *Broker) Stats() Stats { return b.stats }
+func (b *Broker) Stats() Stats {
+	s := b.stats
+	for _, p := range b.all() {
+		s.Partitions++
+		if p.broken != nil {
+			s.Offline++
+		}
+	}
+	return s
+}
 
 // waitUntil waits for something that changes with b.changed. Blocks.
 func (b *Broker) waitUntil(deadline kafka.Instant, done func() bool) error {
@@ -267,5 +276,5 @@ func (b *Broker) Close(deadline kafka.Instant) error {
 		})
 	}
 	err = errors.Join(err, closing.Wait(deadline))
-	return errors.Join(err, errors.Join(slices.Clone(errs)...))
+	return errors.Join(err, errors.Join(errs...))
 }

@@ -46,6 +46,7 @@ type Local struct {
 	working bool     // the task that carries out jobs exists
 	idle    env.Cond // it has ended
 	builder record.Builder
+	unsaved int   // batches since the log's last checkpoint
 	broken  error // a write of unknown outcome: nothing is decided any more
 }
 
@@ -138,9 +139,24 @@ func (s *Local) work() {
 		j.err = s.carryOut(j.decide)
 		j.done = true
 		j.changed.Broadcast()
+		s.checkpoint()
 	}
 	s.working = false
 	s.idle.Broadcast()
+}
+
+// checkpointEvery is how many batches a recovery of the metadata log reads, about.
+const checkpointEvery = 1000
+
+// checkpoint writes down now and then how far the log is durable. Blocks.
+func (s *Local) checkpoint() {
+	if s.unsaved++; s.unsaved < checkpointEvery || s.broken != nil {
+		return
+	}
+	s.unsaved = 0
+	if err := s.log.Checkpoint(); err != nil {
+		s.w.Log.Warn("metadata log has no new checkpoint", "err", err)
+	}
 }
 
 func (s *Local) carryOut(decide Decision) error {

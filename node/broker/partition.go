@@ -158,7 +158,7 @@ func (p *Partition) raise(high kafka.Offset) {
 		passed++
 	}
 	p.sizes = p.sizes[passed:]
-	p.tails.each(bytes)
+	p.tails.each(max(bytes, 1)) // something has come, whoever counted
 }
 
 // lost reports whether an append will never be held.

@@ -30,7 +30,7 @@ func (b *Broker) NewProducerID() (kafka.ProducerID, error) {
 	}
 	id := p.block.First
 	p.block.First++
-	b.stats.ProducerIDsGiven++
+	b.stats.ProducerIDs++
 	return id, nil
 }
 

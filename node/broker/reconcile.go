@@ -148,12 +148,10 @@ func (b *Broker) open(p *Partition) {
 		})
 		if err == nil {
 			p.attach(l)
-			b.stats.OpenPartitions++
 			return
 		}
 	}
 	p.broken = p.openError(err)
-	b.stats.Offline++
 	b.w.Log.Error("partition is offline", "partition", p.name.String(), "err", err)
 }
 
@@ -182,7 +180,7 @@ func (b *Broker) removeTopic(t *topic) {
 		}
 	}
 	delete(b.topics, t.id)
-	b.stats.Deleted++
+	b.stats.TopicsRemoved++
 	b.changed.Broadcast()
 }
 
