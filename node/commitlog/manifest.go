@@ -27,8 +27,8 @@ type manifest struct {
 	used   int    // slots that hold facts
 	proven int    // of them, those that a fact or a sync of ours says are durable
 	doubt  []fact // the others: what the process before wrote last
-	room  int // slots that the file has space for
-	stale int // slots below this may hold garbage: a write failed half way
+	room   int    // slots that the file has space for
+	stale  int    // slots below this may hold garbage: a write failed half way
 }
 
 const (

@@ -440,6 +440,9 @@ func (m *model) run(ops []op) error {
 		return err
 	}
 	for i, o := range ops {
+		if *modelTrace {
+			m.t.Logf("%d %+v", i, o)
+		}
 		err := m.one(o)
 		if *modelTrace {
 			m.show(i, o, err)

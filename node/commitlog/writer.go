@@ -197,7 +197,7 @@ func (l *Log) prepare(s *segment) {
 		l.preparing--
 		l.changed.Broadcast()
 	}()
-	err := l.awaitRemoval(s.base)
+	err := l.awaitRemoval(s)
 	if err == nil {
 		err = l.makeFiles(s)
 	}
@@ -252,10 +252,11 @@ func (l *Log) removeUnbegun(s *segment) error {
 	return nil
 }
 
-// awaitRemoval waits until no abandoned segment of the same base is there: its
-// offsets were taken back, and are given again. Blocks.
-func (l *Log) awaitRemoval(base kafka.Offset) error {
-	for slices.ContainsFunc(l.abandoned, func(s *segment) bool { return s.base == base }) {
+// awaitRemoval waits until no other segment of the same base is being removed:
+// its offsets were taken back, and are given again. The segment itself may have
+// been abandoned by now, and then its removal waits for this to end. Blocks.
+func (l *Log) awaitRemoval(s *segment) error {
+	for slices.ContainsFunc(l.abandoned, func(a *segment) bool { return a != s && a.base == s.base }) {
 		if err := l.changed.Wait(kafka.Never); err != nil {
 			return err
 		}
