@@ -273,6 +273,7 @@ func (l *Log) roll(base kafka.Offset) {
 	s := newSegment(l.dir, l.o.Path, base)
 	s.fresh, s.began = true, l.w.Wall()
 	s.follows = l.tail.end
+	s.before = l.abandonedAt(base)
 	s.snapshot = l.encodeSnapshot(base)
 	l.setTail(s, s.follows)
 	l.trace("roll", slog.Int64("base", int64(base)))

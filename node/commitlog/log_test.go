@@ -421,6 +421,78 @@ func TestFullDiskRefusesAppendsAndRecovers(t *testing.T) {
 	r.check(31)
 }
 
+// What is queued behind an append that is refused goes with it, offsets and
+// sequences: nobody sees a gap, and nobody is answered with another's success.
+func TestRefusedOffsetsAreGivenAgain(t *testing.T) {
+	for _, segment := range []int64{1 << 20, 1000} { // one segment, and one for each batch
+		cfg, n := smallConfig(), 500
+		cfg.SegmentBytes = segment
+		r := newRig(t, sim.Options{Seed: 1}, cfg)
+		r.open()
+		r.fill(3, 3, 50)
+		r.settle()
+		r.inject("disk-full disk=n/0 n=10")
+		p := &kafkaProducer{id: 5}
+		var errs []error
+		r.do(func() {
+			var at []AppendResult
+			for range 4 {
+				a, err := r.log.Append(p.batch(n), 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				at = append(at, a)
+			}
+			errs = append(errs, r.log.WaitHeld(at[0], kafka.Never))
+			r.disk.Heal()
+			r.want(r.w.Sleep(2 * fullPause))
+			if a, err := r.log.Append(batchOf(40, 10, 1, nil), 1); err != nil || a.Base != at[0].Base {
+				t.Errorf("the next append is at %d, %v, want %d", a.Base, err, at[0].Base)
+			} else {
+				r.want(r.log.WaitHeld(a, kafka.Never))
+			}
+			for _, a := range at[1:] {
+				errs = append(errs, r.log.WaitHeld(a, kafka.Never))
+			}
+		})
+		for i, err := range errs {
+			if !errorIs(err, ErrRefused) {
+				t.Errorf("append %d: %v, want it refused", i, err)
+			}
+		}
+		later := p.batch(n)
+		r.do(func() {
+			if _, err := r.log.Append(later, 1); !errorIs(err, kafka.ErrOutOfOrderSequence) {
+				t.Errorf("a batch behind those that were refused: %v", err)
+			}
+		})
+		p.next = 0
+		if a := r.append(p.batch(n)); a.Duplicate || a.Base != 49 {
+			t.Errorf("repeated: %+v, want offset 49", a)
+		}
+		r.unplug()
+		r.open()
+		r.check(5)
+	}
+}
+
+func TestASegmentIsAbandonedBeforeItIsMade(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	r.do(func() {
+		for range 5 {
+			if _, err := r.log.Append(batchOf(1, 10, 1, nil), 1); err != nil {
+				t.Fatal(err)
+			}
+			r.want(r.log.Truncate(0))
+		}
+	})
+	r.fill(10, 3, 50)
+	r.close()
+	r.open()
+	r.check(10)
+}
+
 func TestDuplicatesAreRecognisedAfterEveryEnd(t *testing.T) {
 	for _, end := range []string{"none", "kill", "unplug", "clean"} {
 		r := newRig(t, sim.Options{Seed: 1}, smallConfig())

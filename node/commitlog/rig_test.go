@@ -72,6 +72,14 @@ func (r *rig) must(f func() error) {
 	}
 }
 
+// want is must for a task.
+func (r *rig) want(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Error(err)
+	}
+}
+
 // settle lets everything that was begun end.
 func (r *rig) settle() {
 	r.t.Helper()

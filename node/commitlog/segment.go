@@ -19,6 +19,7 @@ type segment struct {
 	durable int64 // of it, synced
 	index   index
 	slot    *slot // of the .log file, made when it is first needed
+	syncing bool  // a task is syncing it
 	pinned  bool  // it is held open, because an error of its sync must not get lost
 
 	maxTimestamp kafka.Timestamp
@@ -34,6 +35,7 @@ type segment struct {
 	failure error  // why they never will
 
 	follows  kafka.Offset // where the log ended before it
+	before   *segment     // of the same name, abandoned: it has to be removed first
 	snapshot []byte       // the producers at its base, until that is in its file
 	gap      bool         // an index entry vouches for a gap and is not synced yet
 	gone     bool         // deleted or replaced: what was found in it must be looked for again

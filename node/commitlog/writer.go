@@ -184,7 +184,12 @@ func (l *Log) cutPartial(s *segment) error {
 	if err := f.Truncate(s.size); err != nil {
 		return l.dir.fail("truncate "+s.String(), err)
 	}
-	if err := f.Sync(); err != nil {
+	if err := l.alone(&s.syncing); err != nil {
+		return err
+	}
+	err = f.Sync()
+	l.leave(&s.syncing)
+	if err != nil {
 		return l.dir.fail("sync "+s.String(), err)
 	}
 	return nil
@@ -197,7 +202,7 @@ func (l *Log) prepare(s *segment) {
 		l.preparing--
 		l.changed.Broadcast()
 	}()
-	err := l.awaitRemoval(s)
+	err := l.awaitRemoval(s.before)
 	if err == nil {
 		err = l.makeFiles(s)
 	}
@@ -252,11 +257,21 @@ func (l *Log) removeUnbegun(s *segment) error {
 	return nil
 }
 
-// awaitRemoval waits until no other segment of the same base is being removed:
-// its offsets were taken back, and are given again. The segment itself may have
-// been abandoned by now, and then its removal waits for this to end. Blocks.
+// abandonedAt returns the last abandoned segment with a base that is still to be
+// removed, nil if there is none.
+func (l *Log) abandonedAt(base kafka.Offset) *segment {
+	for _, s := range slices.Backward(l.abandoned) {
+		if s.base == base {
+			return s
+		}
+	}
+	return nil
+}
+
+// awaitRemoval waits until an abandoned segment is removed: another takes its
+// name. It may be nil. Blocks.
 func (l *Log) awaitRemoval(s *segment) error {
-	for slices.ContainsFunc(l.abandoned, func(a *segment) bool { return a != s && a.base == s.base }) {
+	for slices.Contains(l.abandoned, s) {
 		if err := l.changed.Wait(kafka.Never); err != nil {
 			return err
 		}
