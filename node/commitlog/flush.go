@@ -42,8 +42,13 @@ func (l *Log) syncSegment(s *segment) error {
 	if err != nil {
 		return l.judge("open "+s.String(), err)
 	}
+	if err := l.alone(&s.syncing); err != nil {
+		return err
+	}
 	size, end, cuts := s.size, s.end, l.manifest.catalog.cuts
-	if err := f.SyncData(); err != nil {
+	err = f.SyncData()
+	l.leave(&s.syncing)
+	if err != nil {
 		return l.dir.fail("sync "+s.String(), err)
 	}
 	if err := l.syncWitnesses(s); err != nil {
@@ -61,6 +66,27 @@ func (l *Log) syncSegment(s *segment) error {
 		l.announce()
 	}
 	return nil
+}
+
+// alone waits until no other task syncs a file: of two syncs of one file at once
+// a failure may be told to one only, and the other one's success means nothing.
+// Blocks.
+func (l *Log) alone(syncing *bool) error {
+	for *syncing {
+		if err := l.changed.Wait(kafka.Never); err != nil {
+			return err
+		}
+	}
+	if l.dir.failed != nil {
+		return l.dir.failed
+	}
+	*syncing = true
+	return nil
+}
+
+func (l *Log) leave(syncing *bool) {
+	*syncing = false
+	l.changed.Broadcast()
 }
 
 // syncWitnesses makes durable what must be before a segment's batches count: its

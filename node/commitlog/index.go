@@ -22,6 +22,7 @@ type index struct {
 	broken  bool // an entry was bad; the whole is not used any more
 
 	writing bool    // entries are being written
+	syncing bool    // a task is syncing the file
 	entries int     // in the file, all valid
 	waiting []entry // behind them, not yet written
 	synced  int     // of the entries in the file
@@ -150,8 +151,13 @@ func (x *index) sync(l *Log) error {
 		return l.judge("open "+x.file().path, err)
 	}
 	defer x.file().unpin()
+	if err := l.alone(&x.syncing); err != nil {
+		return err
+	}
 	n := x.entries
-	if err := f.SyncData(); err != nil {
+	err = f.SyncData()
+	l.leave(&x.syncing)
+	if err != nil {
 		return l.dir.fail("sync "+x.file().path, err)
 	}
 	x.synced = min(n, x.entries)

@@ -387,6 +387,12 @@ func (m *model) reconcile(got [][]byte) error {
 // further crashes while it is opened.
 func (m *model) crash(o op) error {
 	for again := o.N % 3; ; again-- {
+		if *modelTrace && m.log != nil {
+			m.show(-1, o, m.dir.Failed())
+			for _, w := range m.batches {
+				m.t.Log(w.base, w.end, w.held)
+			}
+		}
 		if m.log != nil && m.cfg.Flush == FlushOS && (o.Kind == opUnplug || m.dir.Failed() != nil) {
 			for _, w := range m.batches {
 				w.held = w.held && w.end <= m.log.Durable()

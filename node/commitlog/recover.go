@@ -611,8 +611,13 @@ func (r *recovery) loadProducers() error {
 func (r *recovery) facts() []fact {
 	l := r.l
 	facts := l.newEpochs()
-	if c := &l.manifest.catalog; l.start != c.start {
-		facts = append(facts, fact{is: factFirst, n: [6]int64{int64(l.start), int64(l.start)}})
+	c := &l.manifest.catalog
+	first := c.first
+	if len(l.segments) == 0 {
+		first = l.end // where the next segment begins
+	}
+	if l.start != c.start || first != c.first {
+		facts = append(facts, fact{is: factFirst, n: [6]int64{int64(l.start), int64(first)}})
 	}
 	for _, x := range r.scans {
 		s := x.s

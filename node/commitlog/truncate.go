@@ -168,7 +168,12 @@ func (l *Log) shorten(s *segment, at int64, end kafka.Offset) error {
 	if err := f.Truncate(at); err != nil {
 		return l.dir.fail("truncate "+s.String(), err)
 	}
-	if err := f.Sync(); err != nil {
+	if err := l.alone(&s.syncing); err != nil {
+		return err
+	}
+	err = f.Sync()
+	l.leave(&s.syncing)
+	if err != nil {
 		return l.dir.fail("sync "+s.String(), err)
 	}
 	s.size, s.durable, s.sealed = at, at, false
