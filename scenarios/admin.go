@@ -15,7 +15,6 @@ import (
 // at the end reads everything back. Its machine is spared by the faults.
 type adminClient struct {
 	machine
-	r     *run
 	draws *rand.Rand
 	ready bool             // the topic is there
 	ends  []history.Offset // by partition, once nothing more is written
@@ -24,7 +23,7 @@ type adminClient struct {
 }
 
 func (r *run) newAdmin(name string) *adminClient {
-	a := &adminClient{r: r, draws: r.k.Rand("workload/" + name), doing: "connecting"}
+	a := &adminClient{draws: r.k.Rand("workload/" + name), doing: "connecting"}
 	a.machine = r.newMachine(name, a.main)
 	return a
 }

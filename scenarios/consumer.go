@@ -15,7 +15,6 @@ import (
 // consumer.
 type consumerClient struct {
 	machine
-	r          *run
 	config     client.ConsumerConfig
 	draws      *rand.Rand
 	positions  []history.Offset // by partition: what the next poll must begin with
@@ -26,7 +25,7 @@ type consumerClient struct {
 
 func (r *run) newConsumer(name string) *consumerClient {
 	draws := r.k.Rand("workload/" + name)
-	c := &consumerClient{r: r, config: client.DefaultConsumer(), draws: draws, limit: pick(draws, 1, 10, 100)}
+	c := &consumerClient{config: client.DefaultConsumer(), draws: draws, limit: pick(draws, 1, 10, 100)}
 	c.config.Reset = client.ResetEarliest
 	c.config.MaxWait = pick(draws, 10*time.Millisecond, 100*time.Millisecond, 500*time.Millisecond)
 	c.config.MaxPartitionBytes = pick(draws, 100, 4000, 1<<20)

@@ -10,6 +10,7 @@ import (
 
 // A machine is a client's host: a program that is started again when it dies.
 type machine struct {
+	r           *run
 	node        *sim.Node
 	world       *env.World
 	id          history.ClientID
@@ -22,19 +23,22 @@ type machine struct {
 func (r *run) newMachine(name string, main func()) machine {
 	node := r.k.NewNode(name)
 	return machine{
-		node: node, world: world.New(r.network, node), id: r.history.Client(name),
+		r: r, node: node, world: world.New(r.network, node), id: r.history.Client(name),
 		sequence: map[int32]int64{}, main: main,
 	}
 }
 
 func (m *machine) start() { m.node.Go("main", m.main) }
 
-// restart begins the program's next incarnation.
+// restart begins the program's next incarnation. Before the topic is there nothing
+// has begun; topicReady starts it then.
 func (m *machine) restart() {
 	m.node.Restart()
 	m.incarnation++
 	m.sequence = map[int32]int64{}
-	m.start()
+	if m.r.admin.ready {
+		m.start()
+	}
 }
 
 func (m *machine) nextSeq(partition int32) int64 {

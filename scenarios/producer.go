@@ -16,7 +16,6 @@ import (
 // If its process dies it comes back as a new producer and goes on.
 type producerClient struct {
 	machine
-	r      *run
 	config client.ProducerConfig
 	draws  *rand.Rand
 	left   int // records still to be sent
@@ -44,7 +43,7 @@ func (r *run) newProducer(name string, sends int) *producerClient {
 	case 2:
 		c.Idempotent, c.MaxInFlight, c.Retries = false, 1, 0
 	}
-	p := &producerClient{r: r, config: c, draws: draws, left: sends, kept: sends / 10}
+	p := &producerClient{config: c, draws: draws, left: sends, kept: sends / 10}
 	p.pause = 2 * r.options.Safety * meanBurst / time.Duration(max(sends, 1))
 	p.machine = r.newMachine(name, p.main)
 	return p
