@@ -58,7 +58,8 @@ type Broker struct {
 	topics map[kafka.TopicID]*topic
 	todo   []kafka.TopicID // topics whose metadata changed and that are not reconciled
 
-	busy     bool       // they are being reconciled
+	unopened []unopened // partitions whose logs are to be opened again
+	busy     bool       // topics are being reconciled
 	changed  env.Cond   // something to reconcile, or a topic was reconciled
 	loop     *env.Group // the task that reconciles; it is never canceled
 	tasks    *env.Group
@@ -123,7 +124,7 @@ func Open(w *env.World, o Options) (*Broker, error) {
 		return nil, errors.Join(err, b.Close(kafka.Never))
 	}
 	b.starting = false
-	if err := b.leadAnew(); err != nil {
+	if err := b.leadRecovered(); err != nil {
 		return nil, errors.Join(err, b.Close(kafka.Never))
 	}
 	b.tasks.Go("broker/tick", b.tickLoop)
@@ -135,23 +136,31 @@ func (b *Broker) waitReconciled() error {
 	return b.waitUntil(kafka.Never, func() bool { return len(b.todo) == 0 && !b.busy })
 }
 
-// leadAnew takes a new leader epoch for every log that had to be recovered.
+// leadRecovered takes a new leader epoch for every log that had to be recovered.
 // Blocks.
-func (b *Broker) leadAnew() error {
+func (b *Broker) leadRecovered() error {
 	var recovered []meta.Replica
 	for _, p := range b.all() {
 		if p.log != nil && p.log.Stats().Scanned > 0 {
 			recovered = append(recovered, meta.Replica{Topic: p.topic.id, Partition: p.name.Partition})
 		}
 	}
-	for some := range slices.Chunk(recovered, meta.MaxPartitions) {
+	if err := b.leadAnew(recovered); err != nil {
+		return err
+	}
+	return b.waitReconciled()
+}
+
+// leadAnew takes new leader epochs. Blocks.
+func (b *Broker) leadAnew(replicas []meta.Replica) error {
+	for some := range slices.Chunk(replicas, meta.MaxPartitions) {
 		b.w.Probe("a recovered log got a new leader epoch")
 		err := b.source.Change(func(image *meta.Image) ([]meta.Record, error) { return image.LeadAnew(b.id, some), nil })
 		if err != nil {
 			return err
 		}
 	}
-	return b.waitReconciled()
+	return nil
 }
 
 // Config returns the node's settings.

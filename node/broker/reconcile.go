@@ -38,19 +38,22 @@ func (b *Broker) changedTopic(id kafka.TopicID) {
 }
 
 // reconcileLoop makes this node's partitions what the image says, whenever it
-// has changed.
+// has changed, and opens logs again that could not be opened.
 func (b *Broker) reconcileLoop() {
-	for {
-		for len(b.todo) == 0 || b.closing {
-			if b.closing || b.changed.Wait(kafka.Never) != nil {
+	for !b.closing {
+		if len(b.todo) == 0 && b.w.Now() < b.nextReopening() {
+			err := b.changed.Wait(b.nextReopening())
+			if err != nil && !errors.Is(err, env.ErrDeadline) {
 				return
 			}
+			continue
 		}
 		ids := b.todo
 		b.todo, b.busy = nil, true
 		b.reconcile(ids)
 		b.busy = false
 		b.changed.Broadcast()
+		b.reopenDue()
 	}
 }
 
@@ -140,19 +143,30 @@ func (b *Broker) open(p *Partition) {
 		p.broken = fmt.Errorf("%s: node is stopping: %w", p.name, kafka.ErrNotLeaderOrFollower)
 		return
 	}
-	d, err := b.placeFor(p.name)
-	if err == nil {
-		var l *commitlog.Log
-		l, err = commitlog.Open(b.w, d.Dir, commitlog.Options{
-			Path: partitionPath(p.name), Partition: p.name, TopicID: p.topic.id, Config: &p.topic.log,
-		})
-		if err == nil {
-			p.attach(l)
-			return
-		}
+	l, err := b.openLog(p)
+	if err != nil {
+		p.offline(err)
+		b.tryLater(p, firstPause, err)
+		return
 	}
+	p.attach(l)
+}
+
+// openLog opens a partition's log, where it is or where there is room. Blocks.
+func (b *Broker) openLog(p *Partition) (*commitlog.Log, error) {
+	d, err := b.placeFor(p.name)
+	if err != nil {
+		return nil, err
+	}
+	return commitlog.Open(b.w, d.Dir, commitlog.Options{
+		Path: partitionPath(p.name), Partition: p.name, TopicID: p.topic.id, Config: &p.topic.log,
+	})
+}
+
+// offline notes why the partition's log could not be opened.
+func (p *Partition) offline(err error) {
 	p.broken = p.openError(err)
-	b.w.Log.Error("partition is offline", "partition", p.name.String(), "err", err)
+	p.b.w.Log.Error("partition is offline", "partition", p.name.String(), "err", err)
 }
 
 // openError says what clients are told of a log that could not be opened.

@@ -1,0 +1,87 @@
+package broker
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/klammlog/klamm/node/commitlog"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+)
+
+// A log whose opening failed for a reason that may pass, say for lack of
+// descriptors, is opened again after a pause that doubles from try to try.
+const (
+	firstPause = time.Second
+	lastPause  = time.Minute
+)
+
+// An unopened is a partition whose log is to be opened again.
+type unopened struct {
+	p     *Partition
+	at    kafka.Instant
+	pause time.Duration // that ends then
+}
+
+// tryLater has a partition's log opened again if that can help: not what rotted,
+// nor what lies in a directory that is out of service.
+func (b *Broker) tryLater(p *Partition, pause time.Duration, err error) {
+	d, placed := b.places[p.name]
+	if !placed || d.Failed() != nil || errors.Is(err, commitlog.ErrQuarantined) {
+		return
+	}
+	b.unopened = append(b.unopened, unopened{p: p, at: b.w.Now().Add(pause), pause: pause})
+}
+
+// nextReopening returns when a log is to be opened again.
+func (b *Broker) nextReopening() kafka.Instant {
+	next := kafka.Never
+	for _, u := range b.unopened {
+		next = min(next, u.at)
+	}
+	return next
+}
+
+// reopenDue opens the logs whose time has come. Blocks.
+func (b *Broker) reopenDue() {
+	now := b.w.Now()
+	var due []unopened
+	b.unopened = slices.DeleteFunc(b.unopened, func(u unopened) bool {
+		if u.at <= now {
+			due = append(due, u)
+		}
+		return u.at <= now
+	})
+	for _, u := range due {
+		if b.closing || b.topics[u.p.topic.id] != u.p.topic {
+			continue // nobody needs it any more
+		}
+		if err := b.reopen(u.p); err != nil {
+			u.p.offline(err)
+			b.tryLater(u.p, min(2*u.pause, lastPause), err)
+		}
+	}
+}
+
+// reopen opens a partition's log and serves it, under a new leader epoch if it
+// had to be recovered. Blocks.
+func (b *Broker) reopen(p *Partition) error {
+	l, err := b.openLog(p)
+	if err == nil && l.Stats().Scanned > 0 {
+		err = b.leadAnew([]meta.Replica{{Topic: p.topic.id, Partition: p.name.Partition}})
+		if err != nil {
+			err = errors.Join(err, l.Close())
+		}
+	}
+	if err != nil {
+		return err
+	}
+	b.w.Probe("a log was opened at another try")
+	b.w.Log.Info("partition is online", "partition", p.name.String())
+	if t, ok := b.image.TopicByID(p.topic.id); ok {
+		p.become(t.Partitions[p.name.Partition])
+	}
+	p.attach(l)
+	return nil
+}
