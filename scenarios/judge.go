@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/klammlog/klamm/checker"
+	"github.com/klammlog/klamm/disksim"
 	"github.com/klammlog/klamm/sim"
 )
 
@@ -12,10 +13,25 @@ import (
 // was set by hand.
 func (r *run) demands() checker.Demands {
 	d := checker.Demands{Flush: checker.Flush(r.drawn.Flush)}
-	if slices.Contains(r.drawn.Families, Family(sim.FaultPowerLoss)) {
+	if slices.ContainsFunc(r.drawn.Families, losesPageCache) {
 		d.PowerLoss = checker.AnyPowerLoss
 	}
 	return d
+}
+
+// losesPageCache reports whether a family takes away what was written and not
+// synced: all that log.flush=os has of a record that it acknowledged. Losing
+// power does, and so does a file system whose cache, after a sync that failed,
+// shows the pages as they were before.
+func losesPageCache(f Family) bool {
+	return f == Family(sim.FaultPowerLoss) || f == Family(disksim.FaultSyncRevert)
+}
+
+// pageCacheLost reports whether that has happened.
+func (r *run) pageCacheLost() bool {
+	return r.lossCount > 0 || slices.ContainsFunc(r.broker.disk.Struck(), func(c disksim.Count) bool {
+		return losesPageCache(Family(c.Kind))
+	})
 }
 
 // unjudged gathers what is known of a run without a verdict.

@@ -53,7 +53,7 @@ func (o *observer) look(n *node.Node) {
 			o.complain(offsetsDense, fmt.Sprintf("%s: log start %d, high watermark %d, log end %d at %s",
 				v.Partition, v.LogStart, v.HighWatermark, v.LogEnd, o.r.k.Now()))
 		}
-		if o.r.drawn.Flush != "os" || o.r.lossCount == 0 {
+		if o.r.drawn.Flush != "os" || !o.r.pageCacheLost() {
 			o.remember(v.Topic, v.Partition, v.HighWatermark)
 		}
 	}
@@ -77,7 +77,7 @@ func (o *observer) started(n *node.Node) {
 	if len(o.violations) > 0 {
 		return
 	}
-	if o.r.drawn.Flush == "os" && o.r.lossCount > 0 {
+	if o.r.drawn.Flush == "os" && o.r.pageCacheLost() {
 		return // nothing was promised about this
 	}
 	for _, v := range n.Partitions() {
