@@ -121,7 +121,7 @@ func (c *Client) backOff(n int) time.Duration {
 	if d > c.c.RetryMax || d <= 0 {
 		d = c.c.RetryMax
 	}
-	return time.Duration(float64(d) * (0.8 + 0.4*c.w.Rand("client back-off").Float64()))
+	return d - d/5 + time.Duration(c.w.Rand("client back-off").Int64N(int64(2*d/5)+1))
 }
 
 // ask sends a request that may be repeated to one broker after the other until
