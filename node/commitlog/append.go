@@ -117,6 +117,9 @@ func (l *Log) appendable() error {
 	if err := l.usable(); err != nil {
 		return err
 	}
+	if l.cutting {
+		return fmt.Errorf("%s: %w: it is being truncated", l.name, ErrRefused)
+	}
 	if l.dir.Full() {
 		return fmt.Errorf("%s: %w: %s was full a moment ago", l.name, ErrRefused, l.dir.name)
 	}

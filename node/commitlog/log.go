@@ -85,9 +85,10 @@ type Log struct {
 	since     kafka.Instant // when the oldest record without a sync was written
 	recent    recent
 
-	failed error // nothing is appended any more; reads go on
-	closed bool
-	ended  bool // Close or Delete is done: nothing is served
+	cutting bool  // a truncation is under way
+	failed  error // nothing is appended any more; reads go on
+	closed  bool
+	ended   bool // Close or Delete is done: nothing is served
 
 	swaps     uint64       // segments were replaced by compacted ones so often
 	lastPoint kafka.Offset // up to where the manifest knows the log to be durable

@@ -491,7 +491,7 @@ func (m *model) one(o op) error {
 	if err == nil || !tolerable(err) {
 		return err
 	}
-	if m.log == nil || m.log.ended || m.dir.Failed() != nil {
+	if m.log == nil || m.log.ended || m.log.failed != nil {
 		return m.crash(op{Kind: opKill})
 	}
 	return nil

@@ -55,7 +55,16 @@ func (l *Log) cutAway(to kafka.Offset, how func(kafka.Offset) error) error {
 	if err := l.flush(); err != nil {
 		return err
 	}
+	l.cutting = true
+	defer func() { l.cutting = false }()
+	cuts := l.manifest.catalog.cuts
 	if err := how(to); err != nil {
+		if cuts != l.manifest.catalog.cuts {
+			// The manifest knows of a cut that the files do not show yet: the next
+			// Open carries it out.
+			l.w.Probe("a cut was left to recovery")
+			l.fail(fmt.Errorf("cut at %d is not complete: %w", to, err))
+		}
 		return err
 	}
 	l.endEra(l.end, fmt.Errorf("%s: %w: truncated to %d", l.name, ErrUnknownOutcome, l.end))
