@@ -11,6 +11,7 @@ const (
 	offsetsDense  = "offsets-dense"
 	recoversAcked = "recovers-what-it-acked"
 	stateChecks   = "state-checks"
+	delivers      = "delivers"
 )
 
 // promises says in a sentence what each guarantee is.
@@ -28,6 +29,7 @@ var promises = []Guarantee{
 	{string(checker.LinearizableLog), "append, read and latest-offset are linearizable per partition"},
 	{offsetsDense, "log start <= high watermark <= log end; offsets of a log follow each other"},
 	{recoversAcked, "after any crash, recovery keeps every byte that was held as log.flush promises"},
+	{delivers, "an idempotent producer with more time than the faults have gets every record acknowledged"},
 	{stateChecks, "every stateful part of a node finds its own invariants intact"},
 }
 

@@ -65,12 +65,18 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 		}
 	}
 	res.Judged = append(res.Judged, offsetsDense, recoversAcked, stateChecks)
+	if r.promisedDelivery() {
+		res.Judged = append(res.Judged, delivers)
+	}
 	for _, v := range report.Violations() {
 		var events []string
 		for _, e := range v.Events {
 			events = append(events, e.Text)
 		}
 		res.Violations = append(res.Violations, Violation{string(v.Guarantee), v.Sentence, events})
+	}
+	if r.promisedDelivery() {
+		res.Violations = append(res.Violations, r.undelivered...)
 	}
 	res.Violations = append(res.Violations, r.observer.violations...)
 	// What was lost is what people ask about first.
@@ -160,4 +166,14 @@ func (r *run) state() []string {
 		}
 	}
 	return append(out, r.pending()...)
+}
+
+// promisedDelivery reports whether some producer was promised that each of its
+// records is acknowledged in the end: it is idempotent, its time is longer than
+// that of all faults, and brokers do not lose what they know of it.
+func (r *run) promisedDelivery() bool {
+	if r.drawn.Flush == "os" && r.pageCacheLost() {
+		return false
+	}
+	return slices.ContainsFunc(r.producers, (*producerClient).patient)
 }

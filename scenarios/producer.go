@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -43,10 +44,20 @@ func (r *run) newProducer(name string, sends int) *producerClient {
 	case 2:
 		c.Idempotent, c.MaxInFlight, c.Retries = false, 1, 0
 	}
+	c.FirstSequence = firstSequence(r.k.Rand("sequence/" + name))
 	p := &producerClient{config: c, draws: draws, left: sends, kept: sends / 10}
 	p.pause = 2 * r.options.Safety * meanBurst / time.Duration(max(sends, 1))
 	p.machine = r.newMachine(name, p.main)
 	return p
+}
+
+// firstSequence draws where a producer's sequences begin: one in four wraps during
+// the run.
+func firstSequence(draws *rand.Rand) kafka.Sequence {
+	if draws.IntN(4) != 0 {
+		return 0
+	}
+	return kafka.Sequence(math.MaxInt32 - draws.Int32N(300))
 }
 
 // meanBurst is how many records are sent at once on average.
@@ -121,12 +132,27 @@ func (p *producerClient) send(producer *client.Producer) {
 		}
 		p.settle(h)
 		conclude(h, result)
+		p.noteUndelivered(s, result)
 	})
 }
 
 func (p *producerClient) settle(h history.SendHandle) {
 	if i := slices.Index(p.open, h); i >= 0 {
 		p.open = slices.Delete(p.open, i, i+1)
+	}
+}
+
+// patient reports whether the producer tries again until it is told how it went:
+// its time is longer than that of all faults and what they leave behind.
+func (p *producerClient) patient() bool {
+	return p.config.Idempotent && p.config.DeliveryTimeout > p.r.options.Safety+livenessBound/4
+}
+
+// noteUndelivered notes a record that a patient producer did not get acknowledged.
+func (p *producerClient) noteUndelivered(s history.Send, r client.Result) {
+	if p.patient() && r.Outcome != client.Acked {
+		p.r.undelivered = append(p.r.undelivered, Violation{Guarantee: delivers,
+			Sentence: fmt.Sprintf("%s-%d send #%d of %s ended as %s: %v", topicName, s.Partition, s.Seq, p.node.Name(), r.Outcome, r.Err)})
 	}
 }
 

@@ -34,13 +34,14 @@ type run struct {
 	bootstrap      string
 	requestTimeout time.Duration
 
-	history   *history.Recorder
-	observer  observer
-	effects   map[Family]uint64 // of faults that the network and the disk do not count
-	healed    bool
-	phase     string
-	healedAt  kafka.Instant
-	lossCount int // power losses that took effect
+	history     *history.Recorder
+	observer    observer
+	undelivered []Violation       // of the promise to deliver
+	effects     map[Family]uint64 // of faults that the network and the disk do not count
+	healed      bool
+	phase       string
+	healedAt    kafka.Instant
+	lossCount   int // power losses that took effect
 }
 
 // Run makes one run. An error is the caller's mistake: no such scenario, a
