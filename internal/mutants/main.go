@@ -3,7 +3,8 @@
 //
 // The bugs are the *.mutant files in planted/, applied with go build -overlay: the
 // shipped binary has no switch for any of them. A mutant whose scripted test
-// passes with it planted does nothing, and is an error.
+// passes with it planted does nothing, and is an error. A complaint counts only
+// if the same run without the mutant earns none.
 package main
 
 import (
@@ -12,24 +13,56 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
 
+// options are what the command line says.
+type options struct {
+	hunter
+	sample int
+	only   string
+	report string
+	list   bool
+}
+
 func main() {
-	campaigns := flag.Int("campaigns", 3, "hunts per mutant, each from other seeds")
-	limit := flag.Int("limit", 500, "seeds of each scenario per hunt")
-	sample := flag.Int("sample", 0, "hunt only so many mutants, once each, and fail unless all are found; 0 hunts all")
-	only := flag.String("only", "", "hunt only this mutant")
-	report := flag.String("o", "", "write the report to this file")
+	var o options
+	flag.IntVar(&o.campaigns, "campaigns", 3, "hunts per mutant, each from other seeds")
+	flag.IntVar(&o.limit, "limit", 500, "seeds of each scenario per hunt")
+	flag.IntVar(&o.jobs, "jobs", 0, "processes that make runs side by side; 0: one for each core")
+	flag.IntVar(&o.sample, "sample", 0, "hunt only so many mutants, others each day, once each; 0 hunts all")
+	flag.StringVar(&o.only, "only", "", "hunt only these mutants: names, with commas between")
+	flag.StringVar(&o.report, "o", "", "write the report to this `file`")
+	flag.BoolVar(&o.list, "list", false, "list the mutants and hunt none")
 	flag.Parse()
-	if err := run(*campaigns, *limit, *sample, *only, *report); err != nil {
+	if err := o.check(flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "mutants:", err)
+		os.Exit(2)
+	}
+	if err := o.run(); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
 }
 
-func run(campaigns, limit, sample int, only, report string) error {
+// check returns what is wrong with the command line.
+func (o *options) check(args []string) error {
+	switch {
+	case len(args) > 0:
+		return fmt.Errorf("unexpected argument %q", args[0])
+	case o.campaigns < 1 || o.limit < 1:
+		return fmt.Errorf("-campaigns %d -limit %d: want at least 1", o.campaigns, o.limit)
+	case o.jobs < 0 || o.sample < 0:
+		return fmt.Errorf("-jobs %d -sample %d: want 0 or more", o.jobs, o.sample)
+	case o.sample > 0 && o.only != "":
+		return fmt.Errorf("-sample and -only exclude each other")
+	}
+	return nil
+}
+
+func (o *options) run() error {
 	root, err := repository()
 	if err != nil {
 		return err
@@ -38,114 +71,83 @@ func run(campaigns, limit, sample int, only, report string) error {
 	if err != nil {
 		return err
 	}
-	if sample > 0 {
-		// Another sample each day, the same one all day long.
-		day := int(time.Now().Unix() / 86400)
-		var chosen []mutant
-		for i := range min(sample, len(mutants)) {
-			chosen = append(chosen, mutants[(day+i)%len(mutants)])
-		}
-		mutants, campaigns = chosen, 1
-	}
-	dir, err := os.MkdirTemp("", "klamm-mutants-")
-	if err != nil {
+	if mutants, err = o.choose(mutants); err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	var trophies []trophy
-	for _, m := range mutants {
-		if only != "" && m.Name != only {
-			continue
+	if o.list {
+		for _, m := range mutants {
+			fmt.Printf("%-38s %s (%s)\n", m.Name, m.Mechanism, m.Source)
 		}
-		t, err := hunt(m, root, dir, campaigns, limit)
+		return nil
+	}
+	o.root = root
+	if o.dir, err = os.MkdirTemp("", "klamm-mutants-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(o.dir)
+	o.sound = filepath.Join(o.dir, "sound")
+	if err := o.build(o.sound); err != nil {
+		return err
+	}
+	return o.huntAll(mutants)
+}
+
+// choose returns the mutants that the flags ask for.
+func (o *options) choose(all []mutant) ([]mutant, error) {
+	var chosen []mutant
+	switch {
+	case o.only != "":
+		for _, name := range strings.Split(o.only, ",") {
+			i := slices.IndexFunc(all, func(m mutant) bool { return m.Name == name })
+			if i < 0 {
+				return nil, fmt.Errorf("no mutant %q; -list tells which there are", name)
+			}
+			chosen = append(chosen, all[i])
+		}
+	case o.sample > 0:
+		// Others each day, the same ones all day long.
+		o.campaigns = 1
+		day := int(time.Now().Unix() / 86400)
+		for i := range min(o.sample, len(all)) {
+			chosen = append(chosen, all[(day*o.sample+i)%len(all)])
+		}
+	default:
+		chosen = all
+	}
+	return chosen, nil
+}
+
+// huntAll hunts one mutant after the other, and fails unless every one was found
+// in every campaign.
+func (o *options) huntAll(mutants []mutant) error {
+	var trophies []trophy
+	var missed []string
+	for _, m := range mutants {
+		t, err := o.hunt(m)
 		if err != nil {
 			return err
 		}
-		fmt.Println(t.line(limit))
+		fmt.Println(t.line(o.limit))
 		trophies = append(trophies, t)
+		if t.found() < len(t.Campaigns) || !t.Scripted {
+			missed = append(missed, m.Name)
+		}
 	}
-	if report != "" {
-		if err := os.WriteFile(report, []byte(render(trophies, root, campaigns, limit)), 0o644); err != nil {
+	if o.report != "" {
+		if err := os.WriteFile(o.report, []byte(render(trophies, o)), 0o644); err != nil {
 			return err
 		}
 	}
-	return missed(trophies)
-}
-
-// missed returns an error that names every mutant not found in some campaign.
-func missed(trophies []trophy) error {
-	var names []string
-	for _, t := range trophies {
-		found := t.Scripted
-		for _, c := range t.Campaigns {
-			found = found && c.Found
-		}
-		if !found {
-			names = append(names, t.Name)
-		}
-	}
-	if len(names) > 0 {
-		return fmt.Errorf("not found: %s", strings.Join(names, ", "))
+	if len(missed) > 0 {
+		return fmt.Errorf("not found, or its scripted test passes: %s", strings.Join(missed, ", "))
 	}
 	return nil
 }
 
 func repository() (string, error) {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
-	return strings.TrimSpace(string(out)), err
-}
-
-// line sums a trophy up.
-func (t trophy) line(limit int) string {
-	var seeds []int
-	var judges, replay string
-	found := 0
-	for _, c := range t.Campaigns {
-		n := limit
-		if c.Found {
-			n = c.Seeds
-			found++
-			replay = c.Replay
-			if !strings.Contains(judges, c.Guarantee) {
-				judges = strings.TrimPrefix(judges+", "+c.Guarantee, ", ")
-			}
-		}
-		seeds = append(seeds, n)
+	if err != nil {
+		return "", fmt.Errorf("run it inside the repository: go list: %w", err)
 	}
-	scripted := "fails with it"
-	switch {
-	case t.Repeat:
-		scripted = "none: runs are repeated and compared"
-	case !t.Scripted:
-		scripted = "PASSES with it"
-	}
-	return fmt.Sprintf("| `%s` | %s | %d/%d | %d | %s | %s | `%s` |", t.Name, t.Source, found, len(t.Campaigns),
-		median(seeds), judges, scripted, replay)
-}
-
-func render(trophies []trophy, root string, campaigns, limit int) string {
-	var b strings.Builder
-	commit, _ := exec.Command("git", "-C", root, "rev-parse", "--short", "HEAD").Output()
-	fmt.Fprintf(&b, "# Planted bugs, hunted\n\n")
-	fmt.Fprintf(&b, "`go run ./internal/mutants -campaigns %d -limit %d -o results/mutants.md`, at commit %s.\n\n",
-		campaigns, limit, strings.TrimSpace(string(commit)))
-	fmt.Fprintf(&b, "Each mutant is a change to klamm's own code (`internal/mutants/planted`), planted with `go build -overlay` and hunted with\n")
-	fmt.Fprintf(&b, "the ordinary scenarios %v, %d campaigns of up to %d seeds of each. *Seeds*: the median over campaigns of\n",
-		scenariosHunted, campaigns, limit)
-	fmt.Fprintf(&b, "how many seeds of each scenario it took. *Scripted*: a unit test of the mechanism, which must fail with the mutant planted.\n\n")
-	fmt.Fprintln(&b, "| mutant | seen in | found | seeds | complained | scripted test | witness (in the mutant's binary) |")
-	fmt.Fprintln(&b, "|---|---|---|---|---|---|---|")
-	for _, t := range trophies {
-		fmt.Fprintln(&b, t.line(limit))
-	}
-	fmt.Fprintln(&b, "\n## Mechanisms")
-	fmt.Fprintln(&b)
-	for _, t := range trophies {
-		var virtual time.Duration
-		for _, c := range t.Campaigns {
-			virtual += c.Virtual
-		}
-		fmt.Fprintf(&b, "* `%s`: %s Virtual time of its hunts: %s.\n", t.Name, t.Mechanism, virtual.Round(time.Second))
-	}
-	return b.String()
+	return strings.TrimSpace(string(out)), nil
 }

@@ -54,6 +54,7 @@ func readMutants(dir string) ([]mutant, error) {
 func parseMutant(text string) (mutant, error) {
 	var m mutant
 	var into *string
+	done := 0 // edits with both texts
 	for line := range strings.Lines(text) {
 		bare := strings.TrimRight(line, "\n")
 		file, isOld := strings.CutPrefix(bare, "-- old ")
@@ -63,6 +64,7 @@ func parseMutant(text string) (mutant, error) {
 			into = &m.Edits[len(m.Edits)-1].Old
 		case bare == "-- new --" && into != nil:
 			into = &m.Edits[len(m.Edits)-1].New
+			done++
 		case into != nil:
 			*into += line
 		case bare == "":
@@ -74,6 +76,9 @@ func parseMutant(text string) (mutant, error) {
 	}
 	if m.Name == "" || m.Source == "" || m.Mechanism == "" || (len(m.Test) != 2) != m.Repeat || len(m.Edits) == 0 {
 		return m, fmt.Errorf("want name, source, mechanism, test (package and name) or repeat, and at least one edit")
+	}
+	if done < len(m.Edits) || slices.ContainsFunc(m.Edits, func(e edit) bool { return e.Old == "" }) {
+		return m, fmt.Errorf("want an old and a new text in each edit")
 	}
 	return m, nil
 }
