@@ -38,10 +38,15 @@ func (l *Log) syncSegment(s *segment) error {
 	if s.gone || !s.dirty() {
 		return nil
 	}
-	f, err := s.hold()
+	if _, err := s.hold(); err != nil {
+		return l.judge("open "+s.String(), err)
+	}
+	// Whoever finishes another sync of it, or removes it, lets it go meanwhile.
+	f, err := s.log().pin()
 	if err != nil {
 		return l.judge("open "+s.String(), err)
 	}
+	defer s.log().unpin()
 	if err := l.alone(&s.syncing); err != nil {
 		return err
 	}

@@ -493,6 +493,47 @@ func TestASegmentIsAbandonedBeforeItIsMade(t *testing.T) {
 	r.check(10)
 }
 
+func TestAnIndexThatCannotBeReadIsMadeAgain(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	r.fill(60, 3, 50)
+	r.must(func() error { return r.log.Checkpoint() })
+	r.fill(1, 3, 50)
+	r.settle()
+	r.unplug()
+	for range 20 {
+		r.inject("disk-bad-sector disk=n/0 path=*.index")
+	}
+	r.open()
+	if !r.probed("recovery did without an index that cannot be read") {
+		t.Error("every index was read")
+	}
+	r.check(61)
+	r.fill(20, 3, 50)
+	r.kill()
+	r.open()
+	r.check(81)
+}
+
+// What cannot be read may be what was promised: it is not cut off, and the log
+// opens when it can be read again.
+func TestALogThatCannotBeReadIsNotCut(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	r.fill(60, 3, 50)
+	r.settle()
+	r.kill()
+	r.inject("disk-read-error disk=n/0 path=*.log")
+	var err error
+	r.do(func() { err = r.openErr() })
+	if !errorIs(err, env.ErrIO) || r.dir.Failed() != nil {
+		t.Errorf("open: %v, directory %v", err, r.dir.Failed())
+	}
+	r.disk.Heal()
+	r.open()
+	r.check(60)
+}
+
 func TestDuplicatesAreRecognisedAfterEveryEnd(t *testing.T) {
 	for _, end := range []string{"none", "kill", "unplug", "clean"} {
 		r := newRig(t, sim.Options{Seed: 1}, smallConfig())

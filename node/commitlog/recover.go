@@ -233,14 +233,31 @@ func (r *recovery) admissible(x *scan, e *entry) bool {
 	return true
 }
 
+// readIndex returns a segment's index, nothing if there is none or it cannot be
+// read: it can be made again from the segment, of which it proves less then.
+// What cannot be read of the segment itself is another matter: those may be
+// records that were promised.
+func (r *recovery) readIndex(s *segment) ([]byte, error) {
+	for try := 0; ; try++ {
+		b, err := readWhole(r.l.dir.fs, s.file(indexSuffix))
+		switch {
+		case errors.Is(err, env.ErrNotExist):
+			return nil, nil
+		case !errors.Is(err, env.ErrIO):
+			return b, err
+		case try == 2:
+			r.l.w.Probe("recovery did without an index that cannot be read")
+			r.l.w.Log.Warn("index cannot be read and is made again", "segment", s.String(), "err", err)
+			return nil, nil
+		}
+	}
+}
+
 // entries returns the entries of a segment's index whose checksums are right, and
 // how many there are before the first that is not.
 func (r *recovery) entries(s *segment) (es []entry, prefix int, err error) {
 	l := r.l
-	b, err := readWhole(l.dir.fs, s.file(indexSuffix))
-	if errors.Is(err, env.ErrNotExist) {
-		return nil, 0, nil
-	}
+	b, err := r.readIndex(s)
 	if err != nil {
 		return nil, 0, err
 	}
