@@ -60,15 +60,24 @@ func (l *Log) sealSegments() error {
 	}
 	todo := l.unsealed()
 	l.turn.Leave()
+	if err := l.sealInOrder(todo); err != nil {
+		return err
+	}
+	return l.manifest.maybeRewrite()
+}
+
+// sealInOrder seals segments up to the first that cannot be now: those that are
+// not sealed are always the last ones.
+func (l *Log) sealInOrder(todo []*segment) error {
 	for _, s := range todo {
-		if s.gone || s.sealed || s == l.active() {
+		if s.gone || s == l.active() {
 			continue
 		}
-		if err := l.sealSegment(s); err != nil {
+		if err := l.sealSegment(s); err != nil || !s.sealed {
 			return err
 		}
 	}
-	return l.manifest.maybeRewrite()
+	return nil
 }
 
 // unsealed returns the segments that the manifest does not vouch for, the active

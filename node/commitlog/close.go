@@ -68,10 +68,11 @@ func (l *Log) finish() error {
 	if err := l.flush(); err != nil {
 		return err
 	}
-	for _, s := range l.unsealed() {
-		if err := l.sealSegment(s); err != nil {
-			return err
-		}
+	if err := l.sealInOrder(l.unsealed()); err != nil {
+		return err
+	}
+	if left := l.unsealed(); len(left) > 0 {
+		return fmt.Errorf("%s is not sealed", left[0])
 	}
 	facts, err := l.lastFacts()
 	if err != nil {

@@ -167,6 +167,9 @@ func (l *Log) openClean() (ok bool, err error) {
 	l.start, l.epochs = c.start, Epochs{entries: c.epochs.Entries()}
 	l.segments = l.segmentsOf(c.segments)
 	l.end = c.end
+	if len(l.unsealed()) > 0 {
+		return false, nil
+	}
 	if s := l.active(); s != nil && !s.sealed {
 		if c.point.base != s.base || c.point.entries == unknownEntries {
 			return false, nil

@@ -39,8 +39,13 @@ func (l *Log) Reset(at kafka.Offset) error {
 	return l.cutAway(at, l.cutEverything)
 }
 
-// cutAway takes the turn, drops what is queued, and cuts.
+// cutAway takes the turn, drops what is queued, and cuts. Nothing may be at work
+// behind the scenes: it would bring back a snapshot of what is cut.
 func (l *Log) cutAway(to kafka.Offset, how func(kafka.Offset) error) error {
+	if err := l.care.Take(kafka.Never); err != nil {
+		return err
+	}
+	defer l.care.Leave()
 	if err := l.turn.Take(kafka.Never); err != nil {
 		return err
 	}
