@@ -3,6 +3,8 @@ package client_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -307,6 +309,51 @@ func TestAFetchOfBeforeASeekIsDropped(t *testing.T) {
 			}
 		}
 		x.done(p)
+		x.check("close", c.Close(x.deadline))
+	})
+}
+
+// An answer about the old position says nothing about the new one.
+func TestARefusalOfBeforeASeekIsDropped(t *testing.T) {
+	run(t, func(x *fixture) {
+		x.fill(10)
+		var arrived, released atomic.Bool
+		x.brokers.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			arrived.Store(true)
+			x.brokers.SleepControl(func() {
+				for !released.Load() {
+					runtime.Gosched()
+				}
+			})
+			req := r.(*kmsg.FetchRequest)
+			resp := req.ResponseKind().(*kmsg.FetchResponse)
+			rt, rp := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
+			rt.Topic, rt.TopicID, rp.ErrorCode = req.Topics[0].Topic, req.Topics[0].TopicID, kerr.OffsetOutOfRange.Code
+			rt.Partitions = append(rt.Partitions, rp)
+			resp.Topics = append(resp.Topics, rt)
+			return resp, nil, true
+		})
+		c := x.consumer(client.ResetNone, client.At(3))
+		for !arrived.Load() {
+			x.check("sleep", x.w.Sleep(time.Millisecond))
+		}
+		x.check("seek", c.Seek(orders0, client.At(5)))
+		released.Store(true)
+		if got := x.values(c, 1); got[0] != "5" {
+			t.Errorf("after seek: %v", got)
+		}
+		x.check("close", c.Close(x.deadline))
+	})
+}
+
+func TestASeekWhileRecordsAreDecodedWins(t *testing.T) {
+	run(t, func(x *fixture) {
+		x.fill(10)
+		c := x.consumer(client.ResetNone, client.At(3))
+		x.duringOffload = func() { x.check("seek", c.Seek(orders0, client.At(7))) }
+		if got := x.values(c, 1); got[0] != "7" {
+			t.Errorf("after seek: %v", got)
+		}
 		x.check("close", c.Close(x.deadline))
 	})
 }

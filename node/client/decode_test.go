@@ -28,6 +28,9 @@ func decode(b []byte, from kafka.Offset) (chunk, error) {
 
 func TestDecode(t *testing.T) {
 	two := append(build(t, record.None, 10, "a", "b"), build(t, record.Zstd, 20, "c", "d")...)
+	marker := record.BuildControl(record.Producer{ID: 1}, record.Marker{Type: record.Commit}, 0)
+	marker.Assign(22, 0)
+	marked := append(append(bytes.Clone(two), marker.Bytes()...), build(t, record.None, 23, "e")...)
 	flipped := bytes.Clone(two)
 	flipped[len(flipped)-1] ^= 1
 	for _, c := range []struct {
@@ -43,6 +46,8 @@ func TestDecode(t *testing.T) {
 		{"from inside a batch", two, 11, "bcd", 22, nil},
 		{"from the gap", two, 15, "cd", 22, nil},
 		{"from behind a batch", two, 12, "cd", 22, nil},
+		{"markers are passed over", marked, 10, "abcde", 24, nil},
+		{"nothing but a marker", marker.Bytes(), 22, "", 23, nil},
 		{"the last batch is cut", two[:len(two)-1], 10, "ab", 12, nil},
 		{"the only batch is cut", two[:30], 10, "", 10, record.ErrShort},
 		{"the last batch is corrupt", flipped, 10, "ab", 12, record.ErrCorrupt},

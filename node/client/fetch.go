@@ -145,6 +145,9 @@ func (f *fetcher) request(errands []errand, wait time.Duration) (kmsg.Request, l
 		part.LastFetchedEpoch = -1
 		part.LogStartOffset = -1
 		part.PartitionMaxBytes = int32(c.MaxPartitionBytes)
+		if f.c.w.Buggify("a fetch asks for as little as it can") {
+			part.PartitionMaxBytes = 1
+		}
 		req.Topics[i].Partitions = append(req.Topics[i].Partitions, part)
 	}
 	return req, o
@@ -177,7 +180,7 @@ func (f *fetcher) take(errands []errand, resp *kmsg.FetchResponse) {
 		case part == nil:
 			f.c.rest(e.cur) // nothing was said of it
 		case part.ErrorCode != 0:
-			f.refused(e, kafka.Error(part.ErrorCode))
+			f.refused(e, part)
 		default:
 			f.accept(e, part)
 		}
@@ -218,7 +221,8 @@ func (f *fetcher) accept(e errand, part *kmsg.FetchResponseTopicPartition) {
 }
 
 // refused handles an error code about one partition.
-func (f *fetcher) refused(e errand, code kafka.Error) {
+func (f *fetcher) refused(e errand, part *kmsg.FetchResponseTopicPartition) {
+	code := kafka.Error(part.ErrorCode)
 	err := fmt.Errorf("fetch from broker %d: %w", f.node, code)
 	switch {
 	case code == kafka.ErrOffsetOutOfRange:
@@ -229,6 +233,8 @@ func (f *fetcher) refused(e errand, code kafka.Error) {
 		f.c.rest(e.cur)
 	case code.Outcome() == kafka.Definite, code == kafka.ErrCorruptMessage, code == kafka.ErrUnknownServerError:
 		f.c.fail(e.cur, err)
+	case f.c.client.learn(e.cur.tp, part.CurrentLeader.LeaderID, part.CurrentLeader.LeaderEpoch):
+		// Its fetcher takes over at once.
 	default:
 		f.c.client.needUpdate()
 		f.c.rest(e.cur)

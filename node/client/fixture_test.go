@@ -24,6 +24,22 @@ type fixture struct {
 	w        *env.World
 	client   *client.Client
 	deadline kafka.Instant
+
+	duringOffload func() // runs while something is offloaded, once
+}
+
+// hooked lets a test act while a task of the client offloads.
+type hooked struct {
+	env.Tasks
+	x *fixture
+}
+
+func (h hooked) Offload(f func()) {
+	h.Tasks.Offload(f)
+	if act := h.x.duringOffload; act != nil {
+		h.x.duringOffload = nil
+		act()
+	}
 }
 
 // run runs f as a task of a host.
@@ -40,7 +56,9 @@ func run(t *testing.T, f func(x *fixture), opts ...kfake.Opt) {
 	}
 	defer host.Close()
 	err = host.Do(context.Background(), func() error {
-		x := &fixture{T: t, brokers: brokers, w: host.World()}
+		w := *host.World()
+		x := &fixture{T: t, brokers: brokers, w: &w}
+		w.Tasks = hooked{w.Tasks, x}
 		c := client.DefaultConfig(brokers.ListenAddrs()...)
 		c.RetryBackoff, c.RetryMax = time.Millisecond, 20*time.Millisecond
 		c.ReconnectBackoff, c.ReconnectMax = time.Millisecond, 20*time.Millisecond

@@ -88,6 +88,19 @@ func (c *Client) keepMetadata() {
 	}
 }
 
+// learn takes in a leader that a broker named when it refused a request
+// (KIP-951), and reports whether that is news. It does not block.
+func (c *Client) learn(tp kafka.TopicPartition, leader, epoch int32) bool {
+	if leader < 0 || !c.meta.view.Learn(tp, kafka.NodeID(leader), kafka.LeaderEpoch(epoch)) {
+		return false
+	}
+	c.w.Probe("a broker that refused a request named the new leader")
+	for _, news := range c.meta.news {
+		news.Broadcast()
+	}
+	return true
+}
+
 // nextUpdate returns when the next request is due.
 func (c *Client) nextUpdate() kafka.Instant {
 	m := &c.meta

@@ -83,6 +83,45 @@ func TestProducersFollowTheLeader(t *testing.T) {
 	})
 }
 
+// withoutMetadata runs f, in which no metadata is to be had, after each of a few
+// moves of partition 0 of orders to another broker.
+func (x *fixture) withoutMetadata(f func(i int)) {
+	x.brokers.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
+		x.brokers.KeepControl()
+		return nil, errors.New("cut"), true
+	})
+	for i := 1; i < 7; i++ {
+		x.check("move", x.brokers.MoveTopicPartition("orders", 0, (x.brokers.LeaderFor("orders", 0)+1)%3))
+		f(i)
+	}
+}
+
+// KIP-951: a broker that refuses names the leader; no metadata is needed.
+func TestALeaderNamedInARefusalIsBelieved(t *testing.T) {
+	run(t, func(x *fixture) {
+		p := x.producer(nil)
+		x.send(p, "0")
+		x.withoutMetadata(func(i int) {
+			if r := x.send(p, fmt.Sprint(i)); r.Outcome != client.Acked {
+				t.Fatalf("record %d: %v, %v", i, r.Outcome, r.Err)
+			}
+		})
+		x.done(p)
+	})
+	run(t, func(x *fixture) {
+		x.fill(7)
+		c := x.consumer(client.ResetNone, client.Earliest())
+		x.values(c, 7)
+		x.withoutMetadata(func(i int) {
+			x.check("seek", c.Seek(orders0, client.At(kafka.Offset(i))))
+			if got := x.values(c, 1); got[0] != fmt.Sprint(i) {
+				t.Fatalf("record %d: %v", i, got)
+			}
+		})
+		x.check("close", c.Close(x.deadline))
+	})
+}
+
 // Nobody answers until the delivery times out: the record may be in the log. What
 // follows goes under another identity.
 func TestWhatIsNotAnsweredInTimeIsUnknown(t *testing.T) {

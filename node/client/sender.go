@@ -185,10 +185,20 @@ func (p *Producer) answered(batches []*outbox.Batch, resp kmsg.Response, err err
 		if v.Fate == outbox.NotAppended || v.Fate == outbox.MaybeAppended {
 			p.w.Probe("a batch was not acknowledged at once")
 			v.RetryAt = p.retryAt(b)
-			p.client.needUpdate()
+			p.lookForLeader(b.Partition, parts[b.Partition], &v)
 		}
 		p.settle(p.outbox.Answer(b, v))
 	}
+}
+
+// lookForLeader asks for newer metadata after a refusal, unless the broker named
+// the leader: then the batch can go there at once.
+func (p *Producer) lookForLeader(tp kafka.TopicPartition, part *kmsg.ProduceResponseTopicPartition, v *outbox.Verdict) {
+	if part != nil && p.client.learn(tp, part.CurrentLeader.LeaderID, part.CurrentLeader.LeaderEpoch) {
+		v.RetryAt = 0
+		return
+	}
+	p.client.needUpdate()
 }
 
 func byPartition(resp *kmsg.ProduceResponse) map[kafka.TopicPartition]*kmsg.ProduceResponseTopicPartition {

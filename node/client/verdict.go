@@ -23,6 +23,9 @@ func unanswered(err error) outbox.Verdict {
 // judge judges a broker's answer about one partition.
 func (p *Producer) judge(tp kafka.TopicPartition, part *kmsg.ProduceResponseTopicPartition) outbox.Verdict {
 	code := kafka.Error(part.ErrorCode)
+	if code == kafka.None && p.c.Idempotent && p.w.Buggify("a producer loses an answer it was given") {
+		return outbox.Verdict{Fate: outbox.MaybeAppended, Err: kafka.ErrNetworkException}
+	}
 	if code == kafka.None {
 		return outbox.Verdict{Fate: outbox.Appended, Base: kafka.Offset(part.BaseOffset),
 			Timestamp: kafka.Timestamp(part.LogAppendTime)}

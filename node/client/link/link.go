@@ -127,11 +127,17 @@ func (l *Link) Close(deadline kafka.Instant) error {
 	return l.tasks.Wait(deadline)
 }
 
-// run connects when there is something to send, and sends it.
+// run connects when there is something to send, and sends it. It ends where
+// there is neither a connection nor a wish for one, until the next Start.
 func (l *Link) run() {
-	defer l.drop(env.ErrClosed)
+	defer func() {
+		l.started = false
+		l.drop(env.ErrClosed)
+	}()
 	for !l.closed {
 		switch {
+		case len(l.queue) == 0 && l.session == nil:
+			return
 		case len(l.queue) == 0:
 			if l.changed.Wait(kafka.Never) != nil {
 				return
@@ -192,8 +198,8 @@ func (l *Link) backOff() {
 	if d > l.c.BackoffMax || d <= 0 {
 		d = l.c.BackoffMax
 	}
-	jitter := 0.8 + 0.4*l.w.Rand("link "+l.c.Address).Float64()
-	l.notBefore = l.w.Now().Add(time.Duration(float64(d) * jitter))
+	jitter := time.Duration(l.w.Rand("link " + l.c.Address).Int64N(int64(2*d/5) + 1))
+	l.notBefore = l.w.Now().Add(d - d/5 + jitter)
 }
 
 // write takes the oldest call from the queue and writes it.
@@ -209,7 +215,11 @@ func (l *Link) write(s *session) {
 	call.correlation = l.next
 	l.next = (l.next + 1) & 0x7fffffff
 	call.overdue = l.w.Now().Add(l.c.RequestTimeout + call.o.Patience)
-	if err := s.send(call); err != nil {
+	err = s.send(call)
+	if err == nil && l.w.Buggify("a client gives up a healthy connection") {
+		err = env.ErrReset
+	}
+	if err != nil {
 		s.end(err)
 	}
 }
