@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -11,10 +13,12 @@ import (
 	"time"
 
 	"github.com/klammlog/klamm/scenarios"
+	"github.com/klammlog/klamm/sim"
 	"golang.org/x/term"
 )
 
-// failuresShown bounds how many failures are printed; all are counted.
+// failuresShown bounds how many failures are printed; all are counted. The first
+// of each scenario is printed with its evidence.
 const failuresShown = 10
 
 // A campaign gathers what came of many runs.
@@ -24,6 +28,7 @@ type campaign struct {
 	rows     map[string]*row
 	failures []finding // in order of scenario and seed once printed
 	failed   int
+	ended    error // why it ended before all was done, or nil
 	progress *progress
 	begun    time.Time
 }
@@ -43,9 +48,9 @@ type row struct {
 
 // digest makes one number of a run's seed and chain. Summed up they identify a
 // campaign, whatever order its runs ended in.
-func digest(r scenarios.Result) uint64 {
+func digest(f finding) uint64 {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%s %d %s", r.Scenario, r.Seed, r.Chain)
+	fmt.Fprintf(h, "%s %d %s", f.Spec.Scenario, f.Spec.Seed, f.Result.Chain)
 	return h.Sum64()
 }
 
@@ -63,7 +68,7 @@ func (c *campaign) take(f finding) bool {
 	r.Seeds++
 	r.Operations = r.Operations.Add(f.Result.Operations)
 	r.Virtual += time.Duration(f.Result.VirtualNanos)
-	r.Chains += digest(f.Result)
+	r.Chains += digest(f)
 	r.Digest = fmt.Sprintf("%016x", r.Chains)
 	for _, fault := range f.Result.Faults {
 		r.Faults[fault.Name] += fault.Times
@@ -88,10 +93,10 @@ const (
 
 func verdictOf(f finding) string {
 	switch {
-	case f.Died != nil || f.Error != "":
-		return verdictInternal
 	case f.Result.Verdict == scenarios.Violated || f.Result.Verdict == scenarios.Crashed:
 		return string(f.Result.Verdict)
+	case f.Died != nil || f.Error != "":
+		return verdictInternal
 	case f.diverged() != nil:
 		return verdictDiverged
 	}
@@ -111,7 +116,8 @@ var exitOf = []struct {
 	{string(scenarios.Inconclusive), exitInconclusive},
 }
 
-// exit returns the campaign's exit code as an error, nil if every run held.
+// exit returns the campaign's exit code as an error, nil if every run held. What
+// was found before a campaign ended early counts.
 func (c *campaign) exit() error {
 	for _, e := range exitOf {
 		for _, r := range c.rows { //klamm:unordered any row decides
@@ -120,7 +126,10 @@ func (c *campaign) exit() error {
 			}
 		}
 	}
-	return nil
+	if c.ended != nil && c.flags.output == "json" {
+		return exitCode(codeOf(judging(c.ended))) // the object has told it
+	}
+	return judging(c.ended)
 }
 
 func (c *campaign) sortFailures() {
@@ -128,30 +137,59 @@ func (c *campaign) sortFailures() {
 		if d := slices.Index(c.names, a.Spec.Scenario) - slices.Index(c.names, b.Spec.Scenario); d != 0 {
 			return d
 		}
-		return int(min(max(int64(a.Spec.Seed-b.Spec.Seed), -1), 1))
+		return cmp.Compare(a.Spec.Seed, b.Spec.Seed)
 	})
 }
 
 func (c *campaign) print(out, errs io.Writer) error {
 	c.sortFailures()
+	buffered := bufio.NewWriter(out)
 	if c.flags.output == "json" {
-		return c.printJSON(out)
+		if err := c.printJSON(buffered); err != nil {
+			return err
+		}
+	} else {
+		c.printText(buffered, errs)
 	}
-	c.printTable(out)
+	return buffered.Flush()
+}
+
+func (c *campaign) printText(out, errs io.Writer) {
+	c.printTable(out, errs)
+	inFull := map[string]bool{}
 	for i, f := range c.failures {
 		if i == failuresShown {
 			fmt.Fprintf(out, "\n… and %d more failures\n", len(c.failures)-i)
 			break
 		}
+		if inFull[f.Spec.Scenario] {
+			fmt.Fprintln(out, f.headline())
+			continue
+		}
+		inFull[f.Spec.Scenario] = true
 		fmt.Fprintln(out)
 		if err := printFinding(out, f); err != nil {
 			fmt.Fprintln(errs, "the divergence cannot be shown:", err)
 		}
 	}
 	if len(c.failures) > 0 {
-		fmt.Fprintf(out, "\nreplay: %s\n", c.failures[0].replay())
+		fmt.Fprintf(out, "\nreplay: %s\n", c.worst().replay())
 	}
-	return nil
+	if c.ended != nil && len(c.failures) > 0 {
+		fmt.Fprintf(errs, "klamm: not all was run: %v\n", c.ended)
+	}
+}
+
+// worst returns the first of the failures that decide the exit code.
+func (c *campaign) worst() finding {
+	for _, e := range exitOf {
+		for _, f := range c.failures {
+			if verdictOf(f) == e.verdict {
+				return f
+			}
+		}
+	}
+	return c.failures[0]
 }
 
 func (f finding) replay() string { return replayOf(f.Spec) }
@@ -160,19 +198,38 @@ func replayOf(s scenarios.Spec) string {
 	return scenarios.Result{Scenario: s.Scenario, Seed: s.Seed, Set: s.Set}.Replay()
 }
 
+func (f finding) name() string { return fmt.Sprintf("%s seed %d", f.Spec.Scenario, f.Spec.Seed) }
+
+// headline tells a failure in one line.
+func (f finding) headline() string {
+	switch verdictOf(f) {
+	case verdictInternal:
+		line, _, _ := strings.Cut(f.trouble(), "\n")
+		return fmt.Sprintf("INTERNAL %s: %s", f.name(), line)
+	case verdictDiverged:
+		return fmt.Sprintf("NOT DETERMINISTIC %s: chain %s, repeated %s", f.name(), f.Result.Chain, f.diverged().Chain)
+	}
+	return f.Result.Headline()
+}
+
+// trouble says what our own tooling failed with.
+func (f finding) trouble() string {
+	if f.Died != nil {
+		return f.Died.Error()
+	}
+	return f.Error
+}
+
 // printFinding prints one failure in full.
 func printFinding(out io.Writer, f finding) error {
-	name := fmt.Sprintf("%s seed %d", f.Spec.Scenario, f.Spec.Seed)
-	switch {
-	case f.Died != nil:
-		fmt.Fprintf(out, "INTERNAL %s: %v\n", name, f.Died)
-	case f.Error != "":
-		fmt.Fprintf(out, "INTERNAL %s: %s\n", name, f.Error)
-	default:
+	if f.Result.Verdict != "" {
 		printResult(out, f.Result, 1)
 	}
+	if trouble := f.trouble(); trouble != "" {
+		fmt.Fprintf(out, "INTERNAL %s: %s\n", f.name(), trouble)
+	}
 	if again := f.diverged(); again != nil {
-		fmt.Fprintf(out, "NOT DETERMINISTIC %s: chain %s, repeated %s\n", name, f.Result.Chain, again.Chain)
+		fmt.Fprintf(out, "NOT DETERMINISTIC %s: chain %s, repeated %s\n", f.name(), f.Result.Chain, again.Chain)
 		return explainDivergence(out, f.Spec)
 	}
 	return nil
@@ -211,7 +268,7 @@ func printed(shown map[string]int, most int) (n int) {
 	return n
 }
 
-func (c *campaign) printTable(out io.Writer) {
+func (c *campaign) printTable(out, errs io.Writer) {
 	lines := [][]string{{"SCENARIO", "SEEDS", "OPERATIONS", "VIRTUAL", "VERDICT", "CHAINS", "FAULTS THAT TOOK EFFECT"}}
 	for _, name := range c.names {
 		r := c.rows[name]
@@ -221,7 +278,7 @@ func (c *campaign) printTable(out io.Writer) {
 		})
 	}
 	writeColumns(out, lines)
-	fmt.Fprintf(os.Stderr, "%s\n", c.summary())
+	fmt.Fprintln(errs, c.summary())
 }
 
 func (c *campaign) verdictCell(r *row) string {
@@ -235,7 +292,7 @@ func (c *campaign) verdictCell(r *row) string {
 			}
 		}
 	}
-	if c.flags.repeat > 1 {
+	if c.flags.repeat > 1 && r.Seeds > 0 {
 		cells = append(cells, fmt.Sprintf("identical %d", r.Repeated))
 	}
 	if len(cells) == 0 {
@@ -282,8 +339,12 @@ func (c *campaign) runs() (n int) {
 
 func (c *campaign) summary() string {
 	took := time.Since(c.begun)
-	return fmt.Sprintf("%d runs in %s (%.1f a second), %d failures", c.runs(), took.Round(time.Millisecond),
-		float64(c.runs())/took.Seconds(), c.failed)
+	failures := "failures"
+	if c.failed == 1 {
+		failures = "failure"
+	}
+	return fmt.Sprintf("%d runs in %s (%.1f a second), %d %s", c.runs(), took.Round(time.Millisecond),
+		float64(c.runs())/took.Seconds(), c.failed, failures)
 }
 
 // A runReport is the JSON form of a campaign; see docs/json.md.
@@ -292,6 +353,7 @@ type runReport struct {
 	Version  int             `json:"_version"`
 	Rows     []*row          `json:"scenarios"`
 	Failures []failureReport `json:"failures"`
+	Error    string          `json:"error,omitempty"` // why not all was run
 	Exit     int             `json:"exit_code"`
 }
 
@@ -299,18 +361,25 @@ type failureReport struct {
 	Verdict string            `json:"verdict"`
 	Replay  string            `json:"replay"`
 	Error   string            `json:"error,omitempty"`
+	Again   *sim.Chain        `json:"repeated_chain,omitempty"` // of the first repetition that differs
 	Result  *scenarios.Result `json:"result,omitempty"`
 }
 
 func (c *campaign) printJSON(out io.Writer) error {
 	r := runReport{Kind: "klamm.run", Version: 1, Failures: []failureReport{}, Exit: codeOf(c.exit())}
+	if c.ended != nil {
+		r.Error = c.ended.Error()
+	}
 	for _, name := range c.names {
 		r.Rows = append(r.Rows, c.rows[name])
 	}
 	for _, f := range c.failures {
-		report := failureReport{Verdict: verdictOf(f), Replay: f.replay(), Error: f.Error, Result: &f.Result}
-		if f.Died != nil {
-			report.Error, report.Result = f.Died.Error(), nil
+		report := failureReport{Verdict: verdictOf(f), Replay: f.replay(), Error: f.trouble()}
+		if again := f.diverged(); again != nil {
+			report.Again = &again.Chain
+		}
+		if f.Result.Verdict != "" {
+			report.Result = &f.Result
 		}
 		r.Failures = append(r.Failures, report)
 	}

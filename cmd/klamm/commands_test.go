@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +20,11 @@ import (
 // TestMain lets the tests run this program: their own binary is it.
 func TestMain(m *testing.M) {
 	if os.Getenv("KLAMM_TEST_RUN") != "" {
-		os.Exit(execute(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+		in := io.Reader(os.Stdin)
+		if os.Args[1] == "worker" {
+			in = mortally(in)
+		}
+		os.Exit(execute(os.Args[1:], streams{in, os.Stdout, os.Stderr}))
 	}
 	os.Exit(m.Run())
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Exit codes. They are documented in `klamm run --help` and stay as they are:
+// Exit codes. They are documented in `klamm help exit-codes` and stay as they are:
 // gates and bisections depend on them.
 const (
 	exitFailed           = 1 // a command that is no judgement failed
@@ -18,6 +18,23 @@ const (
 	exitInternal         = 70 // our own tooling failed
 	exitInterrupted      = 130
 )
+
+const exitCodesHelp = `What the exit code of klamm run and klamm replay says:
+
+  0    every guarantee held; of replay: --until ended the run before a verdict
+  1    a safety guarantee was broken, or the broker crashed by itself
+  2    usage: the command line or the configuration is wrong
+  3    something never finished after the faults had stopped
+  4    a run tested nothing
+  5    a repeated run was not the same
+  7    a replay did not reproduce a failure: every guarantee held
+  70   internal error: a process of klamm's own died, or evidence could not be written
+  130  interrupted
+
+If runs of a campaign end differently, the first of 1, 5, 70, 3, 4 that occurs decides.
+
+Other commands exit with 0, 1 if they failed, 2, 70 or 130; klamm dev -- COMMAND exits with
+the code of the command, or 128 and the number of the signal that killed it.`
 
 // An exitCode is an error that has been told already: only the code is left.
 type exitCode int
@@ -33,6 +50,22 @@ func (e usageError) Unwrap() error { return e.err }
 // usage marks err as the caller's mistake.
 func usage(err error) error { return usageError{err} }
 
+// An internalError is our own tooling's failure: nothing was judged, and it must
+// not look as if a guarantee was broken.
+type internalError struct{ err error }
+
+func (e internalError) Error() string { return e.err.Error() }
+func (e internalError) Unwrap() error { return e.err }
+
+// judging gives the errors of a command whose exit code is a verdict: those
+// without a code of their own are internal, as 1 means a broken guarantee.
+func judging(err error) error {
+	if err == nil || codeOf(err) != exitFailed || errors.As(err, new(exitCode)) {
+		return err
+	}
+	return internalError{err}
+}
+
 // codeOf returns the exit code for what a command returned.
 func codeOf(err error) int {
 	var code exitCode
@@ -46,6 +79,8 @@ func codeOf(err error) int {
 		return exitUsage
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
+	case errors.As(err, new(internalError)):
+		return exitInternal
 	}
 	return exitFailed
 }

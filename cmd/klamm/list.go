@@ -39,7 +39,7 @@ func newListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:       "list {scenarios|faults|guarantees|probes|configs|apis}",
 		Short:     "Tell what this binary can do",
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		Args:      oneOf(kinds...),
 		ValidArgs: kinds,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if output != "text" && output != "json" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/klammlog/klamm/scenarios"
 )
@@ -54,6 +56,7 @@ type worker struct {
 	in      io.Closer
 	answers *bufio.Reader
 	stderr  *tail
+	wait    func() error // for the process's end; the same error each time
 }
 
 func startWorker() (*worker, error) {
@@ -63,6 +66,9 @@ func startWorker() (*worker, error) {
 	}
 	w := &worker{command: exec.Command(self, "worker"), stderr: &tail{}}
 	w.command.Stderr = w.stderr
+	// A group of its own: Ctrl-C of a terminal goes to whole groups, and a worker that
+	// dies of it looks as if its run had killed it. Without us its input ends.
+	w.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	in, err := w.command.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -72,6 +78,7 @@ func startWorker() (*worker, error) {
 		return nil, err
 	}
 	w.in, w.orders, w.answers = in, json.NewEncoder(in), bufio.NewReaderSize(out, 1<<16)
+	w.wait = sync.OnceValue(w.command.Wait)
 	return w, w.command.Start()
 }
 
@@ -85,18 +92,18 @@ func (w *worker) do(o order) (answer, error) {
 			return a, json.Unmarshal(line, &a)
 		}
 	}
-	err := w.command.Wait()
+	err := w.wait()
 	return a, fmt.Errorf("the process that ran it died (%v):\n%s", err, w.stderr)
 }
 
 func (w *worker) stop() {
 	w.in.Close()
-	w.command.Wait()
+	w.wait()
 }
 
 func (w *worker) kill() {
 	w.command.Process.Kill()
-	w.command.Wait()
+	w.wait()
 }
 
 // A tail keeps the end of what a process prints.
@@ -152,11 +159,12 @@ func (c crew) kill() {
 	}
 }
 
-// run makes one run and its repetitions.
+// run makes one run and its repetitions. Evidence is written by the run alone.
 func (c crew) run(o order) finding {
 	f := finding{order: o}
 	for i, w := range c {
 		a, err := w.do(o)
+		o.Artifacts = ""
 		if err != nil {
 			f.Died = err
 			return f
@@ -178,11 +186,12 @@ func (c crew) run(o order) finding {
 var errInterrupted = errors.New("interrupted")
 
 // runPool makes the ordered runs on jobs crews of repeat processes and hands each
-// finding to report, on one goroutine, in the order they end. It stops when
-// orders is closed, report returns false, or stop is closed.
-func runPool(orders <-chan order, jobs, repeat int, stop <-chan struct{}, report func(finding) bool) error {
+// finding to report, on one goroutine, in the order they end. It returns when
+// orders is closed and all are made, when report returns false, or with
+// errInterrupted when ctx ends; the processes are gone then.
+func runPool(ctx context.Context, orders <-chan order, jobs, repeat int, report func(finding) bool) error {
+	working, stop := context.WithCancel(ctx)
 	findings := make(chan finding)
-	quit := make(chan struct{})
 	var wait sync.WaitGroup
 	var failed error
 	for range jobs {
@@ -191,59 +200,64 @@ func runPool(orders <-chan order, jobs, repeat int, stop <-chan struct{}, report
 			failed = err
 			break
 		}
-		wait.Add(1)
-		go func() {
-			defer wait.Done()
-			work(c, repeat, orders, findings, quit)
-		}()
+		wait.Go(func() { work(working, c, repeat, orders, findings) })
 	}
-	go func() { wait.Wait(); close(findings) }()
-	return errors.Join(failed, drain(findings, stop, quit, report))
+	ended := make(chan struct{})
+	go func() { wait.Wait(); close(ended) }()
+	defer func() { stop(); <-ended }()
+	return errors.Join(failed, gather(ctx, findings, ended, report))
 }
 
-func drain(findings <-chan finding, stop <-chan struct{}, quit chan struct{}, report func(finding) bool) error {
+// gather reports findings until there are no more.
+func gather(ctx context.Context, findings <-chan finding, ended <-chan struct{}, report func(finding) bool) error {
 	for {
 		select {
-		case f, ok := <-findings:
-			if !ok {
-				return nil
-			}
+		case f := <-findings:
 			if !report(f) {
-				close(quit)
 				return nil
 			}
-		case <-stop:
-			close(quit)
+		case <-ended:
+			return nil
+		case <-ctx.Done():
 			return errInterrupted
 		}
 	}
 }
 
-// work makes runs until there are no more, replacing a crew that died.
-func work(c crew, repeat int, orders <-chan order, findings chan<- finding, quit <-chan struct{}) {
+// work makes runs until there are no more or ctx ends, replacing a crew that died.
+func work(ctx context.Context, c crew, repeat int, orders <-chan order, findings chan<- finding) {
 	defer func() { c.kill() }()
-	for o := range orders {
+	for {
+		var o order
+		var more bool
+		select {
+		case o, more = <-orders:
+		case <-ctx.Done():
+		}
+		if !more {
+			return
+		}
 		done := make(chan finding, 1)
 		go func() { done <- c.run(o) }()
+		var f finding
 		select {
-		case f := <-done:
-			if f.Died != nil {
-				c.kill()
-				fresh, err := startCrew(repeat)
-				if err != nil {
-					f.Died = errors.Join(f.Died, err)
-				}
-				c = fresh
+		case f = <-done:
+		case <-ctx.Done():
+			return
+		}
+		if f.Died != nil {
+			c.kill()
+			var err error
+			if c, err = startCrew(repeat); err != nil {
+				f.Died = errors.Join(f.Died, err)
 			}
-			select {
-			case findings <- f:
-			case <-quit:
-				return
-			}
-			if c == nil {
-				return
-			}
-		case <-quit:
+		}
+		select {
+		case findings <- f:
+		case <-ctx.Done():
+			return
+		}
+		if c == nil {
 			return
 		}
 	}

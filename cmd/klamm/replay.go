@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -38,9 +41,9 @@ Exit codes: 1 the run breaks a safety guarantee again; 3 it gets stuck again;
 		Example: `  klamm replay power-loss --seed 7714
   klamm replay power-loss --seed 7714 --trace partition=orders-2
   klamm replay flaky-network --seed 12 --trace node=n1 --until 12.5s`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument("SCENARIO, one of " + strings.Join(scenarios.Names(), ", ")),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return replay(cmd.OutOrStdout(), args[0], f)
+			return judging(replay(cmd.OutOrStdout(), args[0], f))
 		},
 	}
 	flags := cmd.Flags()
@@ -50,7 +53,6 @@ Exit codes: 1 the run breaks a safety guarantee again; 3 it gets stuck again;
 	flags.DurationVar(&f.until, "until", 0, "stop at this virtual time and show the state")
 	flags.BoolVar(&f.log, "log", false, "show the nodes' logs")
 	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
-	cmd.MarkFlagRequired("seed")
 	return cmd
 }
 
@@ -58,6 +60,9 @@ func replay(out io.Writer, name string, f replayFlags) error {
 	names, err := chosenScenarios([]string{name})
 	if err != nil {
 		return usage(err)
+	}
+	if f.seed == "" {
+		return usage(errors.New("which seed? want --seed N"))
 	}
 	seed, err := parseSeed(f.seed)
 	if err != nil {
@@ -69,25 +74,46 @@ func replay(out io.Writer, name string, f replayFlags) error {
 	if f.output != "text" && f.output != "json" {
 		return usage(fmt.Errorf("--output %q: want text or json", f.output))
 	}
+	if f.until < 0 {
+		return usage(fmt.Errorf("--until %s: want a time from the run's beginning on", f.until))
+	}
 	want, err := newFilter(f)
 	if err != nil {
 		return usage(err)
 	}
+	if want.any() && f.output == "json" {
+		return usage(errors.New("--trace and --log show text, not -o json"))
+	}
+	buffered := bufio.NewWriter(out)
 	spec := scenarios.Spec{Scenario: names[0], Seed: seed, Set: f.set, Until: kafka.Instant(f.until)}
 	var watch scenarios.Watch
-	if want.any() && f.output == "text" {
+	if want.any() {
 		watch.Sink = func(l sim.Line) {
 			if want.shows(l) {
-				fmt.Fprintln(out, l)
+				fmt.Fprintln(buffered, l)
 			}
 		}
 	}
 	defer guard(spec, &watch)()
-	outcome, err := scenarios.Run(spec, watch)
+	outcome, err := runCaught(spec, watch)
 	if err != nil {
 		return err
 	}
-	return tellReplay(out, outcome, f)
+	told := tellReplay(buffered, outcome, f)
+	if err := buffered.Flush(); err != nil {
+		return err
+	}
+	return told
+}
+
+// runCaught makes a run; a panic that nothing in the run catches becomes an error.
+func runCaught(spec scenarios.Spec, watch scenarios.Watch) (o *scenarios.Outcome, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the simulation panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return scenarios.Run(spec, watch)
 }
 
 func tellReplay(out io.Writer, o *scenarios.Outcome, f replayFlags) error {

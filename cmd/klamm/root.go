@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/klammlog/klamm/node/client"
 	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
 )
 
 // streams are what a command reads and writes: results go to out, everything
@@ -48,7 +50,35 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.AddCommand(commands()...)
+	root.AddCommand(&cobra.Command{Use: "exit-codes", Short: "What exit codes say", Long: exitCodesHelp})
+	root.InitDefaultCompletionCmd("completion")
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.Args = oneOf("bash", "zsh", "fish", "powershell")
+		c.RunE = func(*cobra.Command, []string) error { return nil } // of what cobra adds, only the sub-commands do something
+	}
+	root.Version = buildVersion().line()
+	root.SetVersionTemplate("{{.Version}}\n")
 	return root
+}
+
+// oneArgument wants exactly one argument, and says what it is.
+func oneArgument(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("%d arguments: want %s", len(args), what)
+		}
+		return nil
+	}
+}
+
+// oneOf wants exactly one argument out of some.
+func oneOf(choices ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 || !slices.Contains(choices, args[0]) {
+			return fmt.Errorf("%q: want one of %s", strings.Join(args, " "), strings.Join(choices, ", "))
+		}
+		return nil
+	}
 }
 
 // execute runs the command that args name and returns the process's exit code.
@@ -85,7 +115,11 @@ func report(cmd *cobra.Command, err error, code int, s streams) {
 	}
 	fmt.Fprintf(s.err, "klamm: %s\n", line)
 	if o := cmd.Flags().Lookup("output"); o != nil && o.Value.String() == "json" {
-		printJSON(s.out, errorJSON{"klamm.error", 1, err.Error(), client.OutcomeOf(err).String(), code})
+		outcome := client.OutcomeOf(err)
+		if code == exitUsage {
+			outcome = kafka.Definite // nothing was tried
+		}
+		printJSON(s.out, errorJSON{"klamm.error", 1, err.Error(), outcome.String(), code})
 	}
 }
 

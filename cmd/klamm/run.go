@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/signal"
@@ -40,14 +41,14 @@ demands, so it shows what a judge says of a weaker configuration.
 
 Exit codes: 0 every guarantee held; 1 a safety guarantee was broken; 2 usage;
 3 something never finished after the faults stopped; 4 a run tested nothing;
-5 a repeated run was not the same; 70 internal error.`,
+5 a repeated run was not the same; 70 internal error; see klamm help exit-codes.`,
 		Example: `  klamm run                                     every scenario, a few seeds
   klamm run everything --seeds 0..1000 --jobs 2
   klamm run power-loss crash --for 30s          fresh seeds until the time is up
   klamm run everything --seeds 1+100 --repeat 2 each seed in two processes, compared
   klamm run power-loss --set log.flush=os       a promise that this setting cannot keep`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runScenarios(cmd, args, f)
+			return judging(runScenarios(cmd, args, f))
 		},
 	}
 	flags := cmd.Flags()
@@ -75,25 +76,21 @@ func runScenarios(cmd *cobra.Command, args []string, f runFlags) error {
 	if err := scenarios.CheckSettings(f.set); err != nil {
 		return usage(err)
 	}
-	c := newCampaign(names, f)
-	stop := make(chan struct{})
-	orders := make(chan order)
-	go issueOrders(orders, names, plan, f, stop)
-	interrupts := make(chan os.Signal, 1)
-	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(interrupts)
-	go func() {
-		if _, ok := <-interrupts; ok {
-			close(stop)
+	if f.artifacts != "" {
+		if err := os.MkdirAll(f.artifacts, 0o755); err != nil {
+			return usage(fmt.Errorf("--artifacts: %w", err))
 		}
-	}()
-	poolErr := runPool(orders, f.jobs, f.repeat, stop, c.take)
+	}
+	c := newCampaign(names, f)
+	ctx, stop := signal.NotifyContext(background(cmd), os.Interrupt, syscall.SIGTERM)
+	orders := make(chan order)
+	go issueOrders(ctx, orders, names, plan, f)
+	poolErr := runPool(ctx, orders, f.jobs, f.repeat, c.take)
+	stop() // from here on a signal ends the process at once
 	c.progress.clear()
+	c.ended = poolErr
 	if err := c.print(cmd.OutOrStdout(), cmd.ErrOrStderr()); err != nil {
 		return err
-	}
-	if poolErr != nil {
-		return poolErr
 	}
 	return c.exit()
 }
@@ -141,7 +138,7 @@ func (f runFlags) plan() (seedRange, error) {
 
 // issueOrders hands out runs, the scenarios in turn for each seed, until the seeds
 // or the time are used up.
-func issueOrders(orders chan<- order, names []string, seeds seedRange, f runFlags, stop <-chan struct{}) {
+func issueOrders(ctx context.Context, orders chan<- order, names []string, seeds seedRange, f runFlags) {
 	defer close(orders)
 	var timeUp <-chan time.Time
 	if f.budget > 0 {
@@ -152,7 +149,7 @@ func issueOrders(orders chan<- order, names []string, seeds seedRange, f runFlag
 			o := order{Spec: scenarios.Spec{Scenario: name, Seed: seeds.first + i, Set: f.set}, Artifacts: f.artifacts}
 			select {
 			case orders <- o:
-			case <-stop:
+			case <-ctx.Done():
 				return
 			case <-timeUp:
 				return

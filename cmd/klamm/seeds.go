@@ -28,7 +28,11 @@ func parseSeed(s string) (uint64, error) {
 			return n, nil
 		}
 	}
-	n, err := strconv.ParseUint(s, 0, 64)
+	digits, base := s, 10
+	if hexadecimal, ok := strings.CutPrefix(s, "0x"); ok {
+		digits, base = hexadecimal, 16
+	}
+	n, err := strconv.ParseUint(digits, base, 64)
 	if err != nil {
 		return 0, fmt.Errorf("seed %q: want a number, 0x…, a commit of 40 hexadecimal digits, or random", s)
 	}

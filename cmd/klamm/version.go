@@ -34,12 +34,20 @@ func newVersionCommand() *cobra.Command {
 			if output == "json" {
 				return printJSON(cmd.OutOrStdout(), v)
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "klamm %s (commit %s, %s, %s/%s)\n", v.Release, v.Commit, v.Go, v.OS, v.Arch)
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), v.line())
 			return err
 		},
 	}
 	outputFlag(cmd, &output)
 	return cmd
+}
+
+func (v versionJSON) line() string {
+	commit := v.Commit
+	if v.Modified {
+		commit += ", modified"
+	}
+	return fmt.Sprintf("klamm %s (commit %s, %s, %s/%s)", v.Release, commit, v.Go, v.OS, v.Arch)
 }
 
 // buildVersion returns what the Go tool wrote into the binary.

@@ -45,13 +45,16 @@ func serveOrders(in io.Reader, out io.Writer) error {
 
 func carryOut(o order) answer {
 	outcome, err := runWatched(o)
-	if err == nil && o.Artifacts != "" && outcome.Verdict != scenarios.Held {
-		err = writeArtifacts(o, outcome)
-	}
 	if err != nil {
 		return answer{Error: err.Error()}
 	}
-	return answer{Result: outcome.Result}
+	a := answer{Result: outcome.Result}
+	if o.Artifacts != "" && outcome.Verdict != scenarios.Held {
+		if err := writeArtifacts(o, outcome); err != nil {
+			a.Error = fmt.Sprintf("evidence cannot be written: %v", err)
+		}
+	}
+	return a
 }
 
 // runWatched makes one run, recorded if the order says so, under a watchdog.
