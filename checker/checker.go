@@ -27,6 +27,7 @@ const (
 	NoPollSkip      Guarantee = "no-poll-skip"
 	AckedOffsetTrue Guarantee = "acked-offset-true"
 	OffsetsForward  Guarantee = "offsets-forward"
+	ByTimeFirst     Guarantee = "by-time-first"
 	LinearizableLog Guarantee = "linearizable-log"
 )
 
@@ -56,6 +57,7 @@ var judges = []judge{
 	{NoPollSkip, never, judgeNoPollSkip},
 	{AckedOffsetTrue, never, judgeAckedOffsetTrue},
 	{OffsetsForward, waivedByLoss, judgeOffsetsForward},
+	{ByTimeFirst, waivedByTime, judgeByTime},
 	{LinearizableLog, waivedByLoss, judgeLinearizableLog},
 }
 

@@ -401,3 +401,25 @@ func (n naive) offsetsForward() int {
 	}
 	return bad
 }
+
+func (n naive) byTimeFirst() int {
+	bad := 0
+	for _, l := range n.h.ListOffsets {
+		if l.Outcome != history.OK || l.Query != history.ByTime {
+			continue
+		}
+		wrong := false
+		for i := range n.h.Sends {
+			s := &n.h.Sends[i]
+			if s.Partition != l.Partition || s.Offset < 0 || s.Timestamp == history.NoTimestamp || !n.d.keeps(s) {
+				continue
+			}
+			found := s.Timestamp >= l.Asked && s.Completed < l.Invoked
+			stays := s.Offset >= n.mayGo(s.Partition) && s.Offset >= n.mark(history.LogBegins, s.Partition)
+			wrong = wrong || (s.Offset == l.Offset && s.Timestamp < l.Asked)
+			wrong = wrong || (found && stays && (l.Offset == history.NoOffset || s.Offset < l.Offset))
+		}
+		bad += count(wrong)
+	}
+	return bad
+}

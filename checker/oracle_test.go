@@ -20,6 +20,7 @@ func TestJudgesAgreeWithDefinitions(t *testing.T) {
 		NoPollSkip:      naive.noPollSkip,
 		AckedOffsetTrue: naive.ackedOffsetTrue,
 		OffsetsForward:  naive.offsetsForward,
+		ByTimeFirst:     naive.byTimeFirst,
 	}
 	histories := uint64(12000)
 	if testing.Short() {

@@ -280,6 +280,33 @@ var plantedAnomalies = []planted{
 			history.ListOffsets{Query: history.ByTime, Asked: 77, Outcome: history.OK, Invoked: end + 3, Completed: end + 4, Offset: history.NoOffset})
 		return "p-0 offset for timestamp 77 went back: 1"
 	}},
+	{"a lookup by time passes a record", ByTimeFirst, func(s *sketch) string {
+		x := acked(s)
+		if x == nil {
+			return ""
+		}
+		x.Timestamp = 500
+		s.lists = []history.ListOffsets{{Query: history.ByTime, Asked: 500, Outcome: history.OK, Invoked: x.Completed + 1, Completed: x.Completed + 2, Offset: x.Offset + 1000}}
+		return fmt.Sprintf("but the record acknowledged at offset %d by %v has timestamp 500", x.Offset, x.Completed)
+	}},
+	{"a lookup by time finds nothing", ByTimeFirst, func(s *sketch) string {
+		x := acked(s)
+		if x == nil {
+			return ""
+		}
+		x.Timestamp = 500
+		s.lists = []history.ListOffsets{{Query: history.ByTime, Asked: 499, Outcome: history.OK, Invoked: x.Completed + 1, Completed: x.Completed + 2, Offset: history.NoOffset}}
+		return "none was told"
+	}},
+	{"a lookup by time finds what is older", ByTimeFirst, func(s *sketch) string {
+		x := acked(s)
+		if x == nil {
+			return ""
+		}
+		x.Timestamp = 500
+		s.lists = []history.ListOffsets{{Query: history.ByTime, Asked: 501, Outcome: history.OK, Invoked: x.Invoked, Completed: x.Completed + 2, Offset: x.Offset}}
+		return "but the record there has timestamp 500"
+	}},
 	{"a stale latest offset", LinearizableLog, func(s *sketch) string {
 		x := acked(s)
 		if x == nil {

@@ -218,7 +218,7 @@ func (p *testProducer) answer(r *testRun) {
 	s := &r.s.sends[w.index]
 	switch {
 	case w.applied >= 0 && r.rng.IntN(6) > 0:
-		s.Outcome, s.Offset = history.OK, w.applied
+		s.Outcome, s.Offset, s.Timestamp = history.OK, w.applied, history.Timestamp(w.applied/2)
 		w.gone = true
 	case w.gone && w.applied < 0 && r.rng.IntN(2) == 0:
 		s.Outcome = history.Failed

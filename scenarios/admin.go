@@ -52,7 +52,7 @@ func (a *adminClient) main() {
 	a.doing = "asking where the partitions end"
 	ends := make([]history.Offset, a.r.options.Partitions)
 	for i := range ends {
-		ends[i] = a.offset(cl, i, client.Latest(), history.Latest)
+		ends[i] = a.offset(cl, i, latest)
 	}
 	a.ends = ends
 	for _, c := range a.r.consumers {
@@ -85,24 +85,48 @@ func (a *adminClient) createTopic(cl *client.Client) {
 	}
 }
 
+// A lookup is what ListOffsets is asked.
+type lookup struct {
+	from  client.Start
+	query history.Query
+	asked history.Timestamp // by time
+}
+
+var (
+	earliest = lookup{from: client.Earliest(), query: history.Earliest}
+	latest   = lookup{from: client.Latest(), query: history.Latest}
+)
+
+// byTime asks for the first record that is not older than one that was
+// acknowledged, give or take a millisecond.
+func (a *adminClient) byTime() lookup {
+	var ts kafka.Timestamp
+	if n := len(a.r.stamps); n > 0 {
+		ts = a.r.stamps[a.draws.IntN(n)] + kafka.Timestamp(a.draws.IntN(3)-1)
+	}
+	return lookup{from: client.AtTime(ts), query: history.ByTime, asked: history.Timestamp(ts)}
+}
+
 // lookUp asks for one offset of a drawn partition and records the answer.
 func (a *adminClient) lookUp(cl *client.Client) {
 	i := a.draws.IntN(int(a.r.options.Partitions))
-	switch a.draws.IntN(3) {
+	switch a.draws.IntN(4) {
 	case 0:
-		a.ask(cl, i, client.Earliest(), history.Earliest)
+		a.ask(cl, i, earliest)
+	case 1:
+		a.ask(cl, i, a.byTime())
 	default:
-		a.ask(cl, i, client.Latest(), history.Latest)
+		a.ask(cl, i, latest)
 	}
 }
 
 // ask makes one lookup and records it.
-func (a *adminClient) ask(cl *client.Client, partition int, from client.Start, q history.Query) (history.Offset, error) {
+func (a *adminClient) ask(cl *client.Client, partition int, q lookup) (history.Offset, error) {
 	h := a.r.history.ListOffsets(history.ListOffsets{
-		Client: a.id, Partition: a.r.history.Partition(topicName, int32(partition)), Query: q,
+		Client: a.id, Partition: a.r.history.Partition(topicName, int32(partition)), Query: q.query, Asked: q.asked,
 	})
 	tp := kafka.TopicPartition{Topic: topicName, Partition: int32(partition)}
-	found, err := cl.Offsets([]client.Place{{Partition: tp, From: from}}, a.world.Now().Add(a.r.requestTimeout))
+	found, err := cl.Offsets([]client.Place{{Partition: tp, From: q.from}}, a.world.Now().Add(a.r.requestTimeout))
 	if err != nil {
 		h.Failed(err.Error())
 		return history.NoOffset, err
@@ -112,9 +136,9 @@ func (a *adminClient) ask(cl *client.Client, partition int, from client.Start, q
 }
 
 // offset asks until there is an answer.
-func (a *adminClient) offset(cl *client.Client, partition int, from client.Start, q history.Query) history.Offset {
+func (a *adminClient) offset(cl *client.Client, partition int, q lookup) history.Offset {
 	for {
-		o, err := a.ask(cl, partition, from, q)
+		o, err := a.ask(cl, partition, q)
 		if err == nil {
 			return o
 		}
@@ -133,8 +157,8 @@ func (a *adminClient) readBack(cl *client.Client) {
 func (a *adminClient) readPartitionBack(cl *client.Client, partition int) {
 	id := a.r.history.Partition(topicName, int32(partition))
 	back := a.r.history.ReadBack(a.id, id)
-	start := a.offset(cl, partition, client.Earliest(), history.Earliest)
-	end := a.offset(cl, partition, client.Latest(), history.Latest)
+	start := a.offset(cl, partition, earliest)
+	end := a.offset(cl, partition, latest)
 	consumer := cl.NewConsumer(client.DefaultConsumer())
 	tp := kafka.TopicPartition{Topic: topicName, Partition: int32(partition)}
 	consumer.Assign(client.Place{Partition: tp, From: client.At(kafka.Offset(start))})

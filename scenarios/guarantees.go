@@ -26,6 +26,7 @@ var promises = []Guarantee{
 	{string(checker.NoPollSkip), "one consumer reads offsets without gaps"},
 	{string(checker.AckedOffsetTrue), "the offset in an acknowledgement is where the record is"},
 	{string(checker.OffsetsForward), "earliest, latest and by-time offsets never go back"},
+	{string(checker.ByTimeFirst), "a lookup by time tells the first record that is not older"},
 	{string(checker.LinearizableLog), "append, read and latest-offset are linearizable per partition"},
 	{offsetsDense, "log start <= high watermark <= log end; offsets of a log follow each other"},
 	{recoversAcked, "after any crash, recovery keeps every byte that was held as log.flush promises"},

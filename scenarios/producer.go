@@ -133,6 +133,9 @@ func (p *producerClient) send(producer *client.Producer) {
 		p.settle(h)
 		conclude(h, result)
 		p.noteUndelivered(s, result)
+		if result.Outcome == client.Acked {
+			p.r.stamps = append(p.r.stamps, result.Timestamp)
+		}
 	})
 }
 

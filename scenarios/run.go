@@ -37,6 +37,7 @@ type run struct {
 	history     *history.Recorder
 	observer    observer
 	undelivered []Violation       // of the promise to deliver
+	stamps      []kafka.Timestamp // of the records acknowledged, in that order
 	effects     map[Family]uint64 // of faults that the network and the disk do not count
 	healed      bool
 	phase       string
