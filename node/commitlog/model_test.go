@@ -142,6 +142,15 @@ func (m *model) append(n int) error {
 	if r.Duplicate {
 		return fmt.Errorf("new batch at %d is taken for a duplicate of %d", m.log.End(), r.Base)
 	}
+	// Who waits for an append whose offsets were taken back may not know yet.
+	for _, before := range m.batches {
+		if before.end > w.base && !before.refused {
+			if before.held {
+				return fmt.Errorf("offset %d is given to %d to %d and was held: %d to %d", w.base, w.base, w.end, before.base, before.end)
+			}
+			before.refused = true
+		}
+	}
 	m.batches = append(m.batches, w)
 	if idempotent {
 		m.last = w

@@ -233,9 +233,10 @@ func (r *reading) walkTo(s *segment, f env.File, from, limit int64) (int64, erro
 }
 
 // verify checks the batches of a range that this process did not write, the
-// first time it is read. Blocks.
+// first time it is read; and every time once the directory has failed, because
+// then the page cache may show anything. Blocks.
 func (l *Log) verify(s *segment, f env.File, from, to int64) error {
-	if s.fresh || s.checked.contains(from, to) {
+	if l.dir.failed == nil && (s.fresh || s.checked.contains(from, to)) {
 		return nil
 	}
 	r := reader{f: f, at: from, end: to}
