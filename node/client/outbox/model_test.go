@@ -98,11 +98,17 @@ type world struct {
 	broker     modelBroker
 	now        kafka.Instant
 	nextID     kafka.ProducerID
-	inFlight   []*outbox.Batch  // in the order they were sent
-	roaming    []shipped        // given up by the client, not lost by the network
-	ended      []*outbox.Batch  // in the order in which they ended
-	refused    map[uint64]error // final refusals
+	inFlight   []*outbox.Batch // in the order they were sent
+	roaming    []shipped       // given up by the client, not lost by the network
+	ended      []*outbox.Batch // in the order in which they ended
+	fates      []string        // what can become of a request
 }
+
+// passing are the fates after which there is another attempt; all adds refusals.
+var (
+	passing = []string{"ok", "ok", "ok", "lost", "answer lost", "late", "not sent", "not leader"}
+	all     = append([]string{"too large"}, passing...)
+)
 
 var tp = kafka.TopicPartition{Topic: "t", Partition: 0}
 
@@ -116,7 +122,7 @@ func (w *world) settleOne(t *rapid.T) {
 	b := w.inFlight[0]
 	w.inFlight = w.inFlight[1:]
 	s := shipped{b.Number, b.Count, b.Identity}
-	switch rapid.SampledFrom([]string{"ok", "ok", "ok", "lost", "answer lost", "late", "not sent", "not leader", "too large"}).Draw(t, "fate") {
+	switch rapid.SampledFrom(w.fates).Draw(t, "fate") {
 	case "ok":
 		w.answer(b, s)
 	case "lost":
@@ -196,7 +202,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 
 func newWorld(c outbox.Config) *world {
 	return &world{
-		o: outbox.New(c), idempotent: c.Idempotent,
+		o: outbox.New(c), idempotent: c.Idempotent, fates: all,
 		broker: modelBroker{producers: make(map[kafka.ProducerID]*remembered)},
 	}
 }
@@ -243,7 +249,8 @@ func (w *world) finish(t *rapid.T) {
 			w.inFlight = w.inFlight[1:]
 			w.answer(b, shipped{b.Number, b.Count, b.Identity})
 		}
-		if next := w.o.Next(w.now); next > w.now && next != kafka.Never && len(w.inFlight) == 0 {
+		idle := len(w.inFlight) == 0 && len(w.o.Ready(w.now)) == 0
+		if next := w.o.Next(w.now); idle && next > w.now && next != kafka.Never {
 			w.now = next
 			w.end(w.o.Expire(w.now))
 		}
@@ -272,6 +279,26 @@ func TestNothingIsAppendedTwiceLostOrMisreported(t *testing.T) {
 		t.Repeat(w.actions())
 		w.finish(t)
 		w.judge(t)
+	})
+}
+
+// Whatever is lost, with patience every batch is acked: the broker's memory of
+// five batches suffices.
+func TestWithTimeEverythingIsAcked(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := config(true)
+		c.DeliveryTimeout = 1000 * time.Hour
+		c.MaxInFlight = rapid.IntRange(1, 5).Draw(t, "in flight")
+		w := newWorld(c)
+		w.fates = passing
+		t.Repeat(w.actions())
+		w.finish(t)
+		w.judge(t)
+		for _, b := range w.ended {
+			if b.Result.Outcome != outbox.Acked {
+				t.Fatalf("batch %d: %v, %v", b.Number, b.Result.Outcome, b.Result.Err)
+			}
+		}
 	})
 }
 

@@ -74,7 +74,8 @@ type Batch struct {
 	Created   kafka.Instant
 	Result    Result // once it has ended
 
-	complete bool // takes no more records
+	ordinal  uint64 // among the batches of its identity, while Assigned
+	complete bool   // takes no more records
 	inFlight bool
 	tainted  bool // some attempt may have been appended
 	notUntil kafka.Instant
@@ -98,7 +99,10 @@ func (b *Batch) Complete() bool { return b.complete }
 //  3. a batch in flight, or tainted, is assigned, with idempotence
 //  4. only the newest batch of a partition is incomplete
 //  5. used is the sum of the sizes of the batches that have not ended
-//  6. two batches that were ever in flight under one identity do not overlap:
+//  6. with idempotence, from a partition's oldest batch on no more than MaxWindow
+//     batches were assigned, whatever became of them: the broker remembers no
+//     more, and would not recognize the oldest when it is sent again
+//  7. two batches that were ever in flight under one identity do not overlap:
 //     take is the only place that assigns one, and it takes it from the
 //     partition's tracker; giveBack returns only what was never tainted
 type Outbox struct {
@@ -240,6 +244,8 @@ func (p *partition) check(c Config) error {
 	inFlight := 0
 	for i, b := range p.queue {
 		switch {
+		case b.Assigned && p.tracker.count-b.ordinal > MaxWindow:
+			return fmt.Errorf("batch %d is %d batches old", b.Number, p.tracker.count-b.ordinal)
 		case b.Ended():
 			return fmt.Errorf("batch %d has ended and is queued", b.Number)
 		case !b.complete && i < len(p.queue)-1:

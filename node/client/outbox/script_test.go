@@ -13,10 +13,10 @@ import (
 	"github.com/klammlog/klamm/node/kafka"
 )
 
-// TestScripts plays testdata: one command per line, and everything that
+// TestScripts plays testdata/scripts: one command per line, and everything that
 // followed. Times are milliseconds.
 func TestScripts(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
 		var p player
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			return p.play(t, d)

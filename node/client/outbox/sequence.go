@@ -40,15 +40,17 @@ func (i Identity) String() string { return fmt.Sprintf("%s:%d", i.Producer, i.Fi
 type tracker struct {
 	producer Producer // NoProducer until the first batch
 	next     kafka.Sequence
+	count    uint64 // batches that have an identity of this producer, or had
 	stale    bool
 	settled  bool // some batch of this identity was acked
 }
 
-// assign returns the identity of the next count records.
-func (t *tracker) assign(count int32) Identity {
-	i := Identity{Producer: t.producer, First: t.next}
-	t.next = t.next.Add(count)
-	return i
+// assign gives a batch the next identity.
+func (t *tracker) assign(b *Batch) {
+	b.Identity, b.Assigned = Identity{Producer: t.producer, First: t.next}, true
+	b.ordinal = t.count
+	t.next = t.next.Add(b.Count)
+	t.count++
 }
 
 // renew begins anew under the next epoch of the producer, or under latest if that
@@ -69,6 +71,6 @@ func (t *tracker) renew(latest Producer) bool {
 	return true
 }
 
-// giveBack makes i's numbers the next ones: the batch that had them was not
-// appended, and it was the last to get any.
-func (t *tracker) giveBack(i Identity) { t.next = i.First }
+// giveBack makes b's numbers the next ones: it was not appended, and it was the
+// last to get any.
+func (t *tracker) giveBack(b *Batch) { t.next, t.count = b.Identity.First, b.ordinal }

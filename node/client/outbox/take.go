@@ -63,7 +63,7 @@ func (o *Outbox) assign(p *partition, b *Batch) bool {
 		o.wantID = true
 		return false
 	}
-	b.Identity, b.Assigned = p.tracker.assign(b.Count), true
+	p.tracker.assign(b)
 	return true
 }
 
@@ -105,7 +105,8 @@ func (o *Outbox) due(b *Batch, now kafka.Instant) bool {
 }
 
 // identifiable reports whether a batch has an identity or can get one now: a
-// stale partition first waits for the batches with the old one.
+// stale partition first waits for the batches with the old one, and the oldest
+// batch must stay among those the broker remembers.
 func (o *Outbox) identifiable(p *partition, b *Batch) bool {
 	if b.Assigned {
 		return true
@@ -113,7 +114,10 @@ func (o *Outbox) identifiable(p *partition, b *Batch) bool {
 	if o.wantID {
 		return false
 	}
-	return !p.tracker.stale || !p.anyAssigned()
+	if !p.anyAssigned() {
+		return true
+	}
+	return !p.tracker.stale && p.tracker.count-p.queue[0].ordinal < MaxWindow
 }
 
 func (p *partition) anyAssigned() bool {
