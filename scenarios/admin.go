@@ -20,6 +20,8 @@ type adminClient struct {
 	ends  []history.Offset // by partition, once nothing more is written
 	doing string           // what it does, for reports of what is stuck
 	done  bool
+
+	readBacks int32 // begun
 }
 
 func (r *run) newAdmin(name string) *adminClient {
@@ -150,23 +152,32 @@ func (a *adminClient) offset(cl *client.Client, partition int, q lookup) history
 func (a *adminClient) readBack(cl *client.Client) {
 	for i := range int(a.r.options.Partitions) {
 		a.doing = fmt.Sprintf("reading %s-%d back", topicName, i)
-		a.readPartitionBack(cl, i)
+		for !a.maybeReadBack(cl, i) {
+			a.world.Sleep(50 * time.Millisecond)
+		}
 	}
 }
 
-func (a *adminClient) readPartitionBack(cl *client.Client, partition int) {
+// maybeReadBack reads a partition, and reports whether it did: its start can move
+// meanwhile.
+func (a *adminClient) maybeReadBack(cl *client.Client, partition int) bool {
 	id := a.r.history.Partition(topicName, int32(partition))
 	back := a.r.history.ReadBack(a.id, id)
 	start := a.offset(cl, partition, earliest)
 	end := a.offset(cl, partition, latest)
 	consumer := cl.NewConsumer(client.DefaultConsumer())
+	defer consumer.Close(kafka.Never)
+	a.readBacks++
 	tp := kafka.TopicPartition{Topic: topicName, Partition: int32(partition)}
 	consumer.Assign(client.Place{Partition: tp, From: client.At(kafka.Offset(start))})
 	for at := start; at < end; {
-		h := a.r.history.Poll(history.Poll{Client: a.id, Generation: int32(partition) + 1, Partition: id, Final: true, Before: at})
+		h := a.r.history.Poll(history.Poll{Client: a.id, Generation: a.readBacks, Partition: id, Final: true, Before: at})
 		records, err := consumer.Poll(a.world.Now().Add(time.Second), 1000)
 		reads, after := readsOf(records, int32(partition))
 		switch {
+		case len(consumer.Resets()) > 0:
+			h.Failed("the start of the log has moved")
+			return false
 		case err != nil:
 			h.Failed(err.Error())
 			a.world.Sleep(10 * time.Millisecond)
@@ -177,6 +188,6 @@ func (a *adminClient) readPartitionBack(cl *client.Client, partition int) {
 			at = after
 		}
 	}
-	consumer.Close(kafka.Never)
 	back.Done(start, end)
+	return true
 }

@@ -60,6 +60,9 @@ func (r *run) topicConfig() []config.Pair {
 		{Name: "internal.segment.bytes", Value: strconv.FormatInt(o.SegmentBytes, 10)},
 		{Name: "index.interval.bytes", Value: strconv.FormatInt(o.IndexInterval, 10)},
 	}
+	if o.RetentionBytes > 0 {
+		pairs = append(pairs, config.Pair{Name: "retention.bytes", Value: strconv.FormatInt(o.RetentionBytes, 10)})
+	}
 	if o.FlushMessages > 0 && o.Flush == "os" {
 		pairs = append(pairs, config.Pair{Name: "flush.messages", Value: strconv.FormatInt(o.FlushMessages, 10)})
 	}

@@ -8,10 +8,11 @@ type Guarantee struct{ Name, Promise string }
 // Guarantees that observers of the node judge, rather than the checker of what
 // clients saw.
 const (
-	offsetsDense  = "offsets-dense"
-	recoversAcked = "recovers-what-it-acked"
-	stateChecks   = "state-checks"
-	delivers      = "delivers"
+	offsetsDense   = "offsets-dense"
+	recoversAcked  = "recovers-what-it-acked"
+	stateChecks    = "state-checks"
+	delivers       = "delivers"
+	retentionKeeps = "retention-keeps"
 )
 
 // promises says in a sentence what each guarantee is.
@@ -31,6 +32,7 @@ var promises = []Guarantee{
 	{offsetsDense, "log start <= high watermark <= log end; offsets of a log follow each other"},
 	{recoversAcked, "after any crash, recovery keeps every byte that was held as log.flush promises"},
 	{delivers, "an idempotent producer with more time than the faults have gets every record acknowledged"},
+	{retentionKeeps, "retention.bytes deletes the oldest segments only, and leaves at least so many bytes"},
 	{stateChecks, "every stateful part of a node finds its own invariants intact"},
 }
 

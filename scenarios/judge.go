@@ -12,7 +12,7 @@ import (
 // demands says what the run was promised: by its scenario and its seed, whatever
 // was set by hand.
 func (r *run) demands() checker.Demands {
-	d := checker.Demands{Flush: checker.Flush(r.drawn.Flush)}
+	d := checker.Demands{Flush: checker.Flush(r.drawn.Flush), Retention: r.drawn.RetentionBytes > 0}
 	if slices.ContainsFunc(r.drawn.Families, losesPageCache) {
 		d.PowerLoss = checker.AnyPowerLoss
 	}
@@ -65,6 +65,9 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 		}
 	}
 	res.Judged = append(res.Judged, offsetsDense, recoversAcked, stateChecks)
+	if r.drawn.RetentionBytes > 0 {
+		res.Judged = append(res.Judged, retentionKeeps)
+	}
 	if r.promisedDelivery() {
 		res.Judged = append(res.Judged, delivers)
 	}

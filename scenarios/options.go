@@ -21,10 +21,11 @@ type Options struct {
 	Safety     time.Duration
 
 	// Configuration of the topic and the broker, Kafka's names.
-	Flush         string
-	SegmentBytes  int64
-	IndexInterval int64
-	FlushMessages int64 // with log.flush=os: sync after so many; 0 never
+	Flush          string
+	SegmentBytes   int64
+	IndexInterval  int64
+	RetentionBytes int64 // 0: everything is kept
+	FlushMessages  int64 // with log.flush=os: sync after so many; 0 never
 
 	// The schedule.
 	Families  []Family
@@ -64,6 +65,9 @@ func draw(s *Scenario, seed uint64) Options {
 		SlowLink:      r.IntN(4) == 0,
 	}
 	o.Families = s.drawFamilies(r)
+	if r := sim.Stream(seed, "options/retention"); r.IntN(4) == 0 {
+		o.RetentionBytes = o.SegmentBytes/2 + r.Int64N(4*o.SegmentBytes)
+	}
 	return o
 }
 
@@ -78,8 +82,8 @@ func (o Options) lines() []string {
 	return []string{
 		fmt.Sprintf("producers=%d consumers=%d partitions=%d sends=%d value.max=%d safety=%s",
 			o.Producers, o.Consumers, o.Partitions, o.Sends, o.ValueMax, o.Safety),
-		fmt.Sprintf("log.flush=%s segment.bytes=%d index.interval.bytes=%d flush.messages=%d",
-			o.Flush, o.SegmentBytes, o.IndexInterval, o.FlushMessages),
+		fmt.Sprintf("log.flush=%s segment.bytes=%d retention.bytes=%d index.interval.bytes=%d flush.messages=%d",
+			o.Flush, o.SegmentBytes, o.RetentionBytes, o.IndexInterval, o.FlushMessages),
 		fmt.Sprintf("buggify=%t hold.one.in=%d hold.max=%s crash.profile=%s stale.tail=%t slow.link=%t",
 			o.Buggify, o.HoldOneIn, o.HoldMax, o.Profile, o.StaleTail, o.SlowLink),
 		fmt.Sprintf("families=%v", families),

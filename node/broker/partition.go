@@ -184,6 +184,7 @@ type View struct {
 	HighWatermark kafka.Offset
 	LogEnd        kafka.Offset
 	Durable       kafka.Offset
+	Size          int64 // bytes of all segments
 	Broken        error // why it is not served; then the offsets are zero
 }
 
@@ -192,7 +193,7 @@ func (p *Partition) View() View {
 	v := View{Partition: p.name, Topic: p.topic.id, LeaderEpoch: p.state.LeaderEpoch, Broken: p.broken}
 	if p.log != nil {
 		v.LogStart, v.HighWatermark = p.log.LogStart(), p.high
-		v.LogEnd, v.Durable = p.log.End(), p.log.Durable()
+		v.LogEnd, v.Durable, v.Size = p.log.End(), p.log.Durable(), p.log.Size()
 	}
 	return v
 }
