@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
 	"strings"
 	"time"
 
@@ -21,26 +21,32 @@ const stopWithin = 30 * time.Second
 type process struct {
 	host *osenv.Host
 	node *node.Node
+	logs *osenv.Async
 }
 
-// startProcess starts a node. The error says what to do about it.
-func startProcess(pairs []config.Pair, logger *slog.Logger) (*process, error) {
+// startProcess starts a node that logs to out: on a goroutine of its own, for the
+// node must not wait for whoever reads its log. The error says what to do about it.
+func startProcess(pairs []config.Pair, out io.Writer, level string) (*process, error) {
 	settings, err := config.NewBroker(pairs)
 	if err != nil {
 		return nil, usage(err)
 	}
 	dirs := config.LogDirs.In(settings)
-	host, err := osenv.New(osenv.Options{LogDirs: dirs, Logger: logger, OnPanic: crashed})
+	p := &process{logs: osenv.NewAsync(out)}
+	died := func(panic osenv.Panic) { p.logs.Close(); crashed(panic) }
+	host, err := osenv.New(osenv.Options{LogDirs: dirs, Logger: newLogger(p.logs, level), OnPanic: died})
 	if err != nil {
+		p.logs.Close()
 		return nil, fmt.Errorf("log directories %v: %w", dirs, err)
 	}
-	p := &process{host: host}
+	p.host = host
 	err = host.Do(context.Background(), func() error {
 		p.node, err = node.Start(host.World(), node.Config{Settings: settings})
 		return err
 	})
 	if err != nil {
 		host.Close()
+		p.logs.Close()
 		return nil, explainStart(err, settings)
 	}
 	return p, nil
@@ -89,5 +95,5 @@ func (p *process) stop() error {
 		return p.node.Stop(p.host.World().Now().Add(stopWithin))
 	})
 	p.host.Close()
-	return err
+	return errors.Join(err, p.logs.Close())
 }

@@ -39,7 +39,7 @@ func TestCommands(t *testing.T) {
 			{Name: "log.dirs", Value: t.TempDir()},
 			{Name: "log.flush", Value: "os"},
 			{Name: "auto.create.topics.enable", Value: "false"},
-		}, newLogger(os.Stderr, "error"))
+		}, os.Stderr, "error")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -272,7 +272,7 @@ func TestDevPrintsItsAddressAndEndsOnASignal(t *testing.T) {
 func TestInterruptedCommandsSay130(t *testing.T) {
 	p, err := startProcess([]config.Pair{
 		{Name: "listeners", Value: "PLAINTEXT://127.0.0.1:0"}, {Name: "log.dirs", Value: t.TempDir()},
-	}, newLogger(os.Stderr, "error"))
+	}, os.Stderr, "error")
 	if err != nil {
 		t.Fatal(err)
 	}

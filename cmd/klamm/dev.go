@@ -105,7 +105,7 @@ func (f *devFlags) run(cmd *cobra.Command, topics []client.NewTopic, args []stri
 		{Name: "listeners", Value: "PLAINTEXT://" + f.listen},
 		{Name: "log.flush", Value: "os"}, // nobody wants these data after a power loss
 	}, set...)
-	p, err := startProcess(pairs, newLogger(cmd.ErrOrStderr(), f.logLevel))
+	p, err := startProcess(pairs, cmd.ErrOrStderr(), f.logLevel)
 	if err != nil {
 		return err
 	}

@@ -95,10 +95,11 @@ func serve(pairs []config.Pair, logLevel string, out io.Writer) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	p, err := startProcess(pairs, newLogger(out, logLevel))
+	p, err := startProcess(pairs, out, logLevel)
 	if err != nil {
 		return err
 	}
+	defer p.logs.Close()
 	fmt.Fprintf(out, "klamm: ready at %s\n", p.address())
 	select {
 	case err := <-p.failed():
