@@ -314,7 +314,7 @@ func faultsCell(faults map[string]uint64) string {
 }
 
 // writeColumns prints lines of cells, each column as wide as its widest cell.
-func writeColumns(out io.Writer, lines [][]string) {
+func writeColumns(out io.Writer, lines [][]string) error {
 	widths := make([]int, len(lines[0]))
 	for _, line := range lines {
 		for i, cell := range line {
@@ -326,8 +326,11 @@ func writeColumns(out io.Writer, lines [][]string) {
 		for i, cell := range line {
 			fmt.Fprintf(&b, "%-*s  ", widths[i], cell)
 		}
-		fmt.Fprintln(out, strings.TrimRight(b.String(), " "))
+		if _, err := fmt.Fprintln(out, strings.TrimRight(b.String(), " ")); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 func (c *campaign) runs() (n int) {

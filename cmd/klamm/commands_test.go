@@ -268,7 +268,35 @@ func TestDevPrintsItsAddressAndEndsOnASignal(t *testing.T) {
 	}
 }
 
-// A reader of the output that goes away must not hang the command.
+// Whoever reads the output may go away; consume ends then, without another record.
+func TestConsumeEndsWhenNobodyReads(t *testing.T) {
+	p, err := startProcess([]config.Pair{
+		{Name: "listeners", Value: "PLAINTEXT://127.0.0.1:0"}, {Name: "log.dirs", Value: t.TempDir()},
+	}, os.Stderr, "error")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.stop()
+	var out bytes.Buffer
+	if code := execute([]string{"topic", "create", "t", "-b", p.address()}, streams{nil, &out, &out}); code != 0 {
+		t.Fatal(out.String())
+	}
+	cmd := klamm(t, "consume", "t", "-b", p.address())
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout = writer
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	writer.Close()
+	reader.Close()
+	if code := codeOfProcess(cmd); code != 141 {
+		t.Errorf("exit code %d, want 141 as of SIGPIPE", code)
+	}
+}
+
 func TestInterruptedCommandsSay130(t *testing.T) {
 	p, err := startProcess([]config.Pair{
 		{Name: "listeners", Value: "PLAINTEXT://127.0.0.1:0"}, {Name: "log.dirs", Value: t.TempDir()},

@@ -46,6 +46,9 @@ end it. The record format of -f:
 			if err != nil {
 				return usage(err)
 			}
+			if f.count < 0 {
+				return usage(fmt.Errorf("--count %d: want 0, for all, or more", f.count))
+			}
 			return f.do(cmd, func(c *call) error {
 				r := &reading{f: &f, c: c, format: format, out: bufio.NewWriter(cmd.OutOrStdout()), err: cmd.ErrOrStderr()}
 				return r.run(args[0], begin)

@@ -123,8 +123,7 @@ func (r *remote) printTopic(out io.Writer, d describeJSON) error {
 			joinNodes(p.Replicas), joinNodes(p.InSync), offsetCell(p.Start), offsetCell(p.End),
 		})
 	}
-	writeColumns(out, lines)
-	return nil
+	return writeColumns(out, lines)
 }
 
 func joinNodes(ids []kafka.NodeID) string {

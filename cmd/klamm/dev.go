@@ -42,6 +42,9 @@ the address in KAFKA_BOOTSTRAP_SERVERS and KLAMM_BOOTSTRAP.`,
 			if err := checkOutput(f.output); err != nil {
 				return err
 			}
+			if err := checkLogLevel(f.logLevel); err != nil {
+				return err
+			}
 			if len(args) > 0 && cmd.ArgsLenAtDash() != 0 {
 				return usage(fmt.Errorf("%q: a command stands behind --", args[0]))
 			}

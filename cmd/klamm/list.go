@@ -73,7 +73,7 @@ func printList(out io.Writer, name, output string) error {
 			lines = append(lines, []string{i.Name, i.About})
 		}
 		if len(lines) > 0 {
-			writeColumns(out, lines)
+			return writeColumns(out, lines)
 		}
 	}
 	return nil

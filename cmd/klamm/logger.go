@@ -9,6 +9,13 @@ import (
 	"github.com/klammlog/klamm/node/osenv"
 )
 
+func checkLogLevel(level string) error {
+	if err := new(slog.Level).UnmarshalText([]byte(level)); err != nil {
+		return usage(fmt.Errorf("--log-level %q: want debug, info, warn or error", level))
+	}
+	return nil
+}
+
 // newLogger returns a logger that writes lines of text.
 func newLogger(out io.Writer, level string) *slog.Logger {
 	var l slog.Level

@@ -65,6 +65,7 @@ func (r *remote) do(cmd *cobra.Command, f func(c *call) error) error {
 	}
 	ctx, stop := signal.NotifyContext(background(cmd), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	ctx, unread := whileRead(ctx, cmd.OutOrStdout())
 	host, err := osenv.New(osenv.Options{Logger: newLogger(cmd.ErrOrStderr(), "warn"), OnPanic: crashed})
 	if err != nil {
 		return err
@@ -81,6 +82,9 @@ func (r *remote) do(cmd *cobra.Command, f func(c *call) error) error {
 		}
 		return f(c)
 	})
+	if err != nil && unread() {
+		return exitCode(128 + int(syscall.SIGPIPE)) // as a write to nobody would have ended it
+	}
 	return r.explain(interrupted(err))
 }
 

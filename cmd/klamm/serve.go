@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +37,9 @@ which there are.`,
   klamm serve --config server.properties --set log.retention.hours=24`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkLogLevel(f.logLevel); err != nil {
+				return err
+			}
 			pairs, err := f.pairs()
 			if err != nil {
 				return usage(err)
@@ -109,10 +113,21 @@ func serve(pairs []config.Pair, logLevel string, out io.Writer) error {
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- p.stop() }()
-	select {
-	case err := <-stopped:
-		return err
-	case <-signals:
-		return errInterrupted
+	patient := time.After(oneSignalWithin)
+	for {
+		select {
+		case err := <-stopped:
+			return err
+		case <-patient:
+			patient = nil
+		case <-signals:
+			if patient == nil {
+				return errInterrupted
+			}
+		}
 	}
 }
+
+// oneSignalWithin is how long another signal counts as the same: timeout(1) and
+// service managers tell the process and then its group.
+const oneSignalWithin = 500 * time.Millisecond

@@ -53,7 +53,7 @@ func topicID(id kafka.TopicID) string {
 func newTopicCreate() *cobra.Command {
 	var r remote
 	var t client.NewTopic
-	var replicas int
+	var replicas int16
 	var settings []string
 	var ifNotExists bool
 	cmd := &cobra.Command{
@@ -67,7 +67,7 @@ func newTopicCreate() *cobra.Command {
 			if t.Configs, err = parsePairs(settings); err != nil {
 				return usage(err)
 			}
-			t.Replicas = int16(replicas)
+			t.Replicas = replicas
 			var topics []client.NewTopic
 			for _, name := range names {
 				one := t
@@ -88,7 +88,7 @@ func newTopicCreate() *cobra.Command {
 		},
 	}
 	cmd.Flags().Int32VarP(&t.Partitions, "partitions", "p", -1, "how many partitions; -1: what the cluster is set to")
-	cmd.Flags().IntVarP(&replicas, "replicas", "r", -1, "how many replicas of each; -1: what the cluster is set to")
+	cmd.Flags().Int16VarP(&replicas, "replicas", "r", -1, "how many replicas of each; -1: what the cluster is set to")
 	cmd.Flags().StringArrayVarP(&settings, "config", "c", nil, "a setting of the topic, `NAME=VALUE`; may be repeated")
 	cmd.Flags().BoolVar(&ifNotExists, "if-not-exists", false, "succeed if a topic of that name exists")
 	r.flags(cmd)
@@ -184,8 +184,7 @@ func (r *remote) printTopics(out io.Writer, topics []cluster.Topic) error {
 	if r.output == "json" {
 		return printJSON(out, report)
 	}
-	writeColumns(out, lines)
-	return nil
+	return writeColumns(out, lines)
 }
 
 // parsePairs reads NAME=VALUE.
