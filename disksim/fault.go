@@ -89,7 +89,8 @@ func DrawFault(kind FaultKind, disk string, end kafka.Instant, stream *rand.Rand
 		FaultSyncNoSpace, FaultShutdown, FaultMisdirect, FaultLostWrite:
 		f.Times = 1
 	case FaultFull:
-		f.N = stream.Int64N(1 << 20)
+		// Mostly little: a workload of a few hundred kilobytes has to feel it.
+		f.N = stream.Int64N(1 << (8 + stream.IntN(12)))
 	case FaultSlow:
 		f.N = 2 + stream.Int64N(200)
 	case FaultStall:
