@@ -37,7 +37,10 @@ func judgeNoDuplicate(ix *index, f *findings) {
 //   - somebody read another record at that offset, or an earlier send of the
 //     history was acknowledged with it too, provided that the run promised to
 //     keep both records (what was lost may be replaced); or
-//   - the producer is idempotent, and its record was read at another offset.
+//   - the producer is idempotent, and its record was read at another offset,
+//     provided that nothing that was appended may be lost: a producer sends
+//     what was lost before it was acknowledged again, and it comes to lie
+//     elsewhere.
 //
 // Sends with acks=0 learn no offset and are not judged.
 func judgeAckedOffsetTrue(ix *index, f *findings) {
@@ -66,7 +69,7 @@ func judgeAckedOffsetTrue(ix *index, f *findings) {
 func elsewhere(ix *index, s int32) (readRef, bool) {
 	send, seen := &ix.h.Sends[s], &ix.seen[s]
 	switch {
-	case send.Delivery != history.Idempotent || seen.low == history.NoOffset:
+	case send.Delivery != history.Idempotent || seen.low == history.NoOffset || ix.d.loss() != "":
 		return readRef{}, false
 	case seen.low != send.Offset:
 		return seen.lowRead, true

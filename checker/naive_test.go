@@ -227,7 +227,7 @@ func (n naive) ackedOffsetTrue() int {
 		}
 		wrong := false
 		for _, o := range n.readAt(s) {
-			wrong = wrong || (s.Delivery == history.Idempotent && o != s.Offset)
+			wrong = wrong || (s.Delivery == history.Idempotent && n.d.loss() == "" && o != s.Offset)
 		}
 		if n.d.keeps(s) {
 			for _, o := range n.observed() {
