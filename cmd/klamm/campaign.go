@@ -368,6 +368,21 @@ type failureReport struct {
 	Result  *scenarios.Result `json:"result,omitempty"`
 }
 
+// withoutNulls gives lists that nothing is in the form [].
+func withoutNulls(r scenarios.Result) scenarios.Result {
+	for _, list := range []*[]string{&r.Options, &r.Drawn, &r.Judged} {
+		if *list == nil {
+			*list = []string{}
+		}
+	}
+	for _, list := range []*[]sim.Count{&r.Faults, &r.Probes, &r.Buggify} {
+		if *list == nil {
+			*list = []sim.Count{}
+		}
+	}
+	return r
+}
+
 func (c *campaign) printJSON(out io.Writer) error {
 	r := runReport{Kind: "klamm.run", Version: 1, Failures: []failureReport{}, Exit: codeOf(c.exit())}
 	if c.ended != nil {
@@ -382,7 +397,8 @@ func (c *campaign) printJSON(out io.Writer) error {
 			report.Again = &again.Chain
 		}
 		if f.Result.Verdict != "" {
-			report.Result = &f.Result
+			r := withoutNulls(f.Result)
+			report.Result = &r
 		}
 		r.Failures = append(r.Failures, report)
 	}

@@ -93,7 +93,10 @@ func (w *worker) do(o order) (answer, error) {
 		}
 	}
 	err := w.wait()
-	return a, fmt.Errorf("the process that ran it died (%v):\n%s", err, w.stderr)
+	if said := w.stderr.String(); said != "" {
+		return a, fmt.Errorf("the process that ran it died (%v):\n%s", err, said)
+	}
+	return a, fmt.Errorf("the process that ran it died (%v) without a word", err)
 }
 
 func (w *worker) stop() {

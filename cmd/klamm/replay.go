@@ -124,7 +124,7 @@ func tellReplay(out io.Writer, o *scenarios.Outcome, f replayFlags) error {
 			Kind    string `json:"_kind"`
 			Version int    `json:"_version"`
 			scenarios.Result
-		}{"klamm.replay", 1, o.Result}); err != nil {
+		}{"klamm.replay", 1, withoutNulls(o.Result)}); err != nil {
 			return err
 		}
 	} else {

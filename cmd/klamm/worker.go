@@ -111,7 +111,7 @@ func writeArtifacts(o order, outcome *scenarios.Outcome) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	result, err := json.MarshalIndent(outcome.Result, "", "  ")
+	result, err := json.MarshalIndent(withoutNulls(outcome.Result), "", "  ")
 	if err != nil {
 		return err
 	}
