@@ -22,10 +22,12 @@ type Scenario struct {
 	About string
 
 	// Always are the families every seed has; of Sometimes each seed has some.
+	// Every seed has one of OneOf at least: families that hardly ever miss.
 	// AtLeast and AtMost bound how many families a seed has in all: with too
 	// many at once nothing works, and nothing is tested.
 	Always    []Family
 	Sometimes []Family
+	OneOf     []Family
 	AtLeast   int
 	AtMost    int
 
@@ -68,6 +70,7 @@ var registry = []*Scenario{
 		Name:       "everything",
 		About:      "all fault families, some of them in each seed",
 		Sometimes:  slices.Concat(processFamilies(), networkFamilies(), diskFamilies()),
+		OneOf:      []Family{"crash", "power-loss", "graceful-stop", "pause", "task-stall", "slow-node"},
 		AtLeast:    3,
 		AtMost:     10,
 		FlushDrawn: true,
@@ -100,6 +103,9 @@ func (s *Scenario) faulty() bool { return len(s.Always)+len(s.Sometimes) > 0 }
 // hides the bugs that need a quiet system.
 func (s *Scenario) drawFamilies(r *rand.Rand) []Family {
 	in := slices.Clone(s.Always)
+	if len(s.OneOf) > 0 {
+		in = append(in, s.OneOf[r.IntN(len(s.OneOf))])
+	}
 	rest := slices.Clone(s.Sometimes)
 	r.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
 	most := len(in) + len(rest)
