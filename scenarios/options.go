@@ -54,7 +54,7 @@ func draw(s *Scenario, seed uint64) Options {
 		ValueMax:      20 + r.IntN(400),
 		Safety:        time.Duration(4+r.IntN(9)) * time.Second,
 		Flush:         pick(r, "ack", "ack", "ack", "os"),
-		SegmentBytes:  int64(8<<10 + r.IntN(56<<10)),
+		SegmentBytes:  int64(1<<10) << r.IntN(7),
 		IndexInterval: int64(1 << (6 + r.IntN(7))),
 		FlushMessages: int64(pick(r, 0, 0, 1, 7)),
 		Buggify:       r.IntN(4) != 0,
@@ -66,7 +66,7 @@ func draw(s *Scenario, seed uint64) Options {
 	}
 	o.Families = s.drawFamilies(r)
 	if r := sim.Stream(seed, "options/retention"); r.IntN(4) == 0 {
-		o.RetentionBytes = o.SegmentBytes/2 + r.Int64N(4*o.SegmentBytes)
+		o.RetentionBytes = 1<<10 + r.Int64N(63<<10)
 	}
 	return o
 }
