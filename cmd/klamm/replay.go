@@ -109,7 +109,7 @@ func replay(out io.Writer, name string, f replayFlags) error {
 // runCaught makes a run; a panic that nothing in the run catches becomes an error.
 func runCaught(spec scenarios.Spec, watch scenarios.Watch) (o *scenarios.Outcome, err error) {
 	defer func() {
-		if p := recover(); p != nil {
+		if p := recover(); p != nil { //klamm:recover the process's end: Go's exit code of a panic is 2, and that says usage
 			err = fmt.Errorf("the simulation panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
