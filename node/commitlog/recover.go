@@ -39,7 +39,6 @@ type scan struct {
 	found  map[int64]entry
 	kept   int   // index entries that are good as they are
 	bad    error // why reading ended before the file's end
-	epochs []EpochStart
 }
 
 func (l *Log) recover() error {

@@ -85,10 +85,8 @@ func (s session) negotiate() {
 func versions(version int16) *kmsg.ApiVersionsResponse {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	resp.SetVersion(version)
-	for _, k := range []kmsg.ApiVersionsResponseApiKey{
+	resp.ApiKeys = []kmsg.ApiVersionsResponseApiKey{
 		{ApiKey: 0, MaxVersion: 9}, {ApiKey: 3, MaxVersion: 9}, {ApiKey: 18, MaxVersion: 4}, {ApiKey: 1, MinVersion: 90, MaxVersion: 91},
-	} {
-		resp.ApiKeys = append(resp.ApiKeys, k)
 	}
 	return resp
 }

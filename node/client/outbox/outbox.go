@@ -111,7 +111,6 @@ type Outbox struct {
 	order      []*partition // those with batches, in the order they came to have some
 	used       int
 	next       uint64
-	flushed    uint64 // batches with a lower number do not linger
 	producer   Producer
 	wantID     bool
 }
