@@ -144,6 +144,11 @@ func (c *catalog) apply(f fact) {
 
 // find returns where the segment with that base is, or would be.
 func (c *catalog) find(base kafka.Offset) (int, bool) {
+	if n := len(c.segments); n == 0 || c.segments[n-1].base < base {
+		return n, false // as it is with nearly all facts
+	} else if c.segments[n-1].base == base {
+		return n - 1, true
+	}
 	return slices.BinarySearchFunc(c.segments, base, func(s listed, b kafka.Offset) int {
 		return int(min(1, max(-1, s.base-b)))
 	})

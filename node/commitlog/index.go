@@ -26,7 +26,8 @@ type index struct {
 	entries int     // in the file, all valid
 	waiting []entry // behind them, not yet written
 	synced  int     // of the entries in the file
-	last    int64   // position of the last indexed batch
+	probed  map[int]entry
+	last    int64 // position of the last indexed batch
 }
 
 const (
@@ -34,6 +35,9 @@ const (
 
 	// searchBlock is how many entries the last step of a search reads.
 	searchBlock = 64
+
+	// maxProbed is how many entries an index remembers between searches.
+	maxProbed = 127
 )
 
 var errIndex = errors.New("bad index")
@@ -176,7 +180,7 @@ func (x *index) cut(l *Log, position int64) error {
 	if err != nil {
 		return err
 	}
-	x.entries = min(x.entries, keep)
+	x.entries, x.probed = min(x.entries, keep), nil
 	x.synced = min(x.synced, x.entries)
 	x.last = noPosition
 	return nil
@@ -224,11 +228,11 @@ func (x *index) searchFile(f env.File, holds func(entry) bool, entries int) (int
 	lo, hi := 0, (entries-1)/searchBlock
 	for lo < hi {
 		mid := (lo + hi + 1) / 2
-		es, err := x.read(f, mid*searchBlock, 1)
+		e, err := x.probe(f, mid*searchBlock)
 		if err != nil {
 			return 0, entry{}, err
 		}
-		if holds(es[0]) {
+		if holds(e) {
 			lo = mid
 		} else {
 			hi = mid - 1
@@ -244,6 +248,26 @@ func (x *index) searchFile(f env.File, holds func(entry) bool, entries int) (int
 		return first, entry{offset: x.segment.base}, nil
 	}
 	return first + n, es[n-1], nil
+}
+
+// probe returns the i-th entry. Every search begins with the same few, and they
+// are remembered.
+func (x *index) probe(f env.File, i int) (entry, error) {
+	if e, ok := x.probed[i]; ok {
+		return e, nil
+	}
+	if x.probed == nil {
+		x.probed = map[int]entry{}
+	}
+	probed := x.probed // a cut, meanwhile, forgets this map and what comes into it
+	es, err := x.read(f, i, 1)
+	if err != nil {
+		return entry{}, err
+	}
+	if len(probed) < maxProbed {
+		probed[i] = es[0]
+	}
+	return es[0], nil
 }
 
 // read returns n entries from the i-th on; errIndex if one is bad. Blocks.

@@ -312,11 +312,21 @@ func TestTimestampsAreFoundToTheRecord(t *testing.T) {
 }
 
 func TestReadStopsBelowUpToAndWithinMaxBytes(t *testing.T) {
-	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
-	r.open()
-	r.fill(100, 3, 50)
-	r.kill()
-	r.open() // now nothing is known by heart
+	for _, known := range []string{"by heart", "from the files"} {
+		t.Run(known, func(t *testing.T) {
+			r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+			r.open()
+			r.fill(100, 3, 50)
+			if known == "from the files" {
+				r.kill()
+				r.open()
+			}
+			r.checkReads()
+		})
+	}
+}
+
+func (r *rig) checkReads() {
 	sizes := map[kafka.Offset]int{}
 	r.must(func() error {
 		all, err := readAll(r.log, 0, 1<<20)

@@ -132,6 +132,7 @@ func (m *manifest) load() (torn bool, err error) {
 // that it had been durable has rotted.
 func parseFacts(b []byte, seed uint32) (facts []fact, garbage int, err error) {
 	good := true
+	facts = make([]fact, 0, len(b)/factSize)
 	for i := 0; (i+1)*factSize <= len(b); i++ {
 		slot := b[i*factSize : (i+1)*factSize]
 		f, ok := parseFact(slot, seed)
