@@ -32,6 +32,7 @@ type Options struct {
 	Buggify   bool
 	HoldOneIn uint64
 	HoldMax   time.Duration
+	Preempt   uint64 // time passes between two looks at a clock, once in so many; 0 never
 	Profile   string // what the disk does when power is lost
 	HardCrash bool   // sectors being written may turn into garbage
 	StaleTail bool   // what files grew by may hold what others freed
@@ -62,6 +63,7 @@ func draw(s *Scenario, seed uint64) Options {
 		HoldMax:       pick(r, 100*time.Microsecond, 5*time.Millisecond, 200*time.Millisecond),
 		Profile:       pick(r, "posix", "posix", "posix", "posix", "posix", "ext4", "ext4", "ext4", "xfs", "prefix"),
 		StaleTail:     r.IntN(4) == 0,
+		Preempt:       pick[uint64](r, 0, 0, 100, 2000),
 		SlowLink:      r.IntN(4) == 0,
 	}
 	o.Families = s.drawFamilies(r)
@@ -84,8 +86,8 @@ func (o Options) lines() []string {
 			o.Producers, o.Consumers, o.Partitions, o.Sends, o.ValueMax, o.Safety),
 		fmt.Sprintf("log.flush=%s segment.bytes=%d retention.bytes=%d index.interval.bytes=%d flush.messages=%d",
 			o.Flush, o.SegmentBytes, o.RetentionBytes, o.IndexInterval, o.FlushMessages),
-		fmt.Sprintf("buggify=%t hold.one.in=%d hold.max=%s crash.profile=%s stale.tail=%t slow.link=%t",
-			o.Buggify, o.HoldOneIn, o.HoldMax, o.Profile, o.StaleTail, o.SlowLink),
+		fmt.Sprintf("buggify=%t hold.one.in=%d hold.max=%s preempt.one.in=%d crash.profile=%s stale.tail=%t slow.link=%t",
+			o.Buggify, o.HoldOneIn, o.HoldMax, o.Preempt, o.Profile, o.StaleTail, o.SlowLink),
 		fmt.Sprintf("families=%v", families),
 	}
 }

@@ -74,7 +74,7 @@ func newRun(spec Spec, watch Watch) (*run, error) {
 	}
 	r.options = set.apply(r.drawn)
 	r.k = sim.New(sim.Options{
-		Seed: spec.Seed, HoldOneIn: r.options.HoldOneIn, HoldMax: r.options.HoldMax,
+		Seed: spec.Seed, HoldOneIn: r.options.HoldOneIn, HoldMax: r.options.HoldMax, PreemptOneIn: r.options.Preempt,
 		Buggify: r.options.Buggify, Recorder: watch.Recorder, Sink: watch.Sink,
 	})
 	r.assemble()

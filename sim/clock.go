@@ -94,7 +94,20 @@ func (n *Node) Clock() env.Clock { return nodeClock{n} }
 
 type nodeClock struct{ n *Node }
 
+// preemptedMax bounds how long a task loses the processor between two looks at the
+// clock.
+const preemptedMax = 2 * time.Millisecond
+
+// preempt lets the node's clocks go on between two steps of one task, now and then:
+// a task that looks at the clock twice must not take the two for one.
+func (n *Node) preempt() {
+	if o := n.k.options.PreemptOneIn; o != 0 && n.k.pick.Uint64()%o == 0 {
+		n.clock.base += kafka.Instant(n.k.pick.Uint64() % uint64(preemptedMax))
+	}
+}
+
 func (c nodeClock) Now() kafka.Instant {
+	c.n.preempt()
 	now := c.n.Monotonic()
 	c.n.k.chain.add(NoteClock, uint64(now), 0)
 	return now

@@ -38,6 +38,10 @@ type Options struct {
 	// HoldMax bounds how long.
 	HoldMax time.Duration
 
+	// PreemptOneIn lets time pass on a node between two looks at its clock by
+	// one task, once in so many looks; 0 never.
+	PreemptOneIn uint64
+
 	// Buggify lets the named points of node code misbehave legally.
 	Buggify bool
 
@@ -193,7 +197,7 @@ func (k *Kernel) held(t *Task) bool {
 // Quiet ends the drawn holding of tasks and the buggify points, for good: a
 // simulation does so before it demands progress.
 func (k *Kernel) Quiet() {
-	k.options.HoldOneIn = 0
+	k.options.HoldOneIn, k.options.PreemptOneIn = 0, 0
 	k.options.Buggify = false
 }
 

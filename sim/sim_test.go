@@ -155,6 +155,28 @@ func TestWallClockFaultsLeaveMonotonicTimeAlone(t *testing.T) {
 	}
 }
 
+func TestTimePassesBetweenTwoLooksOfOneStep(t *testing.T) {
+	k := New(Options{Seed: 1, PreemptOneIn: 10})
+	n := k.NewNode("n1")
+	passed, back := 0, 0
+	n.Go("looker", func() {
+		for last := n.Clock().Now(); passed+back < 5; {
+			now := n.Clock().Now()
+			if now > last {
+				passed++
+			}
+			if now < last {
+				back++
+			}
+			last = now
+		}
+	})
+	drive(t, k)
+	if passed == 0 || back != 0 || k.Now() != 0 {
+		t.Errorf("time passed %d times and went back %d times; the kernel is at %s", passed, back, k.Now())
+	}
+}
+
 func TestCrashUnwindsEveryTaskWithoutEffect(t *testing.T) {
 	k := New(Options{Seed: 1})
 	n := k.NewNode("n1")
