@@ -33,8 +33,10 @@ func TestALogThatDidNotOpenIsOpenedLater(t *testing.T) {
 	m.kill()
 	m.change = func(w *env.World) { w.LogDirs[0].FS = &shyDisk{FS: w.LogDirs[0].FS, path: "two-0/manifest", times: 1} }
 	m.start()
-	if s := m.node.Stats().Broker; s.Offline != 1 {
-		t.Fatalf("%d partitions are offline, want the one whose log did not open", s.Offline)
+	var offline int
+	m.as(func() { offline = m.node.Stats().Broker.Offline })
+	if offline != 1 {
+		t.Fatalf("%d partitions are offline, want the one whose log did not open", offline)
 	}
 	w = m.wire()
 	w.wantProduced("one", batchOf("y"), 1)
