@@ -159,9 +159,7 @@ func (r *run) faultsEffective() []sim.Count {
 func (r *run) state() []string {
 	out := []string{fmt.Sprintf("%s phase %s", r.k.Now(), r.phase)}
 	b := r.broker
-	if b.running == nil {
-		out = append(out, fmt.Sprintf("%s is not running (%d starts, last exit: %v)", b.node.Name(), b.starts, b.lastExit))
-	} else {
+	if b.running != nil { // if it does not run, pending says so
 		out = append(out, fmt.Sprintf("%s runs (%d starts, %d tasks)", b.node.Name(), b.starts, len(b.node.LiveTasks())))
 		for _, v := range b.running.Partitions() {
 			out = append(out, fmt.Sprintf("%s leader epoch %d, log start %d, high watermark %d, durable %d, log end %d",

@@ -73,9 +73,17 @@ func (r Result) Replay() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "klamm replay %s --seed %d", r.Scenario, r.Seed)
 	for _, s := range r.Set {
-		fmt.Fprintf(&b, " --set %s", s)
+		fmt.Fprintf(&b, " --set %s", quoted(s))
 	}
 	return b.String()
+}
+
+// quoted writes a word for a shell.
+func quoted(s string) string {
+	if strings.ContainsAny(s, " \t\n'\"\\$`*?[]{}()<>|&;#~!") {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
 }
 
 // Headline returns the failure in one line, or "" if there is none.

@@ -1,5 +1,7 @@
 package api
 
+import "strings"
+
 // A Served is one API and the versions that ApiVersions tells of it.
 type Served struct {
 	Key      int16
@@ -11,7 +13,10 @@ type Served struct {
 func APIs() []Served {
 	var out []Served
 	for _, h := range table() {
-		out = append(out, Served{int16(h.key), h.key.Name(), h.advertise, h.max})
+		out = append(out, Served{int16(h.key), kafkaName(h.key.Name()), h.advertise, h.max})
 	}
 	return out
 }
+
+// kafkaName writes a name as Kafka does: InitProducerId.
+func kafkaName(name string) string { return strings.ReplaceAll(name, "ID", "Id") }
