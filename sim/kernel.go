@@ -85,8 +85,9 @@ func (k *Kernel) Now() kafka.Instant { return k.now }
 // Steps returns how many task steps and events have run.
 func (k *Kernel) Steps() uint64 { return k.steps }
 
-// Beat returns a number that grows while the simulation advances. A watchdog on
-// another goroutine may read it at any time.
+// Beat returns a number that grows while virtual time advances: tasks that wake each
+// other for ever at one instant are as stuck as one that never blocks. A watchdog
+// on another goroutine may read it at any time.
 func (k *Kernel) Beat() uint64 { return k.beat.Load() }
 
 // Current returns the task that is running, or nil on the kernel's own stack.
@@ -141,7 +142,7 @@ func (k *Kernel) Run(limit kafka.Instant, done func() bool) Ending {
 		}
 		k.steps++
 		if k.steps%64 == 0 {
-			k.beat.Store(k.steps)
+			k.beat.Store(uint64(k.now) + 1)
 		}
 	}
 	return Finished

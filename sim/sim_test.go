@@ -177,6 +177,30 @@ func TestTimePassesBetweenTwoLooksOfOneStep(t *testing.T) {
 	}
 }
 
+func TestBeatGrowsWithVirtualTimeOnly(t *testing.T) {
+	k := New(Options{Seed: 1})
+	n := k.NewNode("n1")
+	n.Go("busy", func() {
+		for range 1000 {
+			k.Yield()
+		}
+		n.Clock().Sleep(time.Second)
+		for range 1000 {
+			k.Yield()
+		}
+	})
+	k.Run(0, func() bool { return k.Steps() == 128 })
+	early := k.Beat()
+	k.Run(0, func() bool { return k.Steps() == 512 })
+	if k.Beat() != early {
+		t.Error("steps at one instant count as an advance")
+	}
+	drive(t, k)
+	if k.Beat() <= early {
+		t.Error("an advance of virtual time does not count")
+	}
+}
+
 func TestCrashUnwindsEveryTaskWithoutEffect(t *testing.T) {
 	k := New(Options{Seed: 1})
 	n := k.NewNode("n1")

@@ -93,7 +93,7 @@ func guard(spec scenarios.Spec, watch *scenarios.Watch) (done func()) {
 			}
 			if k := kernel.Load(); k != nil && k.Beat() == last {
 				stacks := make([]byte, 1<<20)
-				fmt.Fprintf(os.Stderr, "hung: %s seed %d did not advance for %s; a task does not block\n%s\n",
+				fmt.Fprintf(os.Stderr, "hung: %s seed %d did not advance for %s: a task does not block, or tasks wake each other without end\n%s\n",
 					spec.Scenario, spec.Seed, hungAfter, stacks[:runtime.Stack(stacks, true)])
 				os.Exit(exitInternal)
 			} else if k != nil {
