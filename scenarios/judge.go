@@ -91,6 +91,9 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 		p := r.k.Panics()[0]
 		res.Verdict, res.Reason = Crashed, p.String()
 		res.Violations = []Violation{{Guarantee: "no-panic", Sentence: p.String(), Events: []string{p.Stack}}}
+	case r.circles():
+		res.Verdict, res.Pending = Stuck, r.pending()
+		res.Reason = fmt.Sprintf("after %d steps, at %s: %s", r.observer.steps, r.k.Now(), first(res.Pending))
 	case ending != sim.Finished:
 		res.Verdict, res.Pending = Stuck, r.pending()
 		res.Reason = fmt.Sprintf("after %s without faults: %s", r.k.Now().Sub(r.healedAt), first(res.Pending))

@@ -16,6 +16,10 @@ const topicName = "orders"
 // have ended for good: more than any time-out of a client with retries.
 const livenessBound = 4 * time.Minute
 
+// maxSteps is how many steps a run may take, besides some for each send and each
+// second: ten times as many as any that ends.
+const maxSteps = 5_000_000
+
 // A run is one simulation with everything in it.
 type run struct {
 	spec     Spec
@@ -137,7 +141,14 @@ func (r *run) play() *Outcome {
 // on from here.
 func (r *run) stepped() bool {
 	r.observer.step()
-	return r.admin.done
+	return r.admin.done || r.circles()
+}
+
+// circles reports whether the run takes steps without end: somebody tries again and
+// again what cannot succeed.
+func (r *run) circles() bool {
+	o := r.options
+	return r.observer.steps >= maxSteps+2000*o.Sends+20_000*int(o.Safety/time.Second)
 }
 
 // topicReady begins the workload.
