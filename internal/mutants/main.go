@@ -108,7 +108,6 @@ func (o *options) choose(all []mutant) ([]mutant, error) {
 		// Others each day, the same ones all day long.
 		o.campaigns = 1
 		day := int(time.Now().Unix() / 86400)
-		all = slices.DeleteFunc(slices.Clone(all), func(m mutant) bool { return m.Rare })
 		for i := range min(o.sample, len(all)) {
 			chosen = append(chosen, all[(day*o.sample+i)%len(all)])
 		}

@@ -18,7 +18,6 @@ type mutant struct {
 	Mechanism string
 	Test      []string // package and name of the scripted test that fails with it
 	Repeat    bool     // it makes runs differ: each is made twice and compared, and no test is asked
-	Rare      bool     // it takes hundreds of seeds to find, so that samples leave it out
 	Edits     []edit
 }
 
@@ -95,8 +94,6 @@ func (m *mutant) set(line string) error {
 		m.Mechanism = value
 	case "repeat":
 		m.Repeat = value == "yes"
-	case "rare":
-		m.Rare = value == "yes"
 	case "test":
 		m.Test = strings.Fields(value)
 	default:
