@@ -124,5 +124,4 @@ type Exception struct {
 var Exceptions = []Exception{
 	{RecoverRule, "node/api/decode.go:decode", "the guard around the decoder of requests"},
 	{RecoverRule, "node/client/link/frames.go:readBody", "the guard around the decoder of answers"},
-	{SizeRule, "node/commitlog/recover.go", "recovery is one idea with many cases; its parts are to get files of their own"},
 }
