@@ -132,10 +132,11 @@ func (o *options) huntAll(mutants []mutant) error {
 		if t.found() < len(t.Campaigns) || !t.Scripted {
 			missed = append(missed, m.Name)
 		}
-	}
-	if o.report != "" {
-		if err := os.WriteFile(o.report, []byte(render(trophies, o)), 0o644); err != nil {
-			return err
+		// After each: a hunt takes long, and may be cut short.
+		if o.report != "" {
+			if err := os.WriteFile(o.report, []byte(render(trophies, len(mutants), o)), 0o644); err != nil {
+				return err
+			}
 		}
 	}
 	if len(missed) > 0 {

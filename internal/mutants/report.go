@@ -78,7 +78,8 @@ func (t trophy) unsound() (n int) {
 	return n
 }
 
-func render(trophies []trophy, o *options) string {
+// render writes the report of the mutants hunted so far, of so many.
+func render(trophies []trophy, of int, o *options) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Planted bugs, hunted
 
@@ -95,6 +96,9 @@ passes without the mutant and must fail with it.
 `, "`", o.campaigns, o.limit, "`", commit(o.root), "`", "`", "`", "`", strings.Join(scenariosHunted, ", "), o.campaigns, o.limit)
 	for _, t := range trophies {
 		fmt.Fprintln(&b, t.line(o.limit))
+	}
+	if n := of - len(trophies); n > 0 {
+		fmt.Fprintf(&b, "\n**Cut short**: %d of %d mutants were not hunted.\n", n, of)
 	}
 	fmt.Fprint(&b, "\n## Mechanisms\n\n")
 	for _, t := range trophies {
