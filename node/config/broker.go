@@ -83,6 +83,12 @@ var (
 		Doc:   "How many connections the node keeps at once.",
 	})}
 
+	MaxConnectionsPerIP = Int{define(&Setting{
+		Name: "max.connections.per.ip", Scope: Broker, Type: TypeInt, Default: "2147483647", Dynamic: true,
+		check: atLeast(0),
+		Doc:   "How many connections the node keeps at once from one address.",
+	})}
+
 	FetchMaxBytes = Int{define(&Setting{
 		Name: "fetch.max.bytes", Scope: Broker, Type: TypeInt, Default: "57671680",
 		check: atLeast(1024),
@@ -93,6 +99,23 @@ var (
 		Name: "log.retention.check.interval.ms", Scope: Broker, Type: TypeLong, Default: "300000",
 		check: atLeast(1),
 		Doc:   "How often the node looks for segments to delete and logs to compact.",
+	})}
+
+	LogCleanerEnable = Bool{define(&Setting{
+		Name: "log.cleaner.enable", Scope: Broker, Type: TypeBool, Default: "true",
+		Doc: "Whether logs with cleanup.policy=compact are compacted.",
+	})}
+
+	LogCleanerBackoff = Millis{define(&Setting{
+		Name: "log.cleaner.backoff.ms", Scope: Broker, Type: TypeLong, Default: "15000", Dynamic: true,
+		check: atLeast(0),
+		Doc:   "How long compaction rests when there was nothing to compact.",
+	})}
+
+	LogCleanerIOMax = Rate{define(&Setting{
+		Name: "log.cleaner.io.max.bytes.per.second", Scope: Broker, Type: TypeDouble, Default: "1.7976931348623157E308", Dynamic: true,
+		check: atLeast(millionths),
+		Doc:   "How many bytes a second compaction reads and writes at most, all logs together.",
 	})}
 
 	ProducerIDExpiration = Millis{define(&Setting{

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -109,15 +110,29 @@ func TestCompactionLagsMustNotContradictEachOther(t *testing.T) {
 }
 
 func TestDecimalsAreExact(t *testing.T) {
-	for text, want := range map[string]int64{"0.5": 500_000, "1": 1_000_000, ".000001": 1, "0.": 0, "-0.25": -250_000} {
+	for text, want := range map[string]int64{"0.5": 500_000, "1": 1_000_000, ".000001": 1, "0.": 0, "-0.25": -250_000,
+		"1e3": 1_000_000_000, "+15E-1": 1_500_000, "0.00000010e1": 1, "1.7976931348623157E308": math.MaxInt64,
+		"99999999999999999999": math.MaxInt64, "9300000000000": math.MaxInt64, "0E400": 0} {
 		if got, err := parseDecimal(text); err != nil || got != want {
 			t.Errorf("%s: %d %v, want %d", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "-", "1e3", "0.-5", "0.0000001", "NaN", "99999999999999999999"} {
+	for _, text := range []string{"", "-", ".", "e3", "1e", "1e401", "0.-5", "--1", "0.0000001", "1e-7", "NaN"} {
 		if got, err := parseDecimal(text); err == nil {
 			t.Errorf("%q: %d, want an error", text, got)
 		}
+	}
+}
+
+func TestWithoutALimitARateIsTheLargestNumber(t *testing.T) {
+	if got := LogCleanerIOMax.In(mustBroker(t)); got != math.MaxInt64 {
+		t.Errorf("by default: %d", got)
+	}
+	if got := LogCleanerIOMax.In(mustBroker(t, Pair{"log.cleaner.io.max.bytes.per.second", "1048576.5"})); got != 1<<20 {
+		t.Errorf("set: %d", got)
+	}
+	if _, err := NewBroker([]Pair{{"log.cleaner.io.max.bytes.per.second", "0"}}); err == nil {
+		t.Error("a rate of nothing is accepted")
 	}
 }
 

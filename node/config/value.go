@@ -56,17 +56,60 @@ func parseWhole(s string, bits int) (int64, error) {
 	return n, nil
 }
 
-// parseDecimal reads a plain decimal number into millionths without going
-// through a float, so that what follows from it is the same on every machine.
+// parseDecimal reads a decimal number, as Java writes them, into millionths
+// without going through a float, so that what follows from it is the same on
+// every machine. What is too large for them becomes the largest there is.
 func parseDecimal(s string) (int64, error) {
-	whole, fraction, _ := strings.Cut(s, ".")
-	if len(fraction) > 6 {
-		return 0, errors.New("more than six digits after the point")
+	s, exponent, err := cutExponent(s)
+	if err != nil {
+		return 0, err
 	}
-	digits := whole + fraction + strings.Repeat("0", 6-len(fraction))
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || strings.Trim(whole+fraction, "+-") == "" || strings.ContainsAny(fraction, "+-") {
+	sign := int64(1)
+	if rest, ok := strings.CutPrefix(s, "-"); ok {
+		s, sign = rest, -1
+	} else {
+		s = strings.TrimPrefix(s, "+")
+	}
+	whole, fraction, _ := strings.Cut(s, ".")
+	digits := whole + fraction
+	if digits == "" || strings.Trim(digits, "0123456789") != "" {
 		return 0, errors.New("not a decimal number")
+	}
+	n, err := shifted(strings.TrimLeft(digits, "0"), exponent+6-len(fraction))
+	return sign * n, err
+}
+
+// cutExponent splits 1.5E3 into 1.5 and 3.
+func cutExponent(s string) (mantissa string, exponent int, err error) {
+	at := strings.IndexAny(s, "eE")
+	if at < 0 {
+		return s, 0, nil
+	}
+	if exponent, err = strconv.Atoi(s[at+1:]); err != nil || exponent < -400 || exponent > 400 {
+		return "", 0, errors.New("not a decimal number")
+	}
+	return s[:at], exponent, nil
+}
+
+// shifted returns the number that digits make with so many zeros behind them, or
+// without so many of their last digits, which have to be zeros.
+func shifted(digits string, zeros int) (int64, error) {
+	if zeros < 0 {
+		kept := digits[:max(len(digits)+zeros, 0)]
+		if strings.Trim(digits[len(kept):], "0") != "" {
+			return 0, errors.New("more than six digits after the point")
+		}
+		digits, zeros = kept, 0
+	}
+	if digits == "" {
+		return 0, nil
+	}
+	if len(digits)+zeros > 19 {
+		return math.MaxInt64, nil
+	}
+	n, err := strconv.ParseInt(digits+strings.Repeat("0", zeros), 10, 64)
+	if err != nil { // it can only be too large
+		return math.MaxInt64, nil
 	}
 	return n, nil
 }
@@ -179,3 +222,15 @@ type Ratio struct{ *Setting }
 
 // Millionths returns the value in a view, times a million.
 func (s Ratio) Millionths(v *View) int64 { return v.value(s.Setting).Number }
+
+// A Rate is a setting in units a second.
+type Rate struct{ *Setting }
+
+// In returns the whole units a second in a view; math.MaxInt64 means no limit.
+func (s Rate) In(v *View) int64 {
+	n := v.value(s.Setting).Number
+	if n == math.MaxInt64 {
+		return n
+	}
+	return n / millionths
+}
