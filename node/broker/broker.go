@@ -77,7 +77,7 @@ type topic struct {
 	settings   *config.View
 	log        commitlog.Config // what settings mean to logs, which read it at each use
 	partitions []*Partition     // by number; nil where this node has no replica
-	settled    bool             // each of them is open or broken
+	settled    int              // so many of them were opened, or are known to be broken
 }
 
 // Stats are counts since the start, and what is there now.

@@ -76,7 +76,7 @@ func (b *Broker) reconcile(ids []kafka.TopicID) {
 	b.openAll(opening)
 	for _, id := range ids {
 		if local := b.topics[id]; local != nil {
-			local.settled = true
+			local.settled = len(local.partitions)
 		}
 	}
 }

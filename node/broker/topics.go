@@ -36,6 +36,30 @@ func (b *Broker) CreateTopic(n meta.NewTopic, deadline kafka.Instant) (kafka.Top
 	return n.ID, b.waitSettled(n.ID, deadline)
 }
 
+// CreatePartitions adds partitions to a topic and waits until this node has opened
+// those that are its own, or until the deadline: then they exist, and the answer is
+// REQUEST_TIMED_OUT. Blocks.
+func (b *Broker) CreatePartitions(g meta.Growth, deadline kafka.Instant) error {
+	g.First = int(b.w.Rand("broker/placement").Uint32() >> 8)
+	var id kafka.TopicID
+	err := b.source.Change(func(image *meta.Image) ([]meta.Record, error) {
+		if t, ok := image.Topic(g.Topic); ok {
+			id = t.ID
+		}
+		return image.CreatePartitions(g)
+	})
+	if err != nil {
+		return err
+	}
+	return b.waitSettled(id, deadline)
+}
+
+// CheckPartitions tells what CreatePartitions would, and adds nothing.
+func (b *Broker) CheckPartitions(g meta.Growth) error {
+	_, err := b.image.CreatePartitions(g)
+	return err
+}
+
 // CheckTopic tells what CreateTopic would, and creates nothing.
 func (b *Broker) CheckTopic(n meta.NewTopic) error {
 	_, err := b.image.CreateTopic(n, b.TopicDefaults())
@@ -76,10 +100,11 @@ func (b *Broker) waitSettled(id kafka.TopicID, deadline kafka.Instant) error {
 
 func (b *Broker) settled(id kafka.TopicID) bool {
 	local := b.topics[id]
-	if _, exists := b.image.TopicByID(id); !exists {
+	t, exists := b.image.TopicByID(id)
+	if !exists {
 		return local == nil
 	}
-	return local != nil && local.settled
+	return local != nil && local.settled >= len(t.Partitions)
 }
 
 // CreateSoon creates a topic with all defaults in the background, for a client

@@ -93,14 +93,7 @@ func (m *Image) place(n NewTopic, d Defaults) ([][]kafka.NodeID, error) {
 	case replicas <= 0 || int(replicas) > len(m.brokers):
 		return nil, fmt.Errorf("replication factor %d with %d brokers: %w", replicas, len(m.brokers), kafka.ErrInvalidReplicationFactor)
 	}
-	placement := make([][]kafka.NodeID, partitions)
-	for p := range placement {
-		for r := range int(replicas) {
-			i := (n.First + p + r) % len(m.brokers)
-			placement[p] = append(placement[p], m.brokers[i].ID)
-		}
-	}
-	return placement, nil
+	return m.takeTurns(n.First, int(partitions), int(replicas)), nil
 }
 
 // placeAssigned checks the brokers that the caller chose.

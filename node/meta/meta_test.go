@@ -46,6 +46,9 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "create":
 		records, err := s.image.CreateTopic(s.newTopic(t, d), Defaults{Partitions: 1, Replicas: 1})
 		return s.apply(t, records, err)
+	case "grow":
+		records, err := s.image.CreatePartitions(growth(t, d))
+		return s.apply(t, records, err)
 	case "delete":
 		return s.remove(t, d.CmdArgs[0].Key)
 	case "producer-ids":
@@ -103,6 +106,25 @@ func (s *script) newTopic(t *testing.T, d *datadriven.TestData) NewTopic {
 		}
 	}
 	return n
+}
+
+// growth reads name=a partitions=5 p0=(1,2) p1=(2,3), the new partitions counted
+// from 0.
+func growth(t *testing.T, d *datadriven.TestData) Growth {
+	var g Growth
+	for _, arg := range d.CmdArgs {
+		switch arg.Key {
+		case "name":
+			arg.Scan(t, 0, &g.Topic)
+		case "partitions":
+			arg.Scan(t, 0, &g.Partitions)
+		case "first":
+			arg.Scan(t, 0, &g.First)
+		default:
+			g.Assignment = append(g.Assignment, assigned(t, arg).Replicas)
+		}
+	}
+	return g
 }
 
 // assigned reads p0=(1,2).
