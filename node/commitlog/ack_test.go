@@ -53,7 +53,7 @@ func TestRotIsNotServed(t *testing.T) {
 	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
 	r.open()
 	r.fill(60, 3, 50)
-	first := r.log.segments[0]
+	first := r.log.segments()[0]
 	name, at := first.String(), first.size/2
 	r.close()
 	r.scribble(name, at)
@@ -63,7 +63,7 @@ func TestRotIsNotServed(t *testing.T) {
 		if !errorIs(err, ErrCorrupt) {
 			t.Errorf("%d batches, %v: want an error about the rotten one", len(got), err)
 		}
-		if _, err := readAll(r.log, r.log.segments[1].base, 500); err != nil {
+		if _, err := readAll(r.log, r.log.segments()[1].base, 500); err != nil {
 			t.Errorf("the other segments: %v", err)
 		}
 	})

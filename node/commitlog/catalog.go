@@ -3,6 +3,7 @@ package commitlog
 import (
 	"slices"
 
+	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/kafka"
 )
 
@@ -29,9 +30,11 @@ const (
 	factPoint                      // base, position, offset, index entries, largest timestamp, the batch that has it
 	factCut                        // base, position, offset
 	factOpen                       // the clean fact before does not hold any more
-	factClean                      // timestamp of the active segment's first batch, end of the log, its snapshot's offset
+	factClean                      // timestamp of the active segment's first batch, end of the log, its snapshot's offset, facts before if they are summed up
 	factSwap                       // base, end of what a compacted segment replaces, stage, end of what is clean
-	factLast   = factSwap
+	factTotals                     // segments before the active one, their bytes, log start offset, first base, end of what is clean, end of the log before the active one
+	factEpochs                     // three times a leader epoch and its first offset
+	factLast   = factEpochs
 )
 
 const (
@@ -94,8 +97,13 @@ type point struct {
 }
 
 // A catalog is what the facts amount to. Pure.
+//
+// After a clean start it may be partial: of the segments only the last is known,
+// and of the others what they amount to. The rest is as it is.
 type catalog struct {
 	segments []listed // by base
+	partial  bool
+	elder    totals // of the segments that are not known yet
 	start    kafka.Offset
 	first    kafka.Offset // segments below are gone
 	epochs   Epochs
@@ -113,8 +121,15 @@ type catalog struct {
 
 const unknownEntries = -1
 
+// list returns all segments. Whoever asks has completed the catalog.
+func (c *catalog) list() []listed {
+	assert.That(!c.partial, "the segments are not known yet")
+	return c.segments
+}
+
 // apply adds one fact.
 func (c *catalog) apply(f fact) {
+	assert.That(!c.partial, "a fact is added to a part of them")
 	c.cuts = max(c.cuts, f.cut)
 	c.clean = f.is == factClean
 	n := f.n
@@ -144,6 +159,7 @@ func (c *catalog) apply(f fact) {
 
 // find returns where the segment with that base is, or would be.
 func (c *catalog) find(base kafka.Offset) (int, bool) {
+	assert.That(!c.partial, "a segment is looked for among some")
 	if n := len(c.segments); n == 0 || c.segments[n-1].base < base {
 		return n, false // as it is with nearly all facts
 	} else if c.segments[n-1].base == base {
@@ -203,6 +219,7 @@ func (c *catalog) cutAt(base kafka.Offset, at cut) {
 
 // facts returns the shortest list of facts that amounts to the catalog.
 func (c *catalog) facts() []fact {
+	assert.That(!c.partial, "some facts are not known yet")
 	fs := []fact{{is: factFirst, n: [6]int64{int64(c.start), int64(c.first)}}}
 	fs = append(fs, c.swapFacts()...)
 	for _, s := range c.segments {

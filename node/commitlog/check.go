@@ -23,12 +23,12 @@ func (l *Log) checkOffsets() error {
 }
 
 func (l *Log) checkSegments() error {
-	for i, s := range l.segments {
+	for i, s := range l.known {
 		if s.end < s.base || s.durable > s.size || s.gone {
 			return fmt.Errorf("segment %d: end %d, durable %d of %d bytes, gone %t", s.base, s.end, s.durable, s.size, s.gone)
 		}
-		if i > 0 && l.segments[i-1].end > s.base {
-			return fmt.Errorf("segment %d begins below the end %d of the one before", s.base, l.segments[i-1].end)
+		if i > 0 && l.known[i-1].end > s.base {
+			return fmt.Errorf("segment %d begins below the end %d of the one before", s.base, l.known[i-1].end)
 		}
 		if s.sealed && s.dirty() {
 			return fmt.Errorf("segment %d is sealed and not synced", s.base)

@@ -84,8 +84,8 @@ func (l *Log) sealInOrder(todo []*segment) error {
 // one excepted.
 func (l *Log) unsealed() []*segment {
 	var out []*segment
-	for i := len(l.segments) - 2; i >= 0 && !l.segments[i].sealed; i-- {
-		out = append([]*segment{l.segments[i]}, out...)
+	for i := len(l.known) - 2; i >= 0 && !l.known[i].sealed; i-- {
+		out = append([]*segment{l.known[i]}, out...)
 	}
 	return out
 }
@@ -141,9 +141,9 @@ func (s *segment) sealFact() fact {
 
 // after returns the segment behind s, nil if there is none.
 func (l *Log) after(s *segment) *segment {
-	for i := len(l.segments) - 1; i > 0; i-- {
-		if l.segments[i-1] == s {
-			return l.segments[i]
+	for i := len(l.known) - 1; i > 0; i-- {
+		if l.known[i-1] == s {
+			return l.known[i]
 		}
 	}
 	return nil

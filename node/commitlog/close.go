@@ -81,6 +81,7 @@ func (l *Log) finish() error {
 	if err := l.dir.sweep.finish(l); err != nil {
 		return err
 	}
+	facts = l.manifest.summarized(facts)
 	if err := l.manifest.append(mayWait, facts...); err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (l *Log) lastFacts() ([]fact, error) {
 
 func (l *Log) closeFiles() error {
 	errs := []error{l.manifest.slot.close()}
-	for _, s := range l.segments {
+	for _, s := range l.known {
 		if s.slot != nil {
 			s.letGo()
 			errs = append(errs, s.slot.close())

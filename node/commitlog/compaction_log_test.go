@@ -137,7 +137,7 @@ func holds(l *Log, written []seen) error {
 
 func TestCompactReplacesSegments(t *testing.T) {
 	r, written := compactRig(t, sim.Options{Seed: 1}, 100)
-	segments, size := len(r.log.segments), r.log.Size()
+	segments, size := len(r.log.segments()), r.log.Size()
 	r.must(func() error { return r.log.Compact(1000) })
 	if r.log.Size() >= size/2 {
 		t.Errorf("%d bytes became %d", size, r.log.Size())
@@ -153,8 +153,8 @@ func TestCompactReplacesSegments(t *testing.T) {
 		written = more
 		return compact(r.log, 1500)
 	})
-	if len(r.log.segments) >= segments {
-		t.Errorf("%d segments became %d", segments, len(r.log.segments))
+	if len(r.log.segments()) >= segments {
+		t.Errorf("%d segments became %d", segments, len(r.log.segments()))
 	}
 	for _, again := range []func(){
 		func() {},
@@ -262,7 +262,7 @@ func TestCompactKeepsOutOfTheWay(t *testing.T) {
 		t.Error("a log without cleanup.policy=compact was compacted")
 	}
 	r.cfg.Cleanup = CleanupCompact
-	stable := r.log.segments[2].base + 1
+	stable := r.log.segments()[2].base + 1
 	r.must(func() error { return r.log.CompactBelow(1000, stable) })
 	if got := r.log.manifest.catalog.cleaned; got > stable || got == 0 {
 		t.Errorf("clean up to %d, stable is %d", got, stable)
@@ -273,7 +273,7 @@ func TestCompactKeepsOutOfTheWay(t *testing.T) {
 // TestCompactFindsRot: a corrupt batch ends the pass; nothing is replaced.
 func TestCompactFindsRot(t *testing.T) {
 	r, _ := compactRig(t, sim.Options{Seed: 5}, 100)
-	path := r.log.segments[1].String()
+	path := r.log.segments()[1].String()
 	r.must(func() error {
 		f, err := r.w.LogDirs[0].FS.OpenFile(path, env.Write)
 		if err != nil {

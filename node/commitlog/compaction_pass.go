@@ -35,6 +35,9 @@ func (l *Log) CompactBelow(now kafka.Timestamp, stable kafka.Offset) error {
 	if l.o.Config.Cleanup&CleanupCompact == 0 {
 		return nil
 	}
+	if err := l.complete(); err != nil {
+		return err
+	}
 	p := &compaction{l: l, rules: l.cleanRules(), now: now}
 	if ready, err := p.prepare(stable); err != nil || !ready {
 		return err
@@ -99,7 +102,7 @@ func (p *compaction) prepare(stable kafka.Offset) (ready bool, err error) {
 // one excepted.
 func (l *Log) cleanables() []cleanable {
 	var out []cleanable
-	for _, s := range l.segments {
+	for _, s := range l.segments() {
 		if !s.sealed || s.gone || s == l.active() {
 			break
 		}
@@ -145,7 +148,7 @@ func (p *compaction) run() error {
 // readMarkers reads the control batches from the dirty part to the log's end.
 func (p *compaction) readMarkers(ends *outcomes) error {
 	l := p.l
-	for _, s := range slices.Clone(l.segments) {
+	for _, s := range slices.Clone(l.segments()) {
 		if s.end <= p.plan.dirty || s.size == 0 {
 			continue
 		}
@@ -197,7 +200,7 @@ func (w *walk) control(h head) bool {
 func (p *compaction) readKeys(keys *lastOffsets, ends *outcomes) error {
 	l := p.l
 	var codecs record.Codecs
-	for _, s := range slices.Clone(l.segments) {
+	for _, s := range slices.Clone(l.segments()) {
 		if s.end <= p.plan.dirty || s.size == 0 {
 			continue
 		}
@@ -343,11 +346,11 @@ func (p *compaction) cleanGroup(g []cleanable, cleaned kafka.Offset) error {
 
 // segmentsIn returns the segments of a group, nil if they are not what they were.
 func (l *Log) segmentsIn(g []cleanable) []*segment {
-	i := slices.IndexFunc(l.segments, func(s *segment) bool { return s.base == g[0].base })
-	if i < 0 || i+len(g) >= len(l.segments) {
+	i := slices.IndexFunc(l.segments(), func(s *segment) bool { return s.base == g[0].base })
+	if i < 0 || i+len(g) >= len(l.segments()) {
 		return nil
 	}
-	olds := slices.Clone(l.segments[i : i+len(g)])
+	olds := slices.Clone(l.segments()[i : i+len(g)])
 	for k, s := range olds {
 		if !s.sealed || s.base != g[k].base || s.end != g[k].end || s.size != g[k].size {
 			return nil

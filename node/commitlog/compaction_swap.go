@@ -95,7 +95,7 @@ func (l *Log) finishSwap() error {
 		if !found {
 			return fmt.Errorf("%w: swapped segment %d is not listed", ErrQuarantined, w.base)
 		}
-		if err := l.renameCleaned(c.segments[i]); err != nil {
+		if err := l.renameCleaned(c.list()[i]); err != nil {
 			return err
 		}
 	}
@@ -160,11 +160,11 @@ func (l *Log) swapIn(s *segment, olds []*segment, cleaned kafka.Offset) error {
 	}
 	i, found := c.find(s.base)
 	assert.That(found, "%s: sealed and not listed", s)
-	if err := l.renameCleaned(c.segments[i]); err != nil {
+	if err := l.renameCleaned(c.list()[i]); err != nil {
 		return l.dir.fail("swap "+s.String(), err)
 	}
-	at := slices.Index(l.segments, olds[0])
-	l.segments = slices.Replace(l.segments, at, at+len(olds), s)
+	at := slices.Index(l.segments(), olds[0])
+	l.known = slices.Replace(l.segments(), at, at+len(olds), s)
 	for _, old := range olds {
 		old.gone = true
 	}

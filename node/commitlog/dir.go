@@ -187,13 +187,18 @@ func readWhole(fs env.FS, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := f.Size()
-	var b []byte
-	if err == nil {
-		b = make([]byte, n)
-		err = readFull(f, b, 0)
-	}
+	b, err := readAllOf(f)
 	return b, errors.Join(err, f.Close())
+}
+
+// readAllOf returns an open file's bytes. Blocks.
+func readAllOf(f env.File) ([]byte, error) {
+	n, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, n)
+	return b, readFull(f, b, 0)
 }
 
 const tempSuffix = ".tmp"

@@ -25,11 +25,11 @@ func (l *Log) flush() error {
 // unsynced returns the last segments, in order, from the first on that has
 // something to sync. The last may be empty yet.
 func (l *Log) unsynced() []*segment {
-	i := len(l.segments)
-	for i > 0 && (l.segments[i-1].dirty() || l.segments[i-1].base >= l.durable) {
+	i := len(l.known)
+	for i > 0 && (l.known[i-1].dirty() || l.known[i-1].base >= l.durable) {
 		i--
 	}
-	return append([]*segment(nil), l.segments[i:]...)
+	return append([]*segment(nil), l.known[i:]...)
 }
 
 // syncSegment makes what is in a segment now durable; those before it are.

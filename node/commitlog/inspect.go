@@ -28,10 +28,10 @@ type scan struct {
 // where the log ends.
 func (r *recovery) look() error {
 	l := r.l
-	if len(l.segments) == 0 {
+	if len(l.segments()) == 0 {
 		return nil
 	}
-	for _, s := range l.segments {
+	for _, s := range l.segments() {
 		if s.sealed {
 			continue
 		}
@@ -44,9 +44,9 @@ func (r *recovery) look() error {
 	r.spreadProof()
 	end := l.manifest.catalog.first
 	scans := r.scans
-	for i, s := range l.segments {
+	for i, s := range l.segments() {
 		if s.sealed {
-			if i > 0 && s.base < end && l.segments[i-1].sealed {
+			if i > 0 && s.base < end && l.segments()[i-1].sealed {
 				return fmt.Errorf("%w: segment %d begins below %d", ErrQuarantined, s.base, end)
 			}
 			end = s.end
@@ -79,7 +79,7 @@ func (r *recovery) open(s *segment) (*scan, error) {
 	l, c := r.l, &r.l.manifest.catalog
 	x := &scan{s: s, found: map[int64]entry{}}
 	if i, ok := c.find(s.base); ok {
-		x.known = &c.segments[i]
+		x.known = &c.list()[i]
 	}
 	info, err := l.dir.fs.Stat(s.String())
 	if err != nil {
@@ -209,7 +209,7 @@ func (r *recovery) noSuccessor(i, n int, end kafka.Offset) error {
 	l := r.l
 	if n > 0 {
 		x := r.scans[n-1]
-		x.bad = fmt.Errorf("%w: log ends at %d and the next segment begins at %d", errBatch, end, l.segments[i].base)
+		x.bad = fmt.Errorf("%w: log ends at %d and the next segment begins at %d", errBatch, end, l.segments()[i].base)
 		if x.s.size < x.proven {
 			return r.rot(x)
 		}
@@ -223,7 +223,7 @@ func (r *recovery) noSuccessor(i, n int, end kafka.Offset) error {
 		r.rubbish = append(r.rubbish, fileName(x.s.base, logSuffix), fileName(x.s.base, indexSuffix))
 	}
 	l.w.Probe("recovery dropped a segment that was never promised")
-	l.segments = l.segments[:i]
+	l.known = l.segments()[:i]
 	r.scans = nil
 	return nil
 }

@@ -57,7 +57,8 @@ type Log struct {
 	name string // of the partition, for errors and traces
 
 	manifest  *manifest
-	segments  []*segment
+	known     []*segment // the segments, but for elder
+	elder     totals     // of those that are not known yet
 	epochs    Epochs
 	producers *txn.Producers
 
@@ -82,6 +83,7 @@ type Log struct {
 	preparing int        // tasks that make new segments, or remove those not begun
 	abandoned []*segment // not begun, and not removed yet
 	chores    []chore
+	opened    kafka.Timestamp
 	since     kafka.Instant // when the oldest record without a sync was written
 	recent    recent
 
@@ -129,8 +131,8 @@ func (l *Log) Held() kafka.Offset {
 
 // Size returns the bytes of all segments.
 func (l *Log) Size() int64 {
-	var n int64
-	for _, s := range l.segments {
+	n := l.elder.size
+	for _, s := range l.known {
 		n += s.size
 	}
 	return n
@@ -155,10 +157,10 @@ func (l *Log) announce() {
 
 // active returns the segment that is written to, nil if there is none yet.
 func (l *Log) active() *segment {
-	if len(l.segments) == 0 {
+	if len(l.known) == 0 {
 		return nil
 	}
-	return l.segments[len(l.segments)-1]
+	return l.known[len(l.known)-1]
 }
 
 // usable tells why nothing may be appended, nil if it may.

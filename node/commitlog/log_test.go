@@ -214,7 +214,7 @@ func TestRetentionDeletesWholeSegments(t *testing.T) {
 	r.settle()
 	r.unplug()
 	r.open()
-	if r.log.LogStart() != start || r.log.segments[0].base != start {
+	if r.log.LogStart() != start || r.log.segments()[0].base != start {
 		t.Errorf("start %d, want %d", r.log.LogStart(), start)
 	}
 	r.cfg.RetentionTime, r.cfg.RetentionBytes = 10, -1
@@ -353,7 +353,7 @@ func (r *rig) checkRead(from kafka.Offset, max int, upTo kafka.Offset, sizes map
 		return err
 	}
 	defer c.Release()
-	seg := r.log.segments[r.log.segmentFor(from)]
+	seg := r.log.segments()[r.log.segmentFor(from)]
 	want, base := 0, from-from%3
 	for b := base; b < seg.end && b+3 <= upTo; b += 3 {
 		if want > 0 && want+sizes[b] > max {

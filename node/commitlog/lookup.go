@@ -41,6 +41,9 @@ func (l *Log) locate(search func() (Located, error)) (Located, error) {
 		if l.ended {
 			return nowhere, fmt.Errorf("%s: %w", l.name, ErrClosed)
 		}
+		if err := l.complete(); err != nil {
+			return nowhere, err
+		}
 		start, cuts, swaps := l.start, l.manifest.catalog.cuts, l.swaps
 		at, err := search()
 		if start == l.start && cuts == l.manifest.catalog.cuts && swaps == l.swaps {
@@ -50,8 +53,8 @@ func (l *Log) locate(search func() (Located, error)) (Located, error) {
 }
 
 func (l *Log) offsetFor(ts kafka.Timestamp) (Located, error) {
-	for i := l.segmentFor(l.start); i < len(l.segments); i++ {
-		s := l.segments[i]
+	for i := l.segmentFor(l.start); i < len(l.segments()); i++ {
+		s := l.segments()[i]
 		if s.maxTimestamp < ts {
 			continue
 		}
@@ -101,7 +104,7 @@ func (l *Log) maybeReadError(s *segment, at int64, err error) error {
 
 func (l *Log) maxTimestamp() (Located, error) {
 	var best *segment
-	for _, s := range l.segments {
+	for _, s := range l.segments() {
 		if s.maxTimestamp >= 0 && (best == nil || s.maxTimestamp > best.maxTimestamp) {
 			best = s
 		}
@@ -144,8 +147,8 @@ func (l *Log) recordWith(s *segment, base kafka.Offset, ts kafka.Timestamp) (Loc
 // maxByWalk looks at every batch from the log start on.
 func (l *Log) maxByWalk() (Located, error) {
 	best := nowhere
-	for i := l.segmentFor(l.start); i < len(l.segments); i++ {
-		s := l.segments[i]
+	for i := l.segmentFor(l.start); i < len(l.segments()); i++ {
+		s := l.segments()[i]
 		if s.maxTimestamp <= best.Timestamp {
 			continue
 		}

@@ -29,6 +29,8 @@ type manifest struct {
 	doubt  []fact // the others: what the process before wrote last
 	room   int    // slots that the file has space for
 	stale  int    // slots below this may hold garbage: a write failed half way
+
+	completed func() // called when a partial catalog became whole; does not block
 }
 
 const (
@@ -93,21 +95,121 @@ func (m *manifest) replace(path string) error {
 	return nil
 }
 
-// load reads the manifest. A tail that was torn is dropped and zeroed by the
-// first append; anything else that is wrong quarantines. torn reports whether
-// there was one. Blocks.
+// load reads the manifest, as much of it as a clean start needs. A tail that was
+// torn is dropped and zeroed by the first append; anything else that is wrong
+// quarantines. torn reports whether there was one. Blocks.
 func (m *manifest) load() (torn bool, err error) {
-	b, err := readWhole(m.d.fs, m.path)
+	f, err := m.d.fs.OpenFile(m.path, env.ReadOnly)
 	if err != nil {
 		return false, err
 	}
+	ok, err := m.loadTail(f)
+	if err == nil && !ok {
+		torn, err = m.loadWhole(f)
+	}
+	return torn, errors.Join(err, f.Close())
+}
+
+// loadTail makes a partial catalog from the end of the file; ok is false if that
+// holds no summary. A file that is small is better read at once. Blocks.
+func (m *manifest) loadTail(f env.File) (ok bool, err error) {
+	size, err := f.Size()
+	if err != nil {
+		return false, err
+	}
+	slots := int(max(0, size-headerSize) / factSize)
+	if slots == 0 || slots <= tailSlots && !m.w.Buggify("read the end of a manifest only") {
+		return false, nil
+	}
+	from := max(0, slots-tailSlots)
+	b := make([]byte, headerSize+(slots-from)*factSize)
+	if err := readFull(f, b[:headerSize], 0); err != nil {
+		return false, err
+	}
+	if err := readFull(f, b[headerSize:], headerSize+int64(from)*factSize); err != nil {
+		return false, err
+	}
+	h, err := m.parseHeader(b)
+	if err != nil {
+		return false, err
+	}
+	c, used, ok := tailCatalog(b[headerSize:], from, h.seed())
+	if ok {
+		m.h, m.seed, m.catalog = h, h.seed(), *c
+		m.used, m.proven, m.room, m.stale = used, used, slots, used
+	}
+	return ok, nil
+}
+
+// complete makes a partial catalog whole. Blocks.
+func (m *manifest) complete() error {
+	if !m.catalog.partial {
+		return nil
+	}
+	if err := m.turn.Take(kafka.Never); err != nil {
+		return err
+	}
+	defer m.turn.Leave()
+	return m.completeHeld()
+}
+
+// completeHeld is complete for who has the turn. What fails to be read is read
+// twice more: the log was opened without it.
+func (m *manifest) completeHeld() error {
+	for try := 0; m.catalog.partial; try++ {
+		err := m.readRest()
+		if err != nil && (!errors.Is(err, env.ErrIO) || try == 2) {
+			return err
+		}
+	}
+	return nil
+}
+
+// readRest reads the file of a partial catalog, to which nothing was added since.
+func (m *manifest) readRest() error {
+	f, err := m.d.fs.OpenFile(m.path, env.ReadOnly)
+	if err != nil {
+		return err
+	}
+	n := newManifest(m.d, m.parent, m.h)
+	torn, err := n.loadWhole(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if n.h != m.h || torn || n.used != m.used {
+		return fmt.Errorf("%s: %w: it had %d records and has %d", m.path, ErrQuarantined, m.used, n.used)
+	}
+	if err := m.catalog.checkSummary(&n.catalog); err != nil {
+		return fmt.Errorf("%s: %w", m.path, err)
+	}
+	m.catalog, m.proven, m.doubt, m.stale = n.catalog, n.proven, n.doubt, n.stale
+	m.w.Probe("a manifest was read when it was needed")
+	m.completed()
+	return nil
+}
+
+// parseHeader reads the header of the manifest's file.
+func (m *manifest) parseHeader(b []byte) (header, error) {
 	h, err := parseHeader(b, kindManifest)
 	if err != nil {
-		return false, fmt.Errorf("%s: %w: %w", m.path, ErrQuarantined, err)
+		return h, fmt.Errorf("%s: %w: %w", m.path, ErrQuarantined, err)
 	}
 	if !h.sameOwner(m.h) {
-		return false, fmt.Errorf("%s: %w: belongs to another log: topic %s partition %d in directory %x",
+		return h, fmt.Errorf("%s: %w: belongs to another log: topic %s partition %d in directory %x",
 			m.path, ErrQuarantined, h.topic, h.partition, h.dir)
+	}
+	return h, nil
+}
+
+// loadWhole reads all of the file. Blocks.
+func (m *manifest) loadWhole(f env.File) (torn bool, err error) {
+	b, err := readAllOf(f)
+	if err != nil {
+		return false, err
+	}
+	h, err := m.parseHeader(b)
+	if err != nil {
+		return false, err
 	}
 	m.h, m.seed = h, h.seed()
 	slots := b[headerSize:]
@@ -180,6 +282,9 @@ func (m *manifest) appendIf(still func() bool, n need, facts ...fact) error {
 	}
 	if m.d.failed != nil {
 		return m.d.failed
+	}
+	if err := m.completeHeld(); err != nil {
+		return err
 	}
 	f, err := m.slot.pin()
 	if err != nil {
@@ -254,6 +359,9 @@ func (m *manifest) write(f env.File, facts []fact) error {
 // maybeRewrite replaces the file by a shorter one if most of its facts are
 // superseded. It can fail without harm for lack of space. Blocks.
 func (m *manifest) maybeRewrite() error {
+	if m.catalog.partial {
+		return nil // nothing was added to it
+	}
 	live := len(m.catalog.segments) + len(m.catalog.epochs.entries) + blockSlots
 	if m.used < 2*live && !m.w.Buggify("rewrite the manifest early") {
 		return nil

@@ -19,11 +19,12 @@ const partitionName = "partition"
 // more, and has changed nothing then; with ErrOffline if the directory is or
 // went out of service. Blocks.
 func Open(w *env.World, d *Dir, o Options) (*Log, error) {
-	l := &Log{w: w, dir: d, o: o, name: o.Partition.String(), producers: &txn.Producers{}, era: &era{}}
+	l := &Log{w: w, dir: d, o: o, name: o.Partition.String(), producers: &txn.Producers{}, era: &era{}, opened: w.Wall()}
 	l.turn = env.NewTurn(w, "log "+l.name)
 	l.care = env.NewTurn(w, "care "+l.name)
 	l.changed = w.NewCond("changed " + l.name)
 	l.manifest = newManifest(d, o.Path, l.header(kindManifest))
+	l.manifest.completed = l.learn
 	if d.failed != nil {
 		return nil, fmt.Errorf("%s: %w", l.name, d.failed)
 	}
@@ -67,6 +68,9 @@ func (l *Log) open() error {
 		}
 	}
 	l.w.Probe("a log was opened after an unclean end")
+	if err := l.manifest.complete(); err != nil {
+		return err
+	}
 	return l.recover()
 }
 
@@ -160,12 +164,11 @@ func (l *Log) create() error {
 
 // openClean takes everything from the manifest, after a look at the one file that
 // would differ if the log had been written to since. ok reports whether it does
-// not. Its cost does not depend on the number of segments but for reading the
-// manifest. Blocks.
+// not. Its cost does not depend on the number of segments. Blocks.
 func (l *Log) openClean() (ok bool, err error) {
 	c := &l.manifest.catalog
 	l.start, l.epochs = c.start, Epochs{entries: c.epochs.Entries()}
-	l.segments = l.segmentsOf(c.segments)
+	l.known, l.elder = l.segmentsOf(c.segments), c.elder
 	l.end = c.end
 	if len(l.unsealed()) > 0 {
 		return false, nil
@@ -211,13 +214,13 @@ func (l *Log) tailAtEnd() {
 
 // segmentsOf makes segments of what the manifest lists.
 func (l *Log) segmentsOf(list []listed) []*segment {
-	slab, now := make([]segment, len(list)), l.w.Wall()
+	slab := make([]segment, len(list))
 	out := make([]*segment, len(list))
 	for i, k := range list {
 		s := &slab[i]
 		s.init(l.dir, l.o.Path, k.base)
 		s.ready, s.settled, s.sealed, s.follows = true, true, k.sealed, k.follows
-		s.began = now // files have no time that could be trusted
+		s.began = l.opened // files have no time that could be trusted
 		if k.sealed {
 			s.end, s.size, s.durable = k.end, k.size, k.size
 			s.maxTimestamp, s.maxAt = k.maxTimestamp, k.maxAt
@@ -236,7 +239,7 @@ func (s *segment) take(p point) {
 }
 
 func (l *Log) letGoAll() {
-	for _, s := range l.segments {
+	for _, s := range l.known {
 		if s.pinned {
 			s.pinned = false
 			s.log().unpin()

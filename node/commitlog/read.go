@@ -77,6 +77,12 @@ func (l *Log) Read(from kafka.Offset, maxBytes int, upTo kafka.Offset, first Ove
 		if from < l.start || from > l.end {
 			return Chunk{}, fmt.Errorf("%s: offset %d: %w: log has %d to %d", l.name, from, ErrOutOfRange, l.start, l.end)
 		}
+		if !l.knows(from) {
+			if err := l.complete(); err != nil {
+				return Chunk{}, err
+			}
+			continue
+		}
 		r := reading{log: l, from: from, upTo: min(upTo, l.written), maxBytes: maxBytes, first: first,
 			cuts: l.manifest.catalog.cuts}
 		if from >= r.upTo {
@@ -110,8 +116,8 @@ type reading struct {
 // nothing behind it.
 func (r *reading) find() (Chunk, error) {
 	l := r.log
-	for i := l.segmentFor(r.from); i < len(l.segments); i++ {
-		s := l.segments[i]
+	for i := l.segmentFor(r.from); i < len(l.known); i++ {
+		s := l.known[i]
 		if s.base >= r.upTo {
 			break
 		}
@@ -122,7 +128,7 @@ func (r *reading) find() (Chunk, error) {
 		if c.size > 0 || err != nil || !passed {
 			return c, err
 		}
-		if i >= len(l.segments) || l.segments[i] != s {
+		if i >= len(l.known) || l.known[i] != s {
 			r.stale = true
 			return Chunk{}, nil
 		}
@@ -130,10 +136,10 @@ func (r *reading) find() (Chunk, error) {
 	return Chunk{}, nil
 }
 
-// segmentFor returns the index of the last segment that begins at or before an
-// offset, or 0.
+// segmentFor returns the index of the last known segment that begins at or before
+// an offset, or 0.
 func (l *Log) segmentFor(at kafka.Offset) int {
-	return max(0, sort.Search(len(l.segments), func(i int) bool { return l.segments[i].base > at })-1)
+	return max(0, sort.Search(len(l.known), func(i int) bool { return l.known[i].base > at })-1)
 }
 
 // in looks in one segment. passed reports that nothing in it is behind the

@@ -50,7 +50,7 @@ func (r *recovery) list() error {
 	}
 	slices.Sort(names)
 	r.names = names
-	list := slices.Clone(c.segments)
+	list := slices.Clone(c.list())
 	for _, name := range names {
 		if strings.HasSuffix(name, deletedSuffix) || strings.HasSuffix(name, tempSuffix) {
 			r.rubbish = append(r.rubbish, name)
@@ -75,7 +75,7 @@ func (r *recovery) list() error {
 			return fmt.Errorf("%w: segment %d is missing", ErrQuarantined, k.base)
 		}
 	}
-	l.segments = l.segmentsOf(list)
+	l.known, l.elder = l.segmentsOf(list), totals{}
 	return nil
 }
 
@@ -87,7 +87,7 @@ func (r *recovery) stale(base kafka.Offset) (bool, error) {
 		r.l.w.Probe("recovery removed a segment that came back")
 		return true, nil
 	}
-	for _, k := range c.segments {
+	for _, k := range c.list() {
 		if k.sealed && k.base < base && base < k.end {
 			r.l.w.Probe("recovery removed a segment that came back")
 			return true, nil
@@ -147,7 +147,7 @@ func (r *recovery) rewrite(x *scan) error {
 // nobody.
 func (r *recovery) cut() error {
 	l, c := r.l, &r.l.manifest.catalog
-	if len(l.segments) == 0 && c.cutting != nil {
+	if len(l.segments()) == 0 && c.cutting != nil {
 		if err := l.removeFiles(nil, kafka.NoOffset); err != nil {
 			return err
 		}
@@ -184,7 +184,7 @@ func (r *recovery) findRubbish() {
 }
 
 func (l *Log) hasSegment(base kafka.Offset) bool {
-	return len(l.segments) > 0 && l.segments[l.segmentFor(base)].base == base
+	return len(l.segments()) > 0 && l.segments()[l.segmentFor(base)].base == base
 }
 
 func (r *recovery) scanOf(base kafka.Offset) *scan {
@@ -225,7 +225,7 @@ func (r *recovery) cutAt(x *scan) error {
 func (r *recovery) reindex() error {
 	l := r.l
 	for _, x := range r.scans {
-		if !slices.Contains(l.segments, x.s) {
+		if !slices.Contains(l.segments(), x.s) {
 			continue
 		}
 		if err := r.reindexOne(x); err != nil && !passing(err) {
@@ -286,7 +286,7 @@ func (r *recovery) conclude() error {
 	if err == nil {
 		l.lastPoint = l.end
 		for _, x := range r.scans {
-			x.s.sealed = x.s != l.active() && slices.Contains(l.segments, x.s)
+			x.s.sealed = x.s != l.active() && slices.Contains(l.segments(), x.s)
 		}
 	}
 	return l.manifest.maybeRewrite()
@@ -314,7 +314,7 @@ func (r *recovery) facts() []fact {
 	facts := l.newEpochs()
 	c := &l.manifest.catalog
 	first := c.first
-	if len(l.segments) == 0 {
+	if len(l.segments()) == 0 {
 		first = l.end // where the next segment begins
 	}
 	if l.start != c.start || first != c.first {
@@ -322,7 +322,7 @@ func (r *recovery) facts() []fact {
 	}
 	for _, x := range r.scans {
 		s := x.s
-		if !slices.Contains(l.segments, s) {
+		if !slices.Contains(l.segments(), s) {
 			continue
 		}
 		if x.known == nil {

@@ -21,6 +21,9 @@ func (l *Log) RetainBelow(now kafka.Timestamp, upTo kafka.Offset) error {
 	if err := l.usable(); err != nil {
 		return err
 	}
+	if err := l.complete(); err != nil {
+		return err
+	}
 	first := l.retainFrom(now, upTo)
 	if first > l.start {
 		l.w.Probe("retention deleted a segment")
@@ -42,8 +45,8 @@ func (l *Log) retainFrom(now kafka.Timestamp, upTo kafka.Offset) kafka.Offset {
 		return from
 	}
 	excess := l.Size() - c.RetentionBytes
-	for i, s := range l.segments {
-		last := i == len(l.segments)-1
+	for i, s := range l.segments() {
+		last := i == len(l.segments())-1
 		if s.size == 0 && last || s.end > upTo {
 			break
 		}
@@ -76,6 +79,9 @@ func (l *Log) DeleteRecords(before kafka.Offset) (kafka.Offset, error) {
 	}
 	if before > l.written {
 		return l.start, fmt.Errorf("%s: offset %d: %w: log ends at %d", l.name, before, ErrOutOfRange, l.written)
+	}
+	if err := l.complete(); err != nil {
+		return l.start, err
 	}
 	if before > l.start {
 		if err := l.advanceStart(before); err != nil {
@@ -138,31 +144,31 @@ func (l *Log) dropSegments() error {
 		return err
 	}
 	n := 0
-	for n < len(l.segments) && l.segments[n].end <= l.start && (l.segments[n].size > 0 || n+1 < len(l.segments)) {
+	for n < len(l.segments()) && l.segments()[n].end <= l.start && (l.segments()[n].size > 0 || n+1 < len(l.segments())) {
 		n++
 	}
 	if n == 0 {
 		return nil
 	}
-	if n == len(l.segments) {
+	if n == len(l.segments()) {
 		if n = l.rollForRetention(n); n == 0 {
 			return nil
 		}
 	}
 	// What is queued may go to the segments that stay, never to those that go.
 	first := l.start
-	if n < len(l.segments) {
-		first = l.segments[n].base
+	if n < len(l.segments()) {
+		first = l.segments()[n].base
 	}
 	facts := []fact{{is: factFirst, n: [6]int64{int64(l.start), int64(first)}}}
-	if n == len(l.segments) {
+	if n == len(l.segments()) {
 		facts = append(facts, emptyPoint(l.written))
 	}
 	if err := l.manifest.append(mustFit, facts...); err != nil {
 		return err
 	}
-	gone := slices.Clone(l.segments[:n])
-	l.segments = slices.Delete(l.segments, 0, n)
+	gone := slices.Clone(l.segments()[:n])
+	l.known = slices.Delete(l.segments(), 0, n)
 	for _, s := range gone {
 		s.gone = true
 		s.durable = s.size

@@ -19,7 +19,7 @@ type Stats struct {
 func (l *Log) Stats() Stats { return l.stats }
 
 // Segments returns how many segments there are.
-func (l *Log) Segments() int { return len(l.segments) }
+func (l *Log) Segments() int { return len(l.known) + l.elder.segments }
 
 // OpenFiles returns how many files of the directory's logs are open.
 func (d *Dir) OpenFiles() int { return d.files.open }

@@ -42,6 +42,9 @@ func (l *Log) Reset(at kafka.Offset) error {
 // cutAway takes the turn, drops what is queued, and cuts. Nothing may be at work
 // behind the scenes: it would bring back a snapshot of what is cut.
 func (l *Log) cutAway(to kafka.Offset, how func(kafka.Offset) error) error {
+	if err := l.complete(); err != nil {
+		return err
+	}
 	if err := l.care.Take(kafka.Never); err != nil {
 		return err
 	}
@@ -81,10 +84,10 @@ func (l *Log) cutAway(to kafka.Offset, how func(kafka.Offset) error) error {
 
 // cutLog cuts at the first batch that ends above to. Everything is durable.
 func (l *Log) cutLog(to kafka.Offset) error {
-	if len(l.segments) == 0 || to >= l.written {
+	if len(l.segments()) == 0 || to >= l.written {
 		return nil // only what was queued had to go
 	}
-	s := l.segments[l.segmentFor(to)]
+	s := l.segments()[l.segmentFor(to)]
 	at, end, err := l.positionOf(s, to)
 	if err != nil {
 		return err
@@ -153,9 +156,9 @@ func (l *Log) carryOutCut(s *segment, at int64, end kafka.Offset) error {
 	if err := l.manifest.append(mustFit, facts...); err != nil {
 		return err
 	}
-	i := slices.Index(l.segments, s) + 1
-	later := slices.Clone(l.segments[i:])
-	l.segments = l.segments[:i]
+	i := slices.Index(l.segments(), s) + 1
+	later := slices.Clone(l.segments()[i:])
+	l.known = l.segments()[:i]
 	for _, g := range later {
 		g.gone, g.durable = true, g.size
 		g.letGo()
@@ -297,7 +300,7 @@ func (l *Log) restat(s *segment) error {
 // Blocks.
 func (l *Log) reloadProducers() error {
 	var at []kafka.Offset
-	for _, s := range l.segments {
+	for _, s := range l.segments() {
 		at = append(at, s.base)
 	}
 	p, from, err := l.loadProducers(at)
@@ -310,8 +313,8 @@ func (l *Log) reloadProducers() error {
 
 // replayFrom notes what the producers have done from an offset on.
 func (l *Log) replayFrom(from kafka.Offset) error {
-	for i := l.segmentFor(from); i < len(l.segments); i++ {
-		s := l.segments[i]
+	for i := l.segmentFor(from); i < len(l.segments()); i++ {
+		s := l.segments()[i]
 		if s.end <= from || s.size == 0 {
 			continue
 		}
@@ -351,12 +354,12 @@ func (l *Log) cutEverything(at kafka.Offset) error {
 		return err
 	}
 	var bases []kafka.Offset
-	for _, s := range l.segments {
+	for _, s := range l.segments() {
 		s.gone, s.durable = true, s.size
 		s.letGo()
 		bases = append(bases, s.base)
 	}
-	l.segments = nil
+	l.known = nil
 	l.start, l.durable, l.written, l.end, l.lastPoint = at, at, at, at, at
 	l.tail, l.recent, l.producers = tail{end: at}, recent{}, &txn.Producers{}
 	l.epochs.Clear()

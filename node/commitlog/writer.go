@@ -90,6 +90,9 @@ func (l *Log) reopen() error {
 	if !l.manifest.catalog.clean {
 		return nil
 	}
+	if err := l.complete(); err != nil {
+		return err
+	}
 	return l.manifest.append(mustFit, fact{is: factOpen})
 }
 
@@ -301,7 +304,7 @@ func (l *Log) begin(s *segment) error {
 			return err
 		}
 	}
-	l.segments = append(l.segments, s)
+	l.known = append(l.segments(), s)
 	l.recent.reset(s)
 	l.chore(chore{do: choreSeal})
 	l.stats.Rolls++
