@@ -29,6 +29,7 @@ type optionSetting struct {
 var optionSettings = []optionSetting{
 	{"run.producers", intOption(1, 64, func(o *Options) *int { return &o.Producers })},
 	{"run.consumers", intOption(1, 64, func(o *Options) *int { return &o.Consumers })},
+	{"run.raws", intOption(0, 64, func(o *Options) *int { return &o.Raws })},
 	{"run.sends", intOption(1, 1_000_000, func(o *Options) *int { return &o.Sends })},
 	{"run.value.max", intOption(16, 1<<20, func(o *Options) *int { return &o.ValueMax })},
 	{"run.partitions", func(o *Options, s string) error {
@@ -78,7 +79,7 @@ func intOption(low, high int, field func(*Options) *int) func(*Options, string) 
 }
 
 func everyFamily() []Family {
-	return slices.Concat(processFamilies(), networkFamilies(), diskFamilies())
+	return slices.Concat(processFamilies(), networkFamilies(), diskFamilies(), destroyingFamilies())
 }
 
 // parseSettings sorts settings by whom they concern, and checks each.
@@ -105,7 +106,7 @@ func (s *settings) add(p config.Pair) error {
 	}
 	if _, ok := config.Lookup(config.Topic, p.Name); ok {
 		s.topic = append(s.topic, p)
-		return config.CheckTopic([]config.Pair{p})
+		return config.CheckTopic(nil, []config.Pair{p})
 	}
 	s.broker = append(s.broker, p)
 	_, err := config.NewBroker([]config.Pair{p})

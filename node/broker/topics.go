@@ -71,6 +71,7 @@ func (b *Broker) TopicDefaults() meta.Defaults {
 	return meta.Defaults{
 		Partitions: int32(config.NumPartitions.In(b.config)),
 		Replicas:   int16(config.DefaultReplicationFactor.In(b.config)),
+		Broker:     b.config,
 	}
 }
 
@@ -131,7 +132,7 @@ func (b *Broker) SettingsOf(t *meta.Topic) *config.View {
 	b.w.Probe("a topic has a setting that this version does not know")
 	var known []config.Pair
 	for _, p := range t.Settings {
-		if config.CheckTopic([]config.Pair{p}) == nil {
+		if config.CheckTopic(nil, []config.Pair{p}) == nil {
 			known = append(known, p)
 		}
 	}

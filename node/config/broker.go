@@ -78,14 +78,14 @@ var (
 	})}
 
 	MaxConnections = Int{define(&Setting{
-		Name: "max.connections", Scope: Broker, Type: TypeInt, Default: "2147483647",
+		Name: "max.connections", Scope: Broker, Type: TypeInt, Default: "2147483647", Dynamic: true,
 		check: atLeast(0),
 		Doc:   "How many connections the node keeps at once.",
 	})}
 
 	MaxConnectionsPerIP = Int{define(&Setting{
 		Name: "max.connections.per.ip", Scope: Broker, Type: TypeInt, Default: "2147483647", Dynamic: true,
-		check: atLeast(0),
+		check: atLeast(1),
 		Doc:   "How many connections the node keeps at once from one address.",
 	})}
 
@@ -119,112 +119,8 @@ var (
 	})}
 
 	ProducerIDExpiration = Millis{define(&Setting{
-		Name: "producer.id.expiration.ms", Scope: Broker, Type: TypeInt, Default: "86400000",
+		Name: "producer.id.expiration.ms", Scope: Broker, Type: TypeInt, Default: "86400000", Dynamic: true,
 		check: atLeast(1),
 		Doc:   "How long the node remembers an idempotent producer that is silent.",
 	})}
 )
-
-// The settings of a node that its topics take their values from.
-var _ = []*Setting{
-	define(&Setting{
-		Name: "log.cleanup.policy", Scope: Broker, Type: TypeList, Default: "delete",
-		check: someOf("delete", "compact"), Doc: "The cleanup.policy of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "compression.type", Scope: Broker, Type: TypeString, Default: "producer",
-		check: oneOf("producer"), Doc: "The compression.type of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "log.cleaner.delete.retention.ms", Scope: Broker, Type: TypeLong, Default: "86400000",
-		check: atLeast(0), Doc: "The delete.retention.ms of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "log.cleaner.max.compaction.lag.ms", Scope: Broker, Type: TypeLong, Default: "9223372036854775807",
-		check: atLeast(1), Doc: "The max.compaction.lag.ms of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "log.cleaner.min.cleanable.ratio", Scope: Broker, Type: TypeDouble, Default: "0.5",
-		check: share, Doc: "The min.cleanable.dirty.ratio of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "log.cleaner.min.compaction.lag.ms", Scope: Broker, Type: TypeLong, Default: "0",
-		check: atLeast(0), Doc: "The min.compaction.lag.ms of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "log.flush.interval.messages", Scope: Broker, Type: TypeLong, Default: "9223372036854775807",
-		check: atLeast(1), Doc: "The flush.messages of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "log.flush.interval.ms", Scope: Broker, Type: TypeLong, Optional: true,
-		check: atLeast(0), Doc: "The flush.ms of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "log.index.interval.bytes", Scope: Broker, Type: TypeInt, Default: "4096",
-		check: atLeast(0), Doc: "The index.interval.bytes of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "log.index.size.max.bytes", Scope: Broker, Type: TypeInt, Default: "10485760",
-		check: atLeast(4), Doc: "The segment.index.bytes of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "log.message.timestamp.after.max.ms", Scope: Broker, Type: TypeLong, Default: "3600000",
-		check: atLeast(0), Doc: "The message.timestamp.after.max.ms of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "log.message.timestamp.before.max.ms", Scope: Broker, Type: TypeLong, Default: "9223372036854775807",
-		check: atLeast(0), Doc: "The message.timestamp.before.max.ms of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "log.message.timestamp.type", Scope: Broker, Type: TypeString, Default: "CreateTime",
-		check: oneOf("CreateTime", "LogAppendTime"), Doc: "The message.timestamp.type of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "log.retention.bytes", Scope: Broker, Type: TypeLong, Default: "-1",
-		check: atLeast(-1), Doc: "The retention.bytes of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "log.retention.hours", Scope: Broker, Type: TypeInt, Default: "168",
-		check: atLeast(-1), Doc: "The retention.ms, in hours, of topics that set none, unless log.retention.minutes or log.retention.ms is set.",
-	}),
-	define(&Setting{
-		Name: "log.retention.minutes", Scope: Broker, Type: TypeInt, Optional: true,
-		check: atLeast(-1), Doc: "The retention.ms, in minutes, of topics that set none, unless log.retention.ms is set.",
-	}),
-	define(&Setting{
-		Name: "log.retention.ms", Scope: Broker, Type: TypeLong, Optional: true,
-		check: atLeast(-1), Doc: "The retention.ms of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "log.roll.hours", Scope: Broker, Type: TypeInt, Default: "168",
-		check: atLeast(1), Doc: "The segment.ms, in hours, of topics that set none, unless log.roll.ms is set.",
-	}),
-	define(&Setting{
-		Name: "log.roll.ms", Scope: Broker, Type: TypeLong, Optional: true,
-		check: atLeast(1), Doc: "The segment.ms of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "log.roll.jitter.hours", Scope: Broker, Type: TypeInt, Default: "0",
-		check: atLeast(0), Doc: "The segment.jitter.ms, in hours, of topics that set none, unless log.roll.jitter.ms is set.",
-	}),
-	define(&Setting{
-		Name: "log.roll.jitter.ms", Scope: Broker, Type: TypeLong, Optional: true,
-		check: atLeast(0), Doc: "The segment.jitter.ms of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "log.segment.bytes", Scope: Broker, Type: TypeInt, Default: "1073741824",
-		check: atLeast(1 << 20), Doc: "The segment.bytes of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "log.segment.delete.delay.ms", Scope: Broker, Type: TypeLong, Default: "60000",
-		check: atLeast(0), Doc: "The file.delete.delay.ms of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "message.max.bytes", Scope: Broker, Type: TypeInt, Default: "1048588",
-		check: atLeast(0), Doc: "The max.message.bytes of topics that set none.",
-	}),
-	define(&Setting{
-		Name: "min.insync.replicas", Scope: Broker, Type: TypeInt, Default: "1",
-		check: atLeast(1), Doc: "The min.insync.replicas of topics that set none.",
-	}),
-}

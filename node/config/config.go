@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/kafka"
 )
 
@@ -55,14 +56,17 @@ type Setting struct {
 	Optional  bool // has no value unless it is set; Default is ""
 	Dynamic   bool // may change while the node runs
 	Sensitive bool // never shown, never logged
+	Internal  bool // not shown unless it is set
 	Doc       string
 
 	// Fallback names the broker settings that give a topic's setting its value
 	// while the topic itself sets none, the first that is set winning.
 	Fallback []Fallback
 
-	check func(Value) error
-	index int
+	check    func(Value) error
+	index    int
+	initial  Value      // the default, parsed
+	fallback []*Setting // those that Fallback names
 }
 
 // A Fallback is a broker setting whose value, times Scale, stands in for a
@@ -76,13 +80,34 @@ type Fallback struct {
 type Pair struct{ Name, Value string }
 
 // registry holds the settings of each scope in order of definition; the typed
-// variables of broker.go and topic.go fill it.
+// variables of broker.go, topic.go and their neighbours fill it.
 var registry [scopes][]*Setting
+
+// byName finds them.
+var byName = [scopes]map[string]*Setting{{}, {}}
 
 func define(s *Setting) *Setting {
 	s.index = len(registry[s.Scope])
 	registry[s.Scope] = append(registry[s.Scope], s)
+	byName[s.Scope][s.Name] = s
+	if !s.Optional {
+		v, err := s.Parse(s.Default)
+		assert.NoError(err)
+		s.initial = v
+	}
 	return s
+}
+
+func init() {
+	for _, all := range registry {
+		for _, s := range all {
+			for _, f := range s.Fallback {
+				b, ok := Lookup(Broker, f.Name)
+				assert.That(ok, "config: %s falls back to %s, which is no setting of a broker", s.Name, f.Name)
+				s.fallback = append(s.fallback, b)
+			}
+		}
+	}
 }
 
 // Settings returns the settings of a scope in order of their names.
@@ -94,12 +119,8 @@ func Settings(scope Scope) []*Setting {
 
 // Lookup finds a setting by its name.
 func Lookup(scope Scope, name string) (*Setting, bool) {
-	for _, s := range registry[scope] {
-		if s.Name == name {
-			return s, true
-		}
-	}
-	return nil, false
+	s, ok := byName[scope][name]
+	return s, ok
 }
 
 // maxValue is the longest value of a setting, in bytes.
@@ -133,6 +154,9 @@ func checkName(scope Scope, name string) (*Setting, error) {
 		if _, ok := Lookup(other, name); ok {
 			return nil, fmt.Errorf("%s: is a setting of a %s, not of a %s: %w", name, other, scope, kafka.ErrInvalidConfig)
 		}
+	}
+	if why, ok := refused(name); ok {
+		return nil, fmt.Errorf("%s: does not act here, for %s: %w", shorten(name), why, kafka.ErrInvalidConfig)
 	}
 	return nil, fmt.Errorf("%s: no setting of a %s that klamm knows and acts on: %w", shorten(name), scope, kafka.ErrInvalidConfig)
 }

@@ -1,25 +1,40 @@
 package config
 
-import (
-	"fmt"
-
-	"github.com/klammlog/klamm/node/kafka"
-)
-
 // The settings of a topic.
 var (
 	CleanupPolicy = List{define(&Setting{
 		Name: "cleanup.policy", Scope: Topic, Type: TypeList, Default: "delete", Dynamic: true,
-		check:    someOf("delete", "compact"),
+		check:    anyOf("delete", "compact"),
 		Fallback: []Fallback{{"log.cleanup.policy", 1}},
-		Doc:      "What happens to old records: delete removes old segments, compact keeps the latest record of each key, both do both.",
+		Doc:      "What happens to old records: delete removes old segments, compact keeps the latest record of each key, both do both; without any all records stay.",
 	})}
 
 	CompressionType = Text{define(&Setting{
 		Name: "compression.type", Scope: Topic, Type: TypeString, Default: "producer", Dynamic: true,
-		check:    oneOf("producer"),
+		check:    oneOf(compressions...),
 		Fallback: []Fallback{{"compression.type", 1}},
-		Doc:      "How records are compressed in the log: as the producer sent them, always.",
+		Doc:      "How records are compressed in the log: as the producer sent them (producer), not at all (uncompressed), or with gzip, snappy, lz4 or zstd.",
+	})}
+
+	CompressionGzipLevel = Int{define(&Setting{
+		Name: "compression.gzip.level", Scope: Topic, Type: TypeInt, Default: "-1", Dynamic: true,
+		check:    gzipLevel,
+		Fallback: []Fallback{{"compression.gzip.level", 1}},
+		Doc:      "With compression.type=gzip: how hard to compress, 1 to 9, or -1 for the codec's default. Batches that come in gzip stay as they are.",
+	})}
+
+	CompressionLz4Level = Int{define(&Setting{
+		Name: "compression.lz4.level", Scope: Topic, Type: TypeInt, Default: "9", Dynamic: true,
+		check:    between(1, 17),
+		Fallback: []Fallback{{"compression.lz4.level", 1}},
+		Doc:      "With compression.type=lz4: how hard to compress, 1 to 17. Batches that come in lz4 stay as they are.",
+	})}
+
+	CompressionZstdLevel = Int{define(&Setting{
+		Name: "compression.zstd.level", Scope: Topic, Type: TypeInt, Default: "3", Dynamic: true,
+		check:    between(-131072, 22),
+		Fallback: []Fallback{{"compression.zstd.level", 1}},
+		Doc:      "With compression.type=zstd: how hard to compress, -131072 to 22. Batches that come in zstd stay as they are.",
 	})}
 
 	DeleteRetention = Millis{define(&Setting{
@@ -58,7 +73,7 @@ var (
 	})}
 
 	InternalSegmentBytes = Int{define(&Setting{
-		Name: "internal.segment.bytes", Scope: Topic, Type: TypeInt, Optional: true, Dynamic: true,
+		Name: "internal.segment.bytes", Scope: Topic, Type: TypeInt, Optional: true, Dynamic: true, Internal: true,
 		check: atLeast(256),
 		Doc:   "segment.bytes without its lower limit, for tests.",
 	})}
@@ -119,11 +134,17 @@ var (
 		Doc:      "With acks=all, how many replicas must be in sync for an append to be accepted.",
 	})}
 
+	Preallocate = Bool{define(&Setting{
+		Name: "preallocate", Scope: Topic, Type: TypeBool, Default: "false", Dynamic: true,
+		check:    onlyFalse,
+		Fallback: []Fallback{{"log.preallocate", 1}},
+		Doc:      "Whether the disk space of a whole segment is reserved when it begins: klamm never does.",
+	})}
+
 	RetentionBytes = Int{define(&Setting{
 		Name: "retention.bytes", Scope: Topic, Type: TypeLong, Default: "-1", Dynamic: true,
-		check:    atLeast(-1),
 		Fallback: []Fallback{{"log.retention.bytes", 1}},
-		Doc:      "The size of a partition above which its oldest segments are deleted; -1 means no limit.",
+		Doc:      "The size of a partition above which its oldest segments are deleted; negative means no limit.",
 	})}
 
 	RetentionTime = Millis{define(&Setting{
@@ -162,16 +183,14 @@ var (
 		Fallback: []Fallback{{"log.roll.ms", 1}, {"log.roll.hours", 3_600_000}},
 		Doc:      "The age at which a new segment begins even if the old one is not full.",
 	})}
-)
 
-// checkTogether refuses topic settings that only contradict each other.
-func (v *View) checkTogether() error {
-	low, high := MinCompactionLag.In(v), MaxCompactionLag.In(v)
-	if low > high {
-		return fmt.Errorf("min.compaction.lag.ms=%d: more than max.compaction.lag.ms=%d: %w", low, high, kafka.ErrInvalidConfig)
-	}
-	return nil
-}
+	UncleanLeaderElection = Bool{define(&Setting{
+		Name: "unclean.leader.election.enable", Scope: Topic, Type: TypeBool, Default: "false", Dynamic: true,
+		check:    onlyFalse,
+		Fallback: []Fallback{{"unclean.leader.election.enable", 1}},
+		Doc:      "Whether a replica that lacks committed records may lead: klamm never lets it.",
+	})}
+)
 
 // SegmentLimit returns the size of a topic's segments: what tests ask for, or
 // segment.bytes.

@@ -156,13 +156,10 @@ func oneOf(allowed ...string) func(Value) error {
 	}
 }
 
-// someOf accepts lists of distinct allowed items, none of them missing.
-func someOf(allowed ...string) func(Value) error {
+// anyOf accepts lists of distinct allowed items, the empty one too.
+func anyOf(allowed ...string) func(Value) error {
 	return func(v Value) error {
 		items := parseList(v.Text)
-		if len(items) == 0 {
-			return errors.New("an empty list")
-		}
 		for i, item := range items {
 			if !slices.Contains(allowed, item) {
 				return fmt.Errorf("%s is not one of %s", shorten(item), strings.Join(allowed, ", "))
@@ -173,6 +170,32 @@ func someOf(allowed ...string) func(Value) error {
 		}
 		return nil
 	}
+}
+
+// compressions are the values of compression.type.
+var compressions = []string{"producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"}
+
+func gzipLevel(v Value) error {
+	if v.Number == -1 {
+		return nil
+	}
+	return between(1, 9)(v)
+}
+
+// notZero accepts what is more than zero, and -1 for no limit.
+func notZero(v Value) error {
+	if v.Number == 0 || v.Number < -1 {
+		return errors.New("neither -1 nor more than 0")
+	}
+	return nil
+}
+
+// onlyFalse accepts what is so in any case.
+func onlyFalse(v Value) error {
+	if v.Number != 0 {
+		return errors.New("klamm does not do that")
+	}
+	return nil
 }
 
 // An Int is a setting whose value is a whole number.

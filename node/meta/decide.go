@@ -44,6 +44,7 @@ type Assigned struct {
 type Defaults struct {
 	Partitions int32
 	Replicas   int16
+	Broker     *config.View // what its settings fall back to; nil: config's defaults
 }
 
 // CreateTopic returns the records that create a topic, or why not:
@@ -54,7 +55,7 @@ func (m *Image) CreateTopic(n NewTopic, d Defaults) ([]Record, error) {
 	if err := m.checkNewName(n.Name); err != nil {
 		return nil, err
 	}
-	if err := config.CheckTopic(n.Settings); err != nil {
+	if err := config.CheckTopic(d.Broker, n.Settings); err != nil {
 		return nil, err
 	}
 	placement, err := m.place(n, d)

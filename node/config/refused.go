@@ -1,0 +1,74 @@
+package config
+
+import "strings"
+
+// reasons tell why Kafka's settings that do not act here are refused, by name or
+// by what the name begins with.
+var reasons = []struct {
+	why   string
+	names []string // "name" or "prefix.*"
+}{
+	{"each connection and each log has tasks of its own, not threads", []string{
+		"num.network.threads", "num.io.threads", "background.threads", "log.cleaner.threads",
+		"num.recovery.threads.per.data.dir", "num.replica.alter.log.dirs.threads", "num.replica.fetchers",
+	}},
+	{"requests are bounded by their bytes: see queued.max.request.bytes", []string{"queued.max.requests", "queued.max.bytes"}},
+	{"a node on its own has no replicas elsewhere", []string{
+		"replica.*", "leader.replication.throttled.*", "follower.replication.throttled.*", "auto.leader.rebalance.enable",
+		"leader.imbalance.*", "broker.rack", "broker.session.timeout.ms", "broker.heartbeat.interval.ms",
+		"controlled.shutdown.*", "inter.broker.listener.name", "follower.fetch.*", "eligible.leader.replicas.*",
+	}},
+	{"a node on its own is its own controller", []string{
+		"process.roles", "controller.*", "metadata.*", "zookeeper.*", "initial.broker.registration.timeout.ms",
+		"server.max.startup.time.ms", "early.start.listeners",
+	}},
+	{"the node's number is node.id", []string{"broker.id", "broker.id.generation.enable", "reserved.broker.max.id"}},
+	{"the directories are log.dirs", []string{"log.dir"}},
+	{"the only security protocol is PLAINTEXT", []string{
+		"listener.*", "security.*", "ssl.*", "sasl.*", "principal.builder.class", "connections.max.reauth.ms",
+		"delegation.token.*", "password.encoder.*",
+	}},
+	{"everybody may do everything", []string{"authorizer.class.name", "super.users", "allow.everyone.if.no.acl.found"}},
+	{"there are no consumer groups yet", []string{"group.*", "offsets.*", "offset.metadata.max.bytes"}},
+	{"there are no transactions yet", []string{"transaction.*", "transactional.*"}},
+	{"there are no share groups yet", []string{"share.*"}},
+	{"there is no tiered storage", []string{"remote.*", "local.*", "log.local.*"}},
+	{"there are no quotas yet", []string{"quota.*", "client.quota.*", "alter.log.dirs.*"}},
+	{"klamm loads no classes", []string{
+		"create.topic.policy.class.name", "alter.config.policy.class.name", "metric.reporters", "auto.include.jmx.reporter",
+		"kafka.metrics.*", "config.providers", "config.providers.*", "telemetry.*",
+	}},
+	{"metrics are plain counts without windows", []string{"metrics.*"}},
+	{"the operating system sizes sockets", []string{
+		"socket.send.buffer.bytes", "socket.receive.buffer.bytes", "socket.listen.backlog.size",
+	}},
+	{"a sync or checkpoint is made when it is due, not by a schedule", []string{
+		"log.flush.scheduler.interval.ms", "log.flush.offset.checkpoint.interval.ms",
+		"log.flush.start.offset.checkpoint.interval.ms", "log.initial.task.delay.ms", "log.dir.failure.timeout.ms",
+	}},
+	{"compaction takes the memory it needs for a bounded piece of the log", []string{
+		"log.cleaner.dedupe.buffer.size", "log.cleaner.io.buffer.size", "log.cleaner.io.buffer.load.factor",
+	}},
+	{"fetch sessions are not kept", []string{"max.incremental.fetch.session.cache.slots"}},
+	{"only max.connections and max.connections.per.ip bound connections", []string{
+		"max.connections.per.ip.overrides", "max.connection.creation.rate",
+	}},
+	{"it is gone since Kafka 4.0", []string{
+		"log.message.format.version", "message.format.version", "inter.broker.protocol.version",
+		"message.downconversion.enable", "log.message.downconversion.enable",
+		"log.message.timestamp.difference.max.ms", "message.timestamp.difference.max.ms",
+	}},
+}
+
+// refused tells why a setting of Kafka's does not act here, if it is one.
+func refused(name string) (why string, ok bool) {
+	for _, r := range reasons {
+		for _, pattern := range r.names {
+			prefix, many := strings.CutSuffix(pattern, "*")
+			if name == pattern || many && strings.HasPrefix(name, prefix) {
+				return r.why, true
+			}
+		}
+	}
+	return "", false
+}
