@@ -35,6 +35,7 @@ type Node struct {
 	id       kafka.NodeID
 	dirs     []broker.LogDir
 	missing  error // a log directory that was there before and is not now
+	lost     []broker.LostDir
 	metadata *broker.Local
 	server   *api.Server
 	broker   *broker.Broker
@@ -68,7 +69,7 @@ func (n *Node) start() error {
 		return err
 	}
 	n.broker, err = broker.Open(n.w, broker.Options{
-		Config: n.settings, Dirs: n.dirs, Source: n.metadata, Missing: n.missing,
+		Config: n.settings, Dirs: n.dirs, Source: n.metadata, Missing: n.missing, Lost: n.lost,
 	})
 	if err != nil {
 		return err
@@ -92,6 +93,7 @@ func (n *Node) openDirs() error {
 			n.w.Probe("a log directory could not be used")
 			n.w.Log.Error("log directory is out of service", "dir", at.Name, "err", err)
 			n.missing = errors.Join(n.missing, err)
+			n.lost = append(n.lost, broker.LostDir{Name: at.Name, Err: err})
 			continue
 		}
 		n.dirs = append(n.dirs, broker.LogDir{Dir: d, FS: at.FS})

@@ -50,11 +50,12 @@ func TestProduceAnswersAreWhatTheGeneratedEncoderWrites(t *testing.T) {
 		{Topic: "led", Partition: 1, Err: errors.New("disk on fire")},
 	}
 	p := &produced{
-		request: &produceRequest{topics: []produceTopic{{"a", 0, 2}, {"led", 2, 4}, {"none", 4, 4}}},
-		append:  broker.Append{Items: items},
+		request: &produceRequest{topics: []produceTopic{
+			{name: "a", id: kafka.TopicID{1}, first: 0, end: 2}, {name: "led", id: kafka.TopicID{2}, first: 2, end: 4}, {name: "none", first: 4, end: 4}}},
+		append: broker.Append{Items: items},
 	}
 	m := image(t)
-	for version := int16(3); version <= 11; version++ {
+	for version := int16(3); version <= 13; version++ {
 		got := newEncoder(nil, version, 9, m)
 		p.encode(got)
 		if diff := cmp.Diff(generatedProduce(version, items).AppendTo(nil), got.b); diff != "" {
@@ -66,9 +67,12 @@ func TestProduceAnswersAreWhatTheGeneratedEncoderWrites(t *testing.T) {
 func generatedProduce(version int16, items []broker.AppendItem) *kmsg.ProduceResponse {
 	r := kmsg.NewPtrProduceResponse()
 	r.SetVersion(version)
-	for _, name := range []string{"a", "led", "none"} {
+	for i, name := range []string{"a", "led", "none"} {
 		topic := kmsg.NewProduceResponseTopic()
 		topic.Topic = name
+		if i < 2 {
+			topic.TopicID[0] = byte(i + 1)
+		}
 		for _, it := range items {
 			if it.Topic == name {
 				topic.Partitions = append(topic.Partitions, generatedItem(version, it))
@@ -119,7 +123,7 @@ func TestFetchAnswersAreWhatTheGeneratedEncoderWrites(t *testing.T) {
 	}
 	m := image(t)
 	for _, isolation := range []int8{0, 1} {
-		for version := int16(4); version <= 17; version++ {
+		for version := int16(4); version <= 18; version++ {
 			f := &fetched{request: &kmsg.FetchRequest{Version: version, IsolationLevel: isolation, Topics: topics}}
 			f.fetch.Items = items
 			want := generatedFetch(version, isolation, topics, items).AppendTo(nil)
@@ -173,19 +177,19 @@ func generatedFetchItem(version int16, isolation int8, it broker.FetchItem) kmsg
 // Our decoder takes from a request what the generated one does, and nothing
 // from what that refuses.
 func FuzzDecodeProduce(f *testing.F) {
-	for version := int16(3); version <= 11; version++ {
+	for version := int16(3); version <= 13; version++ {
 		q := kmsg.NewPtrProduceRequest()
 		q.SetVersion(version)
 		id := "t"
 		q.TransactionID = &id
 		q.Acks, q.TimeoutMillis = -1, 1000
-		q.Topics = []kmsg.ProduceRequestTopic{{Topic: "a", Partitions: []kmsg.ProduceRequestTopicPartition{{Partition: 1, Records: []byte("x")}, {Partition: 2}}}}
+		q.Topics = []kmsg.ProduceRequestTopic{{Topic: "a", TopicID: [16]byte{1}, Partitions: []kmsg.ProduceRequestTopicPartition{{Partition: 1, Records: []byte("x")}, {Partition: 2}}}}
 		f.Add(version, q.AppendTo(nil))
 		q.TransactionID = nil
 		f.Add(version, q.AppendTo(nil))
 	}
 	f.Fuzz(func(t *testing.T, version int16, body []byte) {
-		if version < 3 || version > 11 || len(body) > 1<<16 {
+		if version < 3 || version > 13 || len(body) > 1<<16 {
 			return
 		}
 		want := kmsg.NewPtrProduceRequest()
@@ -207,12 +211,12 @@ func compareProduce(t *testing.T, want *kmsg.ProduceRequest, got *produceRequest
 	}
 	for i, topic := range want.Topics {
 		ours := got.topics[i]
-		if ours.name != topic.Topic || ours.end-ours.first != len(topic.Partitions) {
+		if ours.name != topic.Topic || ours.id != topic.TopicID || ours.end-ours.first != len(topic.Partitions) {
 			t.Fatalf("topic %d: %+v, want %+v", i, ours, topic)
 		}
 		for j, p := range topic.Partitions {
 			it := got.items[ours.first+j]
-			if it.Topic != topic.Topic || it.Partition != p.Partition || !bytes.Equal(it.Records, p.Records) {
+			if it.Topic != topic.Topic || it.TopicID != topic.TopicID || it.Partition != p.Partition || !bytes.Equal(it.Records, p.Records) {
 				t.Fatalf("topic %d partition %d: %+v, want %+v", i, j, it, p)
 			}
 		}

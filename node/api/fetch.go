@@ -8,14 +8,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Fetch (key 1): reads record batches. 4 to 17.
+// Fetch (key 1): reads record batches. 4 to 18.
 //
 // v5 answers with the log start offset, v7 has sessions (KIP-227): they are
 // declined, session id 0, and every request names all its partitions; a request
 // that goes on with a session is FETCH_SESSION_ID_NOT_FOUND. v9 adds the leader
 // epoch, v11 the rack, which does not matter here, v12 is flexible and adds the
 // epoch of the last record read and, in the answer, where logs diverge. From v13
-// on topics are ids. v15 and v17 concern followers. v16 tells who leads now
+// on topics are ids. v15, v17 and v18 concern followers. v16 tells who leads now
 // when this node does not. Up to v5 KAFKA_STORAGE_ERROR is told as
 // NOT_LEADER_OR_FOLLOWER, as in Kafka.
 //

@@ -15,18 +15,13 @@ import (
 // none. v4 lets the client forbid that an unknown topic is created; before, and
 // if it allows it, auto.create.topics.enable decides. The creation is begun and
 // not waited for: the first answer is UNKNOWN_TOPIC_OR_PARTITION, as Kafka's. v8
-// to v10 could ask for authorized operations: they are not told. v10 has topic
+// may ask what operations are authorized, up to v10 on the cluster too. v10 has topic
 // ids, and from v12 on topics can be asked for by id. v13 adds an error code of
 // the whole answer, which is always none.
 //
 // Deviation: no more than maxTopicsCreated topics are created for one request.
 
-const (
-	maxTopicsCreated = 100
-
-	// noAuthorizedOperations says that they were not asked for.
-	noAuthorizedOperations = -2147483648
-)
+const maxTopicsCreated = 100
 
 func metadata(s *Server, call *Call, q *kmsg.MetadataRequest) kmsg.Response {
 	image := s.broker.Image()
@@ -34,6 +29,9 @@ func metadata(s *Server, call *Call, q *kmsg.MetadataRequest) kmsg.Response {
 	cluster := image.ClusterID()
 	r.ClusterID = &cluster
 	r.AuthorizedOperations = noAuthorizedOperations
+	if q.IncludeClusterAuthorizedOperations {
+		r.AuthorizedOperations = allowedOnCluster
+	}
 	for _, b := range image.Brokers() {
 		if at, ok := endpointFor(b, call.Client.Listener); ok {
 			e := kmsg.NewMetadataResponseBroker()
@@ -44,13 +42,13 @@ func metadata(s *Server, call *Call, q *kmsg.MetadataRequest) kmsg.Response {
 	r.ControllerID = int32(s.broker.ID())
 	if q.Topics == nil || call.Version == 0 && len(q.Topics) == 0 {
 		for _, t := range image.Topics() {
-			r.Topics = append(r.Topics, topicMetadata(t))
+			r.Topics = append(r.Topics, s.topicMetadata(q, t))
 		}
 		return r
 	}
 	mayCreate := (call.Version < 4 || q.AllowAutoTopicCreation) && config.AutoCreateTopics.In(s.config)
 	for _, t := range q.Topics {
-		answer := s.oneTopic(t)
+		answer := s.oneTopic(q, t)
 		if answer.ErrorCode == int16(kafka.ErrUnknownTopicOrPartition) && mayCreate && s.creating < maxTopicsCreated {
 			s.createSoon(*t.Topic)
 		}
@@ -77,13 +75,13 @@ func endpointFor(b meta.Broker, listener string) (meta.Endpoint, bool) {
 }
 
 // oneTopic answers for a topic that was named.
-func (s *Server) oneTopic(t kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
+func (s *Server) oneTopic(q *kmsg.MetadataRequest, t kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
 	r := kmsg.NewMetadataResponseTopic()
 	r.Topic, r.TopicID, r.AuthorizedOperations = t.Topic, t.TopicID, noAuthorizedOperations
 	image := s.broker.Image()
 	if t.Topic == nil {
 		if known, ok := image.TopicByID(t.TopicID); ok {
-			return topicMetadata(known)
+			return s.topicMetadata(q, known)
 		}
 		r.ErrorCode = int16(kafka.ErrUnknownTopicID)
 		return r
@@ -93,22 +91,26 @@ func (s *Server) oneTopic(t kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopi
 		return r
 	}
 	if known, ok := image.Topic(*t.Topic); ok {
-		return topicMetadata(known)
+		return s.topicMetadata(q, known)
 	}
 	r.ErrorCode = int16(kafka.ErrUnknownTopicOrPartition)
 	return r
 }
 
-func topicMetadata(t *meta.Topic) kmsg.MetadataResponseTopic {
+func (s *Server) topicMetadata(q *kmsg.MetadataRequest, t *meta.Topic) kmsg.MetadataResponseTopic {
 	r := kmsg.NewMetadataResponseTopic()
 	name := t.Name
 	r.Topic, r.TopicID = &name, t.ID
 	r.IsInternal = isInternal(t.Name)
 	r.AuthorizedOperations = noAuthorizedOperations
+	if q.IncludeTopicAuthorizedOperations {
+		r.AuthorizedOperations = allowedOnTopic
+	}
 	for number, state := range t.Partitions {
 		p := kmsg.NewMetadataResponseTopicPartition()
 		p.Partition, p.Leader, p.LeaderEpoch = int32(number), int32(state.Leader), int32(state.LeaderEpoch)
 		p.Replicas, p.ISR = nodeIDs(state.Replicas), nodeIDs(state.ISR)
+		p.OfflineReplicas = nodeIDs(s.broker.OfflineReplicas(t, p.Partition))
 		if state.Leader == meta.NoLeader {
 			p.ErrorCode = int16(kafka.ErrLeaderNotAvailable)
 		}

@@ -8,13 +8,14 @@ import (
 	"github.com/klammlog/klamm/node/kafka"
 )
 
-// Produce (key 0): appends record batches. 3 to 11, told from 0 on (see
+// Produce (key 0): appends record batches. 3 to 13, told from 0 on (see
 // ApiVersions).
 //
 // All versions carry batches of magic 2, one for each partition. v5 answers with
 // the log start offset, v8 with the records at fault, v9 is flexible, v10 tells
-// who leads now when this node does not (KIP-951), v11 changes nothing that
-// matters here. acks=0 has no answer; if something of it fails, the connection
+// who leads now when this node does not (KIP-951), v11 and v12 are about
+// transactions. From v13 on topics are ids, and an unknown one is UNKNOWN_TOPIC_ID.
+// acks=0 has no answer; if something of it fails, the connection
 // is closed, so that the client looks for the leader again, as in Kafka.
 //
 // Requests of one connection append in the order they arrive; only waiting for
@@ -30,6 +31,7 @@ const maxProduceItems = 1 << 16
 
 // A produceRequest is the decoded request. Records alias the frame.
 type produceRequest struct {
+	version       int16
 	transactional bool
 	acks          kafka.Acks
 	timeout       int32
@@ -39,21 +41,23 @@ type produceRequest struct {
 
 // A produceTopic is a topic's range of the items.
 type produceTopic struct {
-	name       string
+	name       string        // up to v12
+	id         kafka.TopicID // from v13 on
 	first, end int
 }
 
 // decodeProduce takes the request off the bytes of its body. Memory grows with
 // what is really there.
 func decodeProduce(body []byte, version int16) (*produceRequest, error) {
-	r := produceFields{fields{b: body}, version >= 9}
-	q := &produceRequest{}
+	r := produceFields{fields{b: body}, version >= 9, version >= 13}
+	q := &produceRequest{version: version}
 	q.transactional = r.hasText()
 	q.acks, q.timeout = kafka.Acks(r.int16()), r.int32()
 	for range r.count() {
-		t := produceTopic{name: r.text(), first: len(q.items)}
+		t := produceTopic{first: len(q.items)}
+		t.name, t.id = r.topic()
 		for range r.count() {
-			q.items = append(q.items, broker.AppendItem{Topic: t.name, Partition: r.int32(), Records: r.bytes()})
+			q.items = append(q.items, broker.AppendItem{Topic: t.name, TopicID: t.id, Partition: r.int32(), Records: r.bytes()})
 			r.tags()
 			if r.bad {
 				return nil, fmt.Errorf("%w: produce request is cut short", errFrame)
@@ -80,6 +84,16 @@ func decodeProduce(body []byte, version int16) (*produceRequest, error) {
 type produceFields struct {
 	fields
 	flexible bool
+	ids      bool // topics are ids
+}
+
+// topic takes a topic's name or id.
+func (r *produceFields) topic() (name string, id kafka.TopicID) {
+	if r.ids {
+		copy(id[:], r.take(len(id)))
+		return "", id
+	}
+	return r.text(), id
 }
 
 func (r *produceFields) text() string {
@@ -157,17 +171,20 @@ func beginProduce(s *Server, call *Call) (answer, error) {
 func (q *produceRequest) refuse() {
 	type place struct {
 		topic     string
+		id        kafka.TopicID
 		partition int32
 	}
 	seen := map[place]bool{}
 	for i := range q.items {
 		it := &q.items[i]
-		at := place{it.Topic, it.Partition}
+		at := place{it.Topic, it.TopicID, it.Partition}
 		switch {
+		case q.version >= 13 && it.TopicID == (kafka.TopicID{}):
+			it.Err = fmt.Errorf("no topic id: %w", kafka.ErrUnknownTopicID)
 		case q.transactional:
-			it.Err = fmt.Errorf("%s-%d: transactions are not served: %w", it.Topic, it.Partition, kafka.ErrInvalidTxnState)
+			it.Err = fmt.Errorf("%.249s-%d: transactions are not served: %w", it.Topic, it.Partition, kafka.ErrInvalidTxnState)
 		case len(q.items) > 1 && seen[at]:
-			it.Err = fmt.Errorf("%s-%d: stands in the request twice: %w", it.Topic, it.Partition, kafka.ErrInvalidRequest)
+			it.Err = fmt.Errorf("%.249s-%d: stands in the request twice: %w", it.Topic, it.Partition, kafka.ErrInvalidRequest)
 		case len(q.items) > 1:
 			seen[at] = true
 		}

@@ -14,7 +14,11 @@ import (
 func (p *produced) encode(e *encoder) {
 	e.count(len(p.request.topics))
 	for _, t := range p.request.topics {
-		e.text(t.name)
+		if e.version >= 13 {
+			e.b = append(e.b, t.id[:]...)
+		} else {
+			e.text(t.name)
+		}
 		e.count(t.end - t.first)
 		for i := t.first; i < t.end; i++ {
 			e.appended(&p.append.Items[i])

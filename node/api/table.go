@@ -36,6 +36,7 @@ const (
 	opWrite
 	opCreate
 	opDelete
+	opAlter
 	opDescribe
 	opIdempotentWrite
 )
@@ -75,11 +76,11 @@ const (
 // ApiVersions reads it.
 func table() []*handler {
 	return []*handler{
-		{key: kmsg.Produce, min: 3, max: 11, advertise: 0,
+		{key: kmsg.Produce, min: 3, max: 13, advertise: 0,
 			needs: permission{opWrite, onTopics}, counts: countsProduce, order: overlapping, begin: beginProduce},
-		{key: kmsg.Fetch, min: 4, max: 17, advertise: 4,
+		{key: kmsg.Fetch, min: 4, max: 18, advertise: 4,
 			needs: permission{opRead, onTopics}, counts: countsFetch, order: overlapping, begin: beginFetch},
-		{key: kmsg.ListOffsets, min: 1, max: 7, advertise: 1,
+		{key: kmsg.ListOffsets, min: 1, max: 11, advertise: 1,
 			needs: permission{opDescribe, onTopics}, begin: serve(listOffsets)},
 		{key: kmsg.Metadata, min: 0, max: 13, advertise: 0,
 			needs: permission{opDescribe, onTopics}, begin: serve(metadata)},
@@ -89,10 +90,22 @@ func table() []*handler {
 			needs: permission{opCreate, onTopics}, counts: countsChange, begin: serve(createTopics)},
 		{key: kmsg.DeleteTopics, min: 1, max: 6, advertise: 1,
 			needs: permission{opDelete, onTopics}, counts: countsChange, begin: serve(deleteTopics)},
-		{key: kmsg.InitProducerID, min: 0, max: 4, advertise: 0,
+		{key: kmsg.DeleteRecords, min: 0, max: 2, advertise: 0,
+			needs: permission{opDelete, onTopics}, begin: serve(deleteRecords)},
+		{key: kmsg.InitProducerID, min: 0, max: 5, advertise: 0,
 			needs: permission{opIdempotentWrite, onCluster}, begin: serve(initProducerID)},
 		{key: kmsg.OffsetForLeaderEpoch, min: 2, max: 4, advertise: 2,
 			needs: permission{opDescribe, onTopics}, begin: serve(offsetForLeaderEpoch)},
+		{key: kmsg.DescribeLogDirs, min: 1, max: 4, advertise: 1,
+			needs: permission{opDescribe, onCluster}, begin: serve(describeLogDirs)},
+		{key: kmsg.CreatePartitions, min: 0, max: 3, advertise: 0,
+			needs: permission{opAlter, onTopics}, counts: countsChange, begin: serve(createPartitions)},
+		{key: kmsg.DescribeCluster, min: 0, max: 2, advertise: 0,
+			needs: permission{opDescribe, onCluster}, begin: serve(describeCluster)},
+		{key: kmsg.DescribeProducers, min: 0, max: 0, advertise: 0,
+			needs: permission{opRead, onTopics}, begin: serve(describeProducers)},
+		{key: kmsg.DescribeTopicPartitions, min: 0, max: 0, advertise: 0,
+			needs: permission{opDescribe, onTopics}, begin: beginDescribeTopicPartitions},
 	}
 }
 
@@ -158,8 +171,10 @@ type served func() kmsg.Response
 
 func (f served) drop() {}
 
-func (f served) send(c *conn, call *Call) error {
-	response := f()
+func (f served) send(c *conn, call *Call) error { return c.respond(call, f()) }
+
+// respond writes an answer in the request's version. Blocks.
+func (c *conn) respond(call *Call, response kmsg.Response) error {
 	response.SetVersion(call.Version)
 	return c.write(call.appendResponse(c.out[:0], response))
 }

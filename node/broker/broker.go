@@ -32,6 +32,9 @@ type Options struct {
 	// Missing tells of a log directory that this node had and does not have
 	// now: a partition that is nowhere may lie there, and is not made anew.
 	Missing error
+
+	// Lost are the configured log directories that could not be taken into use.
+	Lost []LostDir
 }
 
 // A LogDir is a log directory in use, and the disk it is on.
@@ -50,6 +53,7 @@ type Broker struct {
 
 	doubtful []doubt // places that nobody can read
 	missing  error   // a log directory that was there at an earlier start
+	lost     []LostDir
 	starting bool
 
 	source Source
@@ -87,6 +91,7 @@ type Stats struct {
 	Fetches, FetchedBytes   uint64
 	FetchWaits, AppendWaits uint64 // times that a request had to wait
 	TopicsRemoved           uint64
+	RecordDeletions         uint64 // partitions whose log start DeleteRecords moved, or found moved
 	RetainRuns, CompactRuns uint64
 	ProducerIDs, Blocks     uint64 // given out, and taken from the cluster
 	Partitions, Offline     int
@@ -102,7 +107,7 @@ func Open(w *env.World, o Options) (*Broker, error) {
 		places:  map[kafka.TopicPartition]*logDir{},
 		source:  o.Source,
 		image:   o.Source.Image(),
-		missing: o.Missing, starting: true,
+		missing: o.Missing, lost: o.Lost, starting: true,
 		topics:  map[kafka.TopicID]*topic{},
 		changed: w.NewCond("broker/changed"),
 		loop:    env.NewGroup(w, "broker/loop"),

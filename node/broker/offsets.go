@@ -7,8 +7,8 @@ import (
 	"github.com/klammlog/klamm/node/kafka"
 )
 
-// A Lookup is what ListOffsets asks of one partition: a timestamp, or one of
-// kafka.LatestOffset, EarliestOffset and MaxTimestampOff as a number.
+// A Lookup is what ListOffsets asks of one partition: a timestamp, or one of the
+// offsets with a meaning of their own, such as kafka.LatestOffset, as a number.
 type Lookup struct {
 	Topic       string
 	Partition   int32
@@ -33,9 +33,11 @@ func (b *Broker) ListOffset(q Lookup) (commitlog.Located, error) {
 	switch kafka.Offset(q.Timestamp) {
 	case kafka.LatestOffset:
 		at.Offset, at.Epoch = p.high, p.state.LeaderEpoch
-	case kafka.EarliestOffset:
+	case kafka.EarliestOffset, kafka.EarliestLocalOffset:
 		at.Offset = l.LogStart()
 		at.Epoch = l.Epochs().EpochAt(at.Offset)
+	case kafka.LatestTieredOffset, kafka.EarliestPendingUploadOffset:
+		return none, nil // there is no second tier
 	case kafka.MaxTimestampOff:
 		at, err = l.MaxTimestamp()
 	default:

@@ -34,11 +34,12 @@ const (
 
 // An AppendItem is the records for one partition, and what came of them.
 type AppendItem struct {
-	Topic     string
+	Topic     string        // filled in if it is ""
+	TopicID   kafka.TopicID // used if Topic is ""
 	Partition int32
 	Records   []byte // their offsets are written into them
 
-	Err        error        // carries a kafka.Error
+	Err        error        // carries a kafka.Error; one that is set before refuses the item
 	Base       kafka.Offset // of the first record
 	AppendTime kafka.Timestamp
 	LogStart   kafka.Offset
@@ -113,10 +114,14 @@ func (a *Append) finish(need int64) {
 	}
 }
 
-// admit finds the partition of an item and what its topic allows.
+// admit finds the partition of an item and what its topic allows. An item that the
+// caller has refused stays refused.
 func (b *Broker) admit(it *AppendItem, acks kafka.Acks) {
 	it.Base, it.AppendTime, it.LogStart = kafka.NoOffset, kafka.NoTimestamp, kafka.NoOffset
-	p, err := b.Partition(it.Topic, it.Partition)
+	if it.Err != nil {
+		return
+	}
+	p, err := b.partitionOf(it)
 	if err == nil {
 		_, err = p.leading(kafka.NoLeaderEpoch)
 	}
@@ -130,6 +135,17 @@ func (b *Broker) admit(it *AppendItem, acks kafka.Acks) {
 	it.p, it.limits = p, p.limits()
 	it.batch, err = record.Single(it.Records)
 	it.Err = p.recordsError(it, err)
+}
+
+// partitionOf finds the partition of an item by its topic's name or id.
+func (b *Broker) partitionOf(it *AppendItem) (*Partition, error) {
+	if it.Topic != "" || it.TopicID == (kafka.TopicID{}) {
+		return b.Partition(it.Topic, it.Partition)
+	}
+	if t, ok := b.image.TopicByID(it.TopicID); ok {
+		it.Topic = t.Name
+	}
+	return b.PartitionByID(it.TopicID, it.Partition)
 }
 
 // checkInSync refuses an append that could not be acknowledged.

@@ -24,6 +24,13 @@ const (
 	LatestOffset    Offset = -1 // ListOffsets: the high watermark or last stable offset
 	EarliestOffset  Offset = -2 // ListOffsets: the log start offset
 	MaxTimestampOff Offset = -3 // ListOffsets: the record with the largest timestamp (KIP-734)
+
+	// ListOffsets, of a log with a second tier: the first offset on the node's own
+	// disks, the last in the second tier (KIP-1005), the first that is not yet
+	// there (KIP-1023).
+	EarliestLocalOffset         Offset = -4
+	LatestTieredOffset          Offset = -5
+	EarliestPendingUploadOffset Offset = -6
 )
 
 // A LeaderEpoch numbers the leaderships of one partition (KIP-101).
