@@ -3,8 +3,6 @@ package meta
 import (
 	"fmt"
 	"slices"
-
-	"github.com/klammlog/klamm/node/config"
 )
 
 // Apply changes the image by one record of the log. An error means that the log
@@ -29,6 +27,9 @@ func (m *Image) Apply(r Record) error {
 		return m.applyRemove(r)
 	case ConfigRecord:
 		return m.applyConfig(r)
+	case BrokerConfig:
+		m.applyBrokerConfig(r)
+		return nil
 	case ProducerBlock:
 		return m.applyBlock(r)
 	}
@@ -110,26 +111,6 @@ func (m *Image) applyRemove(r RemoveTopic) error {
 	i, _ := m.search(t.Name)
 	m.topics = slices.Delete(m.topics, i, i+1)
 	delete(m.byID, r.ID)
-	return nil
-}
-
-// applyConfig replaces the slice of settings, which others may be reading.
-func (m *Image) applyConfig(r ConfigRecord) error {
-	t, ok := m.byID[r.Topic]
-	if !ok {
-		return fmt.Errorf("setting %s of unknown topic %s: %w", r.Name, r.Topic, ErrMalformed)
-	}
-	settings := slices.Clone(t.Settings)
-	i, found := slices.BinarySearchFunc(settings, config.Pair{Name: r.Name}, comparePairs)
-	switch {
-	case r.Value == nil && found:
-		settings = slices.Delete(settings, i, i+1)
-	case r.Value != nil && found:
-		settings[i].Value = *r.Value
-	case r.Value != nil:
-		settings = slices.Insert(settings, i, config.Pair{Name: r.Name, Value: *r.Value})
-	}
-	t.Settings = settings
 	return nil
 }
 

@@ -17,7 +17,8 @@ const NoLeader kafka.NodeID = -1
 //
 // Invariants:
 //
-//  1. topics are sorted by name, brokers by id, settings by name
+//  1. topics are sorted by name, brokers and their settings by id, settings by
+//     name
 //  2. a topic's partitions are numbered 0 to n-1
 //  3. the leader, if there is one, is in the in-sync set, which is a subset of
 //     the replicas, which are distinct
@@ -31,6 +32,8 @@ type Image struct {
 	topics  []*Topic
 	byID    map[kafka.TopicID]*Topic
 	nextPID kafka.ProducerID
+
+	brokerSettings []brokerSettings
 }
 
 // A Topic is one incarnation of a topic.
@@ -121,7 +124,7 @@ func (m *Image) Check() error {
 			return err
 		}
 	}
-	return nil
+	return m.checkBrokerSettings()
 }
 
 func (t *Topic) check() error {

@@ -68,6 +68,16 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		}
 		all = append(all, Replica{kafka.TopicID{99}, 0}, Replica{kafka.TopicID{1}, 99})
 		return s.apply(t, s.image.LeadAnew(kafka.NodeID(id), all), nil)
+	case "alter":
+		records, err := s.image.AlterTopic(d.CmdArgs[0].Key, edit(config.Topic, d.CmdArgs[1:]), configured(t))
+		return s.apply(t, records, err)
+	case "alter-broker":
+		id, err := strconv.Atoi(d.CmdArgs[0].Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		records, err := s.image.AlterBroker(kafka.NodeID(id), edit(config.Broker, d.CmdArgs[1:]), configured(t))
+		return s.apply(t, records, err)
 	case "apply":
 		return s.applyLines(d.Input)
 	case "show":
@@ -221,6 +231,9 @@ func (s *script) show() string {
 	for _, b := range s.image.Brokers() {
 		fmt.Fprintf(&out, "%s\n", describe(b))
 	}
+	for _, b := range s.image.brokerSettings {
+		fmt.Fprintf(&out, "settings of broker %d: %v\n", b.id, b.pairs)
+	}
 	for _, t := range s.image.Topics() {
 		fmt.Fprintf(&out, "%s %s %v\n", t.Name, t.ID, t.Settings)
 		for p, state := range t.Partitions {
@@ -243,6 +256,11 @@ func describe(v any) string {
 			return fmt.Sprintf("config %s %s removed", v.Topic, v.Name)
 		}
 		return fmt.Sprintf("config %s %s=%s", v.Topic, v.Name, *v.Value)
+	case BrokerConfig:
+		if v.Value == nil {
+			return fmt.Sprintf("broker config %d %s removed", v.Broker, v.Name)
+		}
+		return fmt.Sprintf("broker config %d %s=%s", v.Broker, v.Name, *v.Value)
 	}
 	return fmt.Sprintf("%s %+v", strings.TrimPrefix(fmt.Sprintf("%T", v), "meta."), v)
 }
@@ -255,6 +273,7 @@ func FuzzDecode(f *testing.F) {
 		TopicRecord{"t", kafka.TopicID{1}}, RemoveTopic{kafka.TopicID{1}}, ProducerBlock{1, 2},
 		PartitionRecord{kafka.TopicID{1}, 2, PartitionState{[]kafka.NodeID{1, 2}, []kafka.NodeID{1}, 1, 2, 3}},
 		ConfigRecord{kafka.TopicID{1}, "a", &value}, ConfigRecord{kafka.TopicID{1}, "a", nil},
+		BrokerConfig{EveryBroker, "a", &value}, BrokerConfig{1, "a", nil},
 	} {
 		f.Add(Encode(r))
 	}
@@ -274,7 +293,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func TestWhatALaterVersionWroteIsNotGuessedAt(t *testing.T) {
-	for _, b := range [][]byte{{0, 9, 0, 0}, {0, 1, 0, 1, 0, 0, 0, 1}} {
+	for _, b := range [][]byte{{0, 10, 0, 0}, {0, 1, 0, 1, 0, 0, 0, 1}} {
 		if _, err := Decode(b); err == nil || !strings.Contains(err.Error(), ErrTooNew.Error()) {
 			t.Errorf("%x: %v", b, err)
 		}

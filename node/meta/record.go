@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
 )
 
@@ -38,6 +37,7 @@ const (
 	kindRemoveTopic   kind = 6
 	kindConfig        kind = 7
 	kindProducerBlock kind = 8
+	kindBrokerConfig  kind = 9
 )
 
 // MetadataVersion is the feature that every log begins with: it says which
@@ -93,13 +93,6 @@ type PartitionRecord struct {
 // A RemoveTopic removes a topic, its partitions and its settings.
 type RemoveTopic struct{ ID kafka.TopicID }
 
-// A ConfigRecord sets one setting of a topic, or removes it.
-type ConfigRecord struct {
-	Topic kafka.TopicID
-	Name  string
-	Value *string // nil removes it
-}
-
 // A ProducerBlock gives a broker the producer ids from the last block's end up
 // to End.
 type ProducerBlock struct {
@@ -115,6 +108,7 @@ func (PartitionRecord) kind() kind { return kindPartition }
 func (RemoveTopic) kind() kind     { return kindRemoveTopic }
 func (ConfigRecord) kind() kind    { return kindConfig }
 func (ProducerBlock) kind() kind   { return kindProducerBlock }
+func (BrokerConfig) kind() kind    { return kindBrokerConfig }
 
 func (r Feature) put(e *encoder) {
 	e.text(r.Name)
@@ -155,17 +149,6 @@ func (r PartitionRecord) put(e *encoder) {
 
 func (r RemoveTopic) put(e *encoder) { e.raw(r.ID[:]) }
 
-func (r ConfigRecord) put(e *encoder) {
-	e.raw(r.Topic[:])
-	e.text(r.Name)
-	if r.Value == nil {
-		e.int16(0)
-		return
-	}
-	e.int16(1)
-	e.text(*r.Value)
-}
-
 func (r ProducerBlock) put(e *encoder) {
 	e.int32(int32(r.Broker))
 	e.int64(int64(r.End))
@@ -192,7 +175,7 @@ func Encode(r Record) []byte {
 func Decode(b []byte) (Record, error) {
 	d := &decoder{b: b}
 	k, version := kind(d.int16()), d.int16()
-	if !d.bad && (k > kindProducerBlock || version != 0) {
+	if !d.bad && (k > kindBrokerConfig || version != 0) {
 		return nil, fmt.Errorf("type %d version %d: %w", k, version, ErrTooNew)
 	}
 	r := d.record(k)
@@ -200,13 +183,4 @@ func Decode(b []byte) (Record, error) {
 		return nil, fmt.Errorf("type %d version %d, %d bytes, %d left over: %w", k, version, len(b), len(d.b), ErrMalformed)
 	}
 	return r, nil
-}
-
-// settingsOf turns settings into the records that set them.
-func settingsOf(topic kafka.TopicID, pairs []config.Pair) []Record {
-	var out []Record
-	for _, p := range pairs {
-		out = append(out, ConfigRecord{Topic: topic, Name: p.Name, Value: &p.Value})
-	}
-	return out
 }

@@ -25,6 +25,15 @@ func (e *encoder) text(s string) {
 	e.b = append(e.b, s...)
 }
 
+func (e *encoder) optional(s *string) {
+	if s == nil {
+		e.int16(0)
+		return
+	}
+	e.int16(1)
+	e.text(*s)
+}
+
 func (e *encoder) nodes(ids []kafka.NodeID) {
 	e.count(len(ids))
 	for _, id := range ids {
@@ -72,6 +81,18 @@ func (d *decoder) int64() int64 {
 
 func (d *decoder) text() string { return string(d.take(int(d.int16()))) }
 
+func (d *decoder) optional() *string {
+	switch d.int16() {
+	case 0:
+	case 1:
+		s := d.text()
+		return &s
+	default:
+		d.bad = true
+	}
+	return nil
+}
+
 func (d *decoder) topicID() (id kafka.TopicID) {
 	copy(id[:], d.take(len(id)))
 	return id
@@ -112,7 +133,9 @@ func (d *decoder) record(k kind) Record {
 	case kindRemoveTopic:
 		return RemoveTopic{ID: d.topicID()}
 	case kindConfig:
-		return d.config()
+		return ConfigRecord{Topic: d.topicID(), Name: d.text(), Value: d.optional()}
+	case kindBrokerConfig:
+		return BrokerConfig{Broker: kafka.NodeID(d.int32()), Name: d.text(), Value: d.optional()}
 	case kindProducerBlock:
 		return ProducerBlock{Broker: kafka.NodeID(d.int32()), End: kafka.ProducerID(d.int64())}
 	}
@@ -140,17 +163,4 @@ func (d *decoder) partition() PartitionState {
 		LeaderEpoch: kafka.LeaderEpoch(d.int32()),
 		Epoch:       d.int32(),
 	}
-}
-
-func (d *decoder) config() Record {
-	r := ConfigRecord{Topic: d.topicID(), Name: d.text()}
-	switch d.int16() {
-	case 0:
-	case 1:
-		value := d.text()
-		r.Value = &value
-	default:
-		d.bad = true
-	}
-	return r
 }
