@@ -13,6 +13,7 @@ const (
 	stateChecks    = "state-checks"
 	delivers       = "delivers"
 	retentionKeeps = "retention-keeps"
+	answersInOrder = "answers-in-order"
 )
 
 // promises says in a sentence what each guarantee is.
@@ -33,6 +34,7 @@ var promises = []Guarantee{
 	{recoversAcked, "after any crash, recovery keeps every byte that was held as log.flush promises"},
 	{delivers, "an idempotent producer with more time than the faults have gets every record acknowledged"},
 	{retentionKeeps, "retention.bytes deletes the oldest segments only, and leaves at least so many bytes"},
+	{answersInOrder, "the answers on a connection come in the order of its requests, one each, and can be decoded"},
 	{stateChecks, "every stateful part of a node finds its own invariants intact"},
 }
 

@@ -68,6 +68,9 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 	if r.drawn.RetentionBytes > 0 {
 		res.Judged = append(res.Judged, retentionKeeps)
 	}
+	if len(r.raws) > 0 {
+		res.Judged = append(res.Judged, answersInOrder)
+	}
 	if r.promisedDelivery() {
 		res.Judged = append(res.Judged, delivers)
 	}

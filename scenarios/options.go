@@ -15,6 +15,7 @@ type Options struct {
 	// Workload.
 	Producers  int
 	Consumers  int
+	Raws       int // producers of frames, without a client
 	Partitions int32
 	Sends      int // by all producers together
 	ValueMax   int // bytes
@@ -70,6 +71,7 @@ func draw(s *Scenario, seed uint64) Options {
 	if r := sim.Stream(seed, "options/retention"); r.IntN(4) == 0 {
 		o.RetentionBytes = 1<<10 + r.Int64N(63<<10)
 	}
+	o.Raws = pick(sim.Stream(seed, "options/raw"), 0, 1, 1, 2)
 	return o
 }
 
@@ -82,8 +84,8 @@ func (o Options) lines() []string {
 		families = append(families, string(f))
 	}
 	return []string{
-		fmt.Sprintf("producers=%d consumers=%d partitions=%d sends=%d value.max=%d safety=%s",
-			o.Producers, o.Consumers, o.Partitions, o.Sends, o.ValueMax, o.Safety),
+		fmt.Sprintf("producers=%d consumers=%d raws=%d partitions=%d sends=%d value.max=%d safety=%s",
+			o.Producers, o.Consumers, o.Raws, o.Partitions, o.Sends, o.ValueMax, o.Safety),
 		fmt.Sprintf("log.flush=%s segment.bytes=%d retention.bytes=%d index.interval.bytes=%d flush.messages=%d",
 			o.Flush, o.SegmentBytes, o.RetentionBytes, o.IndexInterval, o.FlushMessages),
 		fmt.Sprintf("buggify=%t hold.one.in=%d hold.max=%s preempt.one.in=%d crash.profile=%s stale.tail=%t slow.link=%t",

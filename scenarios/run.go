@@ -34,6 +34,7 @@ type run struct {
 	broker         *brokerHost
 	producers      []*producerClient
 	consumers      []*consumerClient
+	raws           []*rawProducer
 	admin          *adminClient
 	bootstrap      string
 	requestTimeout time.Duration
@@ -112,6 +113,11 @@ func (r *run) assemble() {
 		r.consumers = append(r.consumers, p)
 		c.clients = append(c.clients, p.node.Name())
 	}
+	for i := range o.Raws {
+		p := r.newRaw(fmt.Sprintf("r%d", i+1))
+		r.raws = append(r.raws, p)
+		c.clients = append(c.clients, p.node.Name())
+	}
 	r.admin = r.newAdmin("admin")
 	r.schedule = drawSchedule(o, r.spec.Seed, c)
 	r.observer = observer{r: r}
@@ -163,6 +169,11 @@ func (r *run) topicReady() {
 			c.start()
 		}
 	}
+	for _, p := range r.raws {
+		if p.node.Alive() {
+			p.start()
+		}
+	}
 }
 
 func (r *run) enter(phase string) {
@@ -196,6 +207,9 @@ func (r *run) clients() []*machine {
 	for _, c := range r.consumers {
 		out = append(out, &c.machine)
 	}
+	for _, p := range r.raws {
+		out = append(out, &p.machine)
+	}
 	return out
 }
 
@@ -203,6 +217,11 @@ func (r *run) clients() []*machine {
 func (r *run) workloadDone() bool {
 	for _, p := range r.producers {
 		if !p.finished() {
+			return false
+		}
+	}
+	for _, p := range r.raws {
+		if !p.done {
 			return false
 		}
 	}
@@ -217,6 +236,11 @@ func (r *run) pending() []string {
 	}
 	for _, p := range r.producers {
 		if s := p.pending(); s != "" {
+			out = append(out, s)
+		}
+	}
+	for _, p := range r.raws {
+		if s := p.unfinished(); s != "" {
 			out = append(out, s)
 		}
 	}
