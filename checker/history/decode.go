@@ -23,33 +23,77 @@ var DefaultLimits = Limits{Line: 16 << 20, Ops: 20e6, Records: 100e6}
 // maxText bounds names, errors and notes, in bytes.
 const maxText = 4096
 
-// Decode reads the JSONL form. It refuses what no run can have told: operations
+// A File is a history as it was written down, with what its writer said of it.
+type File struct {
+	History *History
+	Demands json.RawMessage // what the run was promised: checker.Demands; nil if the header tells none
+	Note    string          // whatever the writer wanted to say
+}
+
+// Decode reads the history of a File.
+func Decode(r io.Reader, l Limits) (*History, error) {
+	f, err := DecodeFile(r, l)
+	if err != nil {
+		return nil, err
+	}
+	return f.History, nil
+}
+
+// DecodeFile reads either JSONL form. It refuses what no run can have told: operations
 // completed before they were invoked, negative offsets, two sends of one record,
 // numbers out of their order; whether the rest is possible is for judges to say.
 // Errors name the line.
-func Decode(r io.Reader, l Limits) (*History, error) {
-	d := decoder{limits: l, records: map[RecordID]OpID{}, now: Never}
-	d.r = NewTranscriber(func() Instant { return d.now })
+func DecodeFile(r io.Reader, l Limits) (*File, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, min(64<<10, l.Line)), l.Line)
-	for n := 1; lines.Scan(); n++ {
+	var f File
+	var take func(line []byte) error
+	var end func() *History
+	n := 1
+	for ; lines.Scan(); n++ {
 		var err error
-		if n == 1 {
-			err = d.header(lines.Bytes())
-		} else {
-			err = d.line(lines.Bytes())
+		switch {
+		case n == 1:
+			take, end, err = f.begin(lines.Bytes(), l)
+		case len(bytes.TrimSpace(lines.Bytes())) > 0:
+			err = take(lines.Bytes())
 		}
 		if err != nil {
 			return nil, fmt.Errorf("history line %d: %w", n, err)
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("history after operation %d: %w", d.r.h.Ops(), err)
-	}
-	if !d.headed {
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return nil, fmt.Errorf("history line %d: more than %d bytes", n, l.Line)
+	case err != nil:
+		return nil, fmt.Errorf("history after line %d: %w", n-1, err)
+	case end == nil:
 		return nil, errors.New("history: no header")
 	}
-	return d.r.h, nil
+	f.History = end()
+	return &f, nil
+}
+
+// begin reads the header, and returns what reads the other lines.
+func (f *File) begin(line []byte, l Limits) (take func([]byte) error, end func() *History, err error) {
+	var h headerLine
+	if err := strict(line, &h); err != nil {
+		return nil, nil, fmt.Errorf("the header: %w", err)
+	}
+	f.Demands, f.Note = h.Demands, h.Note
+	switch {
+	case h.History == formatName && h.Version == eventsVersion:
+		d := newEventDecoder(l, &h)
+		return d.take, d.end, nil
+	case h.History != formatName || h.Version != formatVersion:
+		return nil, nil, fmt.Errorf("the header says %q version %d: want %q version %d (operations) or %d (events)",
+			h.History, h.Version, formatName, formatVersion, eventsVersion)
+	case h.Acks != nil || h.Delivery != nil:
+		return nil, nil, errors.New("the header tells acks or delivery, which every operation tells")
+	}
+	d := &decoder{limits: l, records: map[RecordID]OpID{}, now: Never}
+	d.r = NewTranscriber(func() Instant { return d.now })
+	return d.line, func() *History { return d.r.h }, nil
 }
 
 type decoder struct {
@@ -57,19 +101,6 @@ type decoder struct {
 	limits  Limits
 	records map[RecordID]OpID // the send of each
 	now     Instant           // what the recorder is told
-	headed  bool
-}
-
-func (d *decoder) header(line []byte) error {
-	var h headerLine
-	if err := strict(line, &h); err != nil {
-		return err
-	}
-	if h.History != formatName || h.Version != formatVersion {
-		return fmt.Errorf("header says %q version %d: want %q version %d", h.History, h.Version, formatName, formatVersion)
-	}
-	d.headed = true
-	return nil
 }
 
 // strict decodes one JSON object with known fields and nothing after it.

@@ -6,12 +6,19 @@ import (
 	"io"
 )
 
-// Encode writes the JSONL form of h.
+// Encode writes the operations form of h.
 func Encode(w io.Writer, h *History) error {
+	f := File{History: h}
+	return f.Encode(w)
+}
+
+// Encode writes the operations form.
+func (f *File) Encode(w io.Writer) error {
+	h := f.History
 	b := bufio.NewWriter(w)
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(headerLine{formatName, formatVersion}); err != nil {
+	if err := e.Encode(headerLine{History: formatName, Version: formatVersion, Demands: f.Demands, Note: f.Note}); err != nil {
 		return err
 	}
 	for op := range h.ops {

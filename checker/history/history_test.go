@@ -131,7 +131,7 @@ func TestDecodeRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing":                       "",
 		"no header":                     `{"op":0}`,
-		"another version":               `{"history":"klamm","version":2}`,
+		"another version":               `{"history":"klamm","version":3}`,
 		"another format":                `{"history":"other","version":1}`,
 		"a field it does not know":      send(`"seq"=>"sequence":1,"seq"`),
 		"a type it does not know":       send(`"type":"send"=>"type":"receive"`),
@@ -187,6 +187,9 @@ func TestDecodeKeepsItsLimits(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(encode(f, all()))
 	f.Add([]byte(`{"history":"klamm","version":1}` + "\n"))
+	if events, err := os.ReadFile("testdata/events.jsonl"); err == nil {
+		f.Add(events)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		h, err := Decode(bytes.NewReader(text), Limits{Line: 1 << 16, Ops: 1000, Records: 1000})
 		if err != nil {

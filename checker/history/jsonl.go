@@ -6,7 +6,9 @@ import (
 	"strconv"
 )
 
-// The JSONL form of a history is UTF-8 text, one JSON object a line.
+// The JSONL form of a history is UTF-8 text, one JSON object a line. There are two:
+// operations, below, is what simulated runs leave behind; events, in events.go, is
+// what programs write while they run.
 //
 // The first line is the header: {"history":"klamm","version":1}. Each other line
 // is an operation or a mark, in the order of "op", which counts from 0; "type" is
@@ -19,12 +21,19 @@ import (
 // misspelt one must not silently be no evidence.
 const (
 	formatName    = "klamm"
-	formatVersion = 1
+	formatVersion = 1 // operations, as above
+	eventsVersion = 2 // events, as an eventDecoder reads them
 )
 
 type headerLine struct {
-	History string `json:"history"`
-	Version int    `json:"version"`
+	History string          `json:"history"`
+	Version int             `json:"version"`
+	Demands json.RawMessage `json:"demands,omitempty"` // checker.Demands
+	Note    string          `json:"note,omitempty"`
+
+	// Of the events form: of all sends that tell none.
+	Acks     *Acks     `json:"acks,omitempty"`
+	Delivery *Delivery `json:"delivery,omitempty"`
 }
 
 // A lineHead is what all lines have in common.

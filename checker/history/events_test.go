@@ -1,0 +1,224 @@
+package history
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The sample has an event of every kind; docs/history.md refers to it.
+func TestEventsAreRead(t *testing.T) {
+	text, err := os.ReadFile("testdata/events.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := DecodeFile(bytes.NewReader(text), DefaultLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(f.Demands) != `{"retention":true}` || f.Note != "a sample of every event" {
+		t.Errorf("demands %s, note %q", f.Demands, f.Note)
+	}
+	var b strings.Builder
+	for op := range f.History.Ops() {
+		fmt.Fprintln(&b, f.History.Event(OpID(op)))
+	}
+	for i := range f.History.Polls {
+		for k := range f.History.Records(&f.History.Polls[i]) {
+			fmt.Fprintln(&b, f.History.ReadEvent(&f.History.Polls[i], k))
+		}
+	}
+	golden(t, "events.txt", []byte(b.String()))
+}
+
+// decodeEvents reads events behind a header.
+func decodeEvents(t *testing.T, lines ...string) *History {
+	t.Helper()
+	h, err := Decode(strings.NewReader(eventsHeader+strings.Join(lines, "\n")), DefaultLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+const eventsHeader = `{"history":"klamm","version":2,"acks":"all","delivery":"plain"}` + "\n"
+
+// polled returns a poll of process c of the records at some offsets of t-0.
+func polledAt(at int, more string, offsets ...int) string {
+	var records []string
+	for _, o := range offsets {
+		records = append(records, fmt.Sprintf(`{"topic":"t","partition":0,"offset":%d,"value":"v%d"}`, o, o))
+	}
+	return fmt.Sprintf(`{"type":"invoke","f":"poll","process":"c","time_ns":%d}`+"\n"+
+		`{"type":"ok","f":"poll","process":"c","time_ns":%d,"records":[%s]%s}`, at, at+1, strings.Join(records, ","), more)
+}
+
+func TestConsumersAreFollowed(t *testing.T) {
+	const at10 = `,"positions":[{"topic":"t","partition":0,"offset":10}]`
+	for _, c := range []struct {
+		claim string
+		lines []string
+		want  string // of each poll: generation, before, after
+	}{
+		{"the first poll begins with its first record", []string{polledAt(1, "", 5, 6)}, "0:5-7"},
+		{"the next begins where the last ended", []string{polledAt(1, "", 5), polledAt(3, "", 8)}, "0:5-6 0:6-9"},
+		{"an assignment begins anew, where it says", []string{polledAt(1, "", 5),
+			`{"type":"assign","process":"c","time_ns":2,"topic":"t","partition":0,"offset":2}`, polledAt(3, "", 3)}, "0:5-6 1:2-4"},
+		{"or where its first record is", []string{polledAt(1, "", 5),
+			`{"type":"assign","process":"c","time_ns":2,"topic":"t","partition":0}`, polledAt(3, "", 3)}, "0:5-6 1:3-4"},
+		{"another process is another consumer", []string{polledAt(1, "", 5), strings.ReplaceAll(polledAt(3, "", 3), `"c"`, `"d"`)}, "0:5-6 0:3-4"},
+		{"a position behind the last record counts", []string{polledAt(1, at10, 5)}, "0:5-10"},
+		{"a position alone is a poll that passed offsets", []string{polledAt(1, "", 5), polledAt(3, at10)}, "0:5-6 0:6-10"},
+		{"a position alone, of nobody known, says where it stands", []string{polledAt(1, at10), polledAt(3, "", 11)}, "0:10-12"},
+		{"a poll of nothing says nothing", []string{polledAt(1, ""), polledAt(3, "", 11)}, "0:11-12"},
+	} {
+		var got []string
+		for _, p := range decodeEvents(t, c.lines...).Polls {
+			got = append(got, fmt.Sprintf("%d:%d-%d", p.Generation, p.Before, p.After))
+		}
+		if diff := cmp.Diff(c.want, strings.Join(got, " ")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.claim, diff)
+		}
+	}
+}
+
+// A producer that leaves the choice to its client learns the partition later, or
+// never.
+func TestSendsFindTheirPartition(t *testing.T) {
+	send := func(op int, more string) string {
+		return fmt.Sprintf(`{"type":"invoke","f":"send","process":"p","op":%d,"time_ns":1,"topic":"t","value":"v%d"%s}`, op, op, more)
+	}
+	h := decodeEvents(t,
+		send(1, ""), send(2, `,"partition":4`), send(3, ""), send(4, ""),
+		`{"type":"ok","f":"send","process":"p","op":1,"time_ns":2,"partition":3,"offset":7}`,
+		`{"type":"info","f":"send","process":"p","op":3,"time_ns":2}`,
+		strings.ReplaceAll(polledAt(5, "", 3), `"partition":0`, `"partition":2`))
+	want := []string{"t-3", "t-4", "t-2", "t-0"} // told, told at once, read there, nobody knows
+	for i, s := range h.Sends {
+		if got := h.Partitions[s.Partition].String(); got != want[i] || s.Seq != int64(i) {
+			t.Errorf("send %d: %s, number %d, want %s, %d", i+1, got, s.Seq, want[i], i)
+		}
+	}
+}
+
+// Records that carry no identity are known by their content.
+func TestRecordsAreKnownByTheirContent(t *testing.T) {
+	h := decodeEvents(t,
+		`{"type":"invoke","f":"send","process":"p","op":1,"time_ns":1,"topic":"t","partition":0,"value":"v3"}`,
+		polledAt(2, "", 3, 4))
+	reads := h.Reads()
+	if len(reads) != 2 || reads[0].Record != h.Sends[0].Record || reads[0].Digest != h.Sends[0].Digest || reads[1].Record != NoRecord {
+		t.Errorf("sent %+v, read %+v", h.Sends[0], reads)
+	}
+}
+
+func TestEventsAreRefused(t *testing.T) {
+	const (
+		send = `{"type":"invoke","f":"send","process":"p","time_ns":5,"topic":"t","partition":0,"value":"x"}`
+		ok   = `{"type":"ok","f":"send","process":"p","time_ns":6,"offset":0}`
+		poll = `{"type":"invoke","f":"poll","process":"p","time_ns":5}`
+	)
+	if _, err := Decode(strings.NewReader(eventsHeader+send+"\n"+ok), DefaultLimits); err != nil {
+		t.Fatal(err)
+	}
+	other := func(line, change string) string {
+		from, to, _ := strings.Cut(change, "=>")
+		if !strings.Contains(line, from) {
+			t.Fatalf("%q is not in %s", from, line)
+		}
+		return strings.Replace(line, from, to, 1)
+	}
+	for claim, c := range map[string]struct{ lines, want string }{
+		"no type":                     {other(send, `"type":"invoke",=>`), "no type"},
+		"a function it does not know": {other(send, `"f":"send"=>"f":"sned"`), `no event has type "invoke" and f "sned"`},
+		"a field it does not know":    {other(send, `"value"=>"Value"`), `unknown field "Value"`},
+		"a field twice":               {other(send, `"value":"x"=>"value":"x","value":"y"`), `field "value" twice`},
+		"a field of another event":    {other(send, `"value":"x"=>"value":"x","offset":0`), "fields of other events: offset"},
+		"a field is missing":          {other(send, `"topic":"t",=>`), "missing fields: topic"},
+		"no content":                  {other(send, `,"value":"x"=>`), "a send needs a value"},
+		"two contents":                {other(send, `"value":"x"=>"value":"x","value_base64":"eA=="`), "tell one"},
+		"a digest and a value":        {other(send, `"value":"x"=>"value":"x","digest":"1"`), "stands for value"},
+		"bytes that are no text":      {other(send, `"x"=>"`+"\xff"+`"`), "not UTF-8"},
+		"a time before the clock":     {other(send, `:5=>:-5`), "time_ns -5"},
+		"no whole number":             {other(send, `:5=>:5.5`), "whole number"},
+		"a number too large":          {other(send, `:5=>:9223372036854775808`), "whole number"},
+		"two objects":                 {send + "{}", "more than one value"},
+		"half a line":                 {send[:40], "byte"},
+		"a process without a name":    {other(send, `"p"=>""`), "have names"},
+		"a negative partition":        {other(send, `"partition":0=>"partition":-1`), "partition -1"},
+		"an end before its beginning": {send + "\n" + other(ok, ":6=>:4"), "line 3: ends at 4 ns"},
+		"an end without a beginning":  {ok, "no such send open"},
+		"two at once without op":      {send + "\n" + other(send, `"x"=>"y"`), "numbers them with op"},
+		"one content twice":           {send + "\n" + ok + "\n" + send, "was sent before"},
+		"one identity twice":          {other(send, `"x"=>"x","record":1`) + "\n" + ok + "\n" + other(send, `"x"=>"y","record":1`), "record 1 was sent before"},
+		"identities now and then":     {other(send, `"x"=>"x","record":1`) + "\n" + ok + "\n" + other(send, `"x"=>"y"`), "all must"},
+		"the wrong partition":         {send + "\n" + other(ok, `"offset"=>"partition":1,"offset"`), "invocation told 0"},
+		"no partition at all":         {other(send, `"partition":0,=>`) + "\n" + ok, "told the partition"},
+		"an offset below zero":        {send + "\n" + other(ok, `"offset":0=>"offset":-1`), "offset -1"},
+		"acks of two":                 {other(send, `"x"=>"x","acks":2`), `want "all", 0 or 1`},
+		"a record without an offset":  {poll + "\n" + `{"type":"ok","f":"poll","process":"p","time_ns":6,"records":[{"topic":"t","partition":0,"value":"x"}]}`, "missing fields: offset"},
+		"a lookup for no time":        {`{"type":"invoke","f":"list-offsets","process":"p","time_ns":5,"topic":"t","partition":0,"query":"by-time"}`, "asked is"},
+		"a mark of half a partition":  {`{"type":"mark","kind":"crash","time_ns":5,"topic":"t"}`, "both or neither"},
+	} {
+		t.Run(claim, func(t *testing.T) {
+			_, err := Decode(strings.NewReader(eventsHeader+c.lines), DefaultLimits)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want one that says %q", err, c.want)
+			}
+		})
+	}
+	noDefaults := strings.NewReader(`{"history":"klamm","version":2}` + "\n" + send)
+	if _, err := Decode(noDefaults, DefaultLimits); err == nil || !strings.Contains(err.Error(), "acks and delivery") {
+		t.Errorf("a send without acks: %v", err)
+	}
+}
+
+// What an EventWriter writes is read as it was told.
+func TestEventWriterWritesWhatIsRead(t *testing.T) {
+	var w EventWriter
+	if err := w.Begin(File{Demands: []byte(`{"leaders":true}`)}); err != nil {
+		t.Fatal(err)
+	}
+	at := Partition{"a \"topic\"", 2}
+	id := func(op int64, ns Instant) EventID { return EventID{"p ä", op, ns} }
+	sent := Send{Record: 9, Digest: 77, Key: KeyDigest([]byte{0xff}), Acks: AcksLeader, Delivery: OneInFlight, Tombstone: true}
+	w.Send(id(1, 10), at, []byte{0xff}, sent)
+	w.Send(id(2, 11), at, nil, Send{Record: 10, Digest: 78, Key: KeyDigest(nil), Acks: AcksAll})
+	w.Acked(id(1, 12), 5, 1000)
+	w.Ended(id(2, 13), KindSend, Unknown, "who knows")
+	w.Assign(id(0, 14), at, 5)
+	w.Poll(id(0, 15))
+	w.Polled(id(0, 16), []PolledRecord{{at, Read{5, 9, 77, 3}}, {at, Read{6, NoRecord, 1, NoEpoch}}})
+	w.ListOffsets(id(0, 17), at, ByTime, 999)
+	w.Answered(id(0, 18), NoOffset, NoTimestamp)
+	w.Mark(19, LogBegins, &at, 5, "")
+	w.ReadBack(id(0, 20), at, 5)
+	w.Back(id(0, 21), 5, 7)
+	f, err := DecodeFile(bytes.NewReader(w.Take(nil)), DefaultLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := f.History
+	first := sent
+	first.Seq, first.Outcome, first.Invoked, first.Completed, first.Offset, first.Timestamp = 0, OK, 10, 12, 5, 1000
+	if diff := cmp.Diff(first, h.Sends[0]); diff != "" {
+		t.Errorf("the send (-want +got):\n%s", diff)
+	}
+	if s := h.Sends[1]; s.Outcome != Unknown || s.Error != "who knows" || s.Seq != 1 {
+		t.Errorf("the other send: %+v", s)
+	}
+	p := h.Polls[0]
+	if p.Before != 5 || p.After != 7 || p.Generation != 1 || p.Final {
+		t.Errorf("the poll: %+v", p)
+	}
+	if diff := cmp.Diff([]Read{{5, 9, 77, 3}, {6, NoRecord, 1, NoEpoch}}, h.Records(&p)); diff != "" {
+		t.Errorf("its records (-want +got):\n%s", diff)
+	}
+	if l, b, m := h.ListOffsets[0], h.ReadBacks[0], h.Marks[0]; l.Offset != NoOffset || l.Asked != 999 || b.LogEnd != 7 || m.Offset != 5 {
+		t.Errorf("lookup %+v, read-back %+v, mark %+v", l, b, m)
+	}
+}
