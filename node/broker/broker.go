@@ -70,6 +70,7 @@ type Broker struct {
 	closing  bool
 	hurrying bool // fetches do not wait
 	producer producerIDs
+	throttle commitlog.Throttle // of compaction
 	codecs   record.Codecs
 	stats    Stats
 }
@@ -116,6 +117,7 @@ func Open(w *env.World, o Options) (*Broker, error) {
 	for _, d := range o.Dirs {
 		b.dirs = append(b.dirs, &logDir{Dir: d.Dir, fs: d.FS})
 	}
+	b.throttle.Rate = func() int64 { return config.LogCleanerIOMax.In(b.config) }
 	b.producer.turn = env.NewTurn(w, "broker/producer-ids")
 	if err := b.sweepDirs(); err != nil {
 		return nil, err
@@ -133,6 +135,7 @@ func Open(w *env.World, o Options) (*Broker, error) {
 		return nil, errors.Join(err, b.Close(kafka.Never))
 	}
 	b.tasks.Go("broker/tick", b.tickLoop)
+	b.tasks.Go("broker/clean", b.cleanLoop)
 	return b, nil
 }
 

@@ -160,6 +160,7 @@ func (b *Broker) openLog(p *Partition) (*commitlog.Log, error) {
 	}
 	return commitlog.Open(b.w, d.Dir, commitlog.Options{
 		Path: partitionPath(p.name), Partition: p.name, TopicID: p.topic.id, Config: &p.topic.log,
+		Throttle: &b.throttle,
 	})
 }
 

@@ -49,13 +49,6 @@ func (b *Broker) tick(p *Partition) {
 	if err := l.RetainBelow(b.w.Wall(), p.high); err != nil {
 		b.w.Log.Warn("retention failed", "partition", p.name.String(), "err", err)
 	}
-	if p.log != l || p.topic.log.Cleanup&commitlog.CleanupCompact == 0 {
-		return
-	}
-	b.stats.CompactRuns++
-	if err := l.CompactBelow(b.w.Wall(), p.high); err != nil {
-		b.w.Log.Warn("compaction failed", "partition", p.name.String(), "err", err)
-	}
 }
 
 // logConfig says what a topic's settings mean to its logs.

@@ -45,7 +45,7 @@ type tail struct {
 	last    int64 // position of the last batch with an index entry
 	opening kafka.Timestamp
 	began   kafka.Timestamp
-	age     int64 // milliseconds after which the segment is rolled
+	jitter  int64 // milliseconds by which it is rolled before its time
 }
 
 // Append gives the batches, which were validated, the next offsets and the
@@ -256,17 +256,22 @@ func (l *Log) mustRoll(b record.Batch) bool {
 		l.aged(b) || l.w.Buggify("roll a segment early")
 }
 
-// aged reports whether the tail's segment is older than segment.ms allows, by
-// the timestamps of its batches or, without them, by the clock.
+// aged reports whether the tail's segment is older than segment.ms allows, and in
+// a compacted log max.compaction.lag.ms, by the timestamps of its batches or,
+// without them, by the clock.
 func (l *Log) aged(b record.Batch) bool {
-	t := &l.tail
-	if t.age <= 0 {
+	t, limit := &l.tail, l.o.Config.SegmentTime.Milliseconds()
+	if lag := l.o.Config.compactionLag().Milliseconds(); lag > 0 && (limit <= 0 || lag < limit) {
+		limit = lag
+	}
+	if limit <= 0 {
 		return false
 	}
+	limit -= min(limit-1, t.jitter)
 	if t.opening >= 0 && b.MaxTimestamp() >= 0 {
-		return int64(b.MaxTimestamp()-t.opening) > t.age
+		return int64(b.MaxTimestamp()-t.opening) > limit
 	}
-	return int64(l.w.Wall()-t.began) > t.age
+	return int64(l.w.Wall()-t.began) > limit
 }
 
 // roll has the batches from base on go to a new segment, which is prepared by a
@@ -288,9 +293,9 @@ func (l *Log) roll(base kafka.Offset) {
 func (l *Log) setTail(s *segment, end kafka.Offset) {
 	c := l.o.Config
 	l.tail = tail{segment: s, end: end, size: s.size, last: s.index.last, opening: s.opening,
-		entries: s.index.entries + len(s.index.waiting), began: s.began, age: c.SegmentTime.Milliseconds()}
-	if j := c.SegmentJitter.Milliseconds(); j > 0 && l.tail.age > 0 {
-		l.tail.age -= min(l.tail.age-1, l.w.Rand("commitlog/jitter").Int64N(j))
+		entries: s.index.entries + len(s.index.waiting), began: s.began}
+	if j := c.SegmentJitter.Milliseconds(); j > 0 {
+		l.tail.jitter = l.w.Rand("commitlog/jitter").Int64N(j)
 	}
 }
 

@@ -53,6 +53,7 @@ func (l *Log) CompactBelow(now kafka.Timestamp, stable kafka.Offset) error {
 	if p.cleaner == nil {
 		return nil // nothing was dirty any more
 	}
+	l.stats.Compactions++
 	l.trace("compacted", slog.Int64("end", int64(p.cleaner.end)), slog.Int64("read", p.cleaner.stats.Read),
 		slog.Int64("kept", p.cleaner.stats.Kept))
 	return nil
@@ -78,19 +79,17 @@ type compaction struct {
 // for it.
 func (p *compaction) prepare(stable kafka.Offset) (ready bool, err error) {
 	l := p.l
-	dirty := max(l.manifest.catalog.cleaned, l.start)
-	p.plan = planCleaning(l.cleanables(), dirty, min(stable, l.durable), p.rules, p.now)
-	if !p.plan.due {
-		return false, nil
+	if p.plan, err = l.planCompaction(p.now, stable); err != nil || !p.plan.due {
+		return false, err
 	}
 	if l.manifest.catalog.swapping != nil {
-		if err := l.exclusively(l.finishSwap); err != nil {
+		if err := l.carefully(l.finishSwap); err != nil {
 			return false, err
 		}
 	}
 	// The recovery point has to lie behind what is replaced.
 	if l.manifest.catalog.point.base < p.plan.end {
-		if err := l.point(); err != nil {
+		if err := l.carefully(l.point); err != nil {
 			return false, err
 		}
 	}
@@ -152,28 +151,30 @@ func (p *compaction) readMarkers(ends *outcomes) error {
 		if s.end <= p.plan.dirty || s.size == 0 {
 			continue
 		}
-		if err := l.eachControl(s, ends.readMarker); err != nil {
+		read, err := l.eachControl(s, ends.readMarker)
+		if err == nil {
+			err = p.pay(read)
+		}
+		if err != nil {
 			return p.because(s, err)
 		}
 	}
 	return nil
 }
 
-// eachControl calls f with the control batches of a segment.
-func (l *Log) eachControl(s *segment, f func(record.Batch) error) error {
+// eachControl calls f with the control batches of a segment, and returns how many
+// bytes were read.
+func (l *Log) eachControl(s *segment, f func(record.Batch) error) (read int64, err error) {
 	file, err := s.log().pin()
 	if err != nil {
-		return l.readError(s, 0, err)
+		return 0, l.readError(s, 0, err)
 	}
 	defer s.log().unpin()
 	w := walk{f: file, end: s.size}
 	for {
 		h, ok, err := w.next()
-		if err != nil {
-			return l.readError(s, w.at, err)
-		}
-		if !ok {
-			return nil
+		if err != nil || !ok {
+			return w.read, l.maybeReadError(s, w.at, err)
 		}
 		if !w.control(h) {
 			continue
@@ -184,7 +185,7 @@ func (l *Log) eachControl(s *segment, f func(record.Batch) error) error {
 			err = f(b)
 		}
 		if err != nil {
-			return l.readError(s, h.position, err)
+			return w.read, l.readError(s, h.position, err)
 		}
 	}
 }
@@ -255,7 +256,11 @@ func (p *compaction) eachChunk(s *segment, f func(record.Batch) error, then func
 		if used == 0 && (want <= n || int64(n) == s.size-at) {
 			return l.readError(s, at, fmt.Errorf("%w: %d bytes are no batch", errBatch, n))
 		}
+		l.stats.CompactRead += uint64(used)
 		if err := then(); err != nil {
+			return err
+		}
+		if err := p.pay(int64(used)); err != nil {
 			return err
 		}
 		if err := p.interrupted(s); err != nil {
@@ -331,7 +336,7 @@ func (p *compaction) cleanGroup(g []cleanable, cleaned kafka.Offset) error {
 	s := newSegment(l.dir, l.o.Path, g[0].base)
 	err := p.writeCleaned(s, olds)
 	if err == nil {
-		err = l.exclusively(func() error {
+		err = l.carefully(func() error {
 			if now := l.segmentsIn(g); !slices.Equal(now, olds) {
 				return errInterrupted
 			}
@@ -373,31 +378,15 @@ func (l *Log) removeCleaned(s *segment) {
 	}
 }
 
-// exclusively runs f with the log's turn and in the place of the keeper task, so
-// that no other work behind the scenes touches the files. Blocks.
-func (l *Log) exclusively(f func() error) error {
-	for l.keeping { // before the turn, which the keeper may be waiting for
-		if err := l.changed.Wait(kafka.Never); err != nil {
-			return err
-		}
-	}
-	l.keeping = true
-	defer l.keepAgain()
-	if err := l.turn.Take(kafka.Never); err != nil {
+// carefully runs f while no other work behind the scenes touches the files and
+// nothing is cut off. Appends and reads go on. Blocks.
+func (l *Log) carefully(f func() error) error {
+	if err := l.care.Take(kafka.Never); err != nil {
 		return err
 	}
-	defer l.turn.Leave()
+	defer l.care.Leave()
 	if err := l.usable(); err != nil {
 		return err
 	}
 	return f()
-}
-
-// keepAgain lets the keeper task do what has come up meanwhile.
-func (l *Log) keepAgain() {
-	l.keeping = len(l.chores) > 0
-	if l.keeping {
-		l.w.Go("keep "+l.name, l.keep)
-	}
-	l.changed.Broadcast()
 }

@@ -143,8 +143,8 @@ func (l *Log) checkCleaned(k listed) error {
 }
 
 // swapIn puts s in the place of olds, whose log and index files it was made of.
-// cleaned is what is known to be clean afterwards. The caller has the log's turn
-// and its keeper at rest. Blocks.
+// cleaned is what is known to be clean afterwards. The caller has the log's care:
+// meanwhile the log may grow, and its start move, but nothing else. Blocks.
 func (l *Log) swapIn(s *segment, olds []*segment, cleaned kafka.Offset) error {
 	c := &l.manifest.catalog
 	// Whoever finds an old segment until it is replaced below reads its old

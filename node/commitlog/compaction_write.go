@@ -48,15 +48,35 @@ func (p *compaction) writeCleaned(s *segment, olds []*segment) error {
 
 // copyCleaned appends what is kept of one segment.
 func (p *compaction) copyCleaned(w *cleanedFile, old *segment) error {
+	interval := max(1, p.l.o.Config.IndexInterval)
 	clean := func(b record.Batch) (err error) {
-		p.out, err = p.cleaner.cleanBatch(p.out, b)
+		n := len(p.out)
+		if p.out, err = p.cleaner.cleanBatch(p.out, b); err != nil || len(p.out) == n {
+			return err
+		}
+		kept, _, err := record.View(p.out[n:])
+		if err == nil {
+			w.note(kept, w.at+int64(n), interval)
+		}
 		return err
 	}
 	return p.eachChunk(old, clean, func() error {
 		err := w.write(p.out)
+		if err == nil {
+			err = p.pay(int64(len(p.out)))
+		}
 		p.out = p.out[:0]
 		return err
 	})
+}
+
+// note counts a batch that will be written at a position. Nobody else knows the
+// segment yet.
+func (w *cleanedFile) note(b record.Batch, at, interval int64) {
+	w.s.observe(headOf(b, at))
+	if w.s.index.due(at, interval) {
+		w.s.index.note(entryOf(b, at), w.s)
+	}
 }
 
 // write appends whole batches.
@@ -64,17 +84,8 @@ func (w *cleanedFile) write(b []byte) error {
 	if _, err := writeFull(w.f, b, w.at); err != nil {
 		return w.l.judge("write "+w.s.String()+cleanedSuffix, err)
 	}
-	interval := max(1, w.l.o.Config.IndexInterval)
-	for batch, err := range record.All(b) {
-		if err != nil {
-			return err
-		}
-		w.s.observe(headOf(batch, w.at))
-		if w.s.index.due(w.at, interval) {
-			w.s.index.note(entryOf(batch, w.at), w.s)
-		}
-		w.at += int64(batch.Size())
-	}
+	w.at += int64(len(b))
+	w.l.stats.CompactWritten += uint64(len(b))
 	return nil
 }
 

@@ -35,6 +35,15 @@ type Config struct {
 	ProducerExpiry    time.Duration // producer.id.expiration.ms; 0: never
 }
 
+// compactionLag returns max.compaction.lag.ms for a log that is compacted, and 0
+// for others.
+func (c *Config) compactionLag() time.Duration {
+	if c.Cleanup&CleanupCompact == 0 {
+		return 0
+	}
+	return c.MaxCompactionLag
+}
+
 // Defaults returns Kafka's defaults, and log.flush=ack.
 func Defaults() Config {
 	return Config{

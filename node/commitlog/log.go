@@ -37,6 +37,9 @@ type Options struct {
 	// Config is read at each use: its owner may change it between blocking
 	// calls. It must not be nil.
 	Config *Config
+
+	// Throttle slows compaction down; nil does not.
+	Throttle *Throttle
 }
 
 // A Log is one partition's log.

@@ -136,24 +136,36 @@ func (l *Log) writableOr() error {
 // manifest says so first, because what is missing and was not dropped counts as
 // lost. Blocks.
 func (l *Log) dropSegments() error {
-	if err := l.turn.Take(kafka.Never); err != nil {
+	if err := l.care.Take(kafka.Never); err != nil {
 		return err
+	}
+	defer l.care.Leave()
+	gone, err := l.forgetSegments()
+	if err != nil || len(gone) == 0 {
+		return err
+	}
+	return l.dir.sweep.remove(l, gone) // appends do not wait for that
+}
+
+// forgetSegments takes the segments out of the log that are wholly below its
+// start, durably, and returns them. Blocks.
+func (l *Log) forgetSegments() ([]*segment, error) {
+	if err := l.turn.Take(kafka.Never); err != nil {
+		return nil, err
 	}
 	defer l.turn.Leave()
 	if err := l.writableOr(); err != nil {
-		return err
+		return nil, err
 	}
 	n := 0
 	for n < len(l.segments()) && l.segments()[n].end <= l.start && (l.segments()[n].size > 0 || n+1 < len(l.segments())) {
 		n++
 	}
-	if n == 0 {
-		return nil
+	if n == len(l.segments()) && n > 0 {
+		n = l.rollForRetention(n)
 	}
-	if n == len(l.segments()) {
-		if n = l.rollForRetention(n); n == 0 {
-			return nil
-		}
+	if n == 0 {
+		return nil, nil
 	}
 	// What is queued may go to the segments that stay, never to those that go.
 	first := l.start
@@ -165,7 +177,7 @@ func (l *Log) dropSegments() error {
 		facts = append(facts, emptyPoint(l.written))
 	}
 	if err := l.manifest.append(mustFit, facts...); err != nil {
-		return err
+		return nil, err
 	}
 	gone := slices.Clone(l.segments()[:n])
 	l.known = slices.Delete(l.segments(), 0, n)
@@ -175,7 +187,7 @@ func (l *Log) dropSegments() error {
 		s.letGo()
 	}
 	l.stats.Dropped += uint64(n)
-	return l.dir.sweep.remove(l, gone)
+	return gone, nil
 }
 
 // rollForRetention decides what happens to the active segment when all of it may

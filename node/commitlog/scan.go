@@ -59,6 +59,8 @@ type walk struct {
 	buf []byte
 	pos int64 // of buf in the file
 	len int
+
+	read int64 // bytes, so far
 }
 
 // walkBuffer is read at once: small batches have many heads in it, and behind an
@@ -93,6 +95,7 @@ func (w *walk) fill() error {
 		w.buf = make([]byte, walkBuffer)
 	}
 	w.pos, w.len = w.at, int(min(walkBuffer, w.end-w.at))
+	w.read += int64(w.len)
 	return readFull(w.f, w.buf[:w.len], w.pos)
 }
 

@@ -13,6 +13,10 @@ type Stats struct {
 	Dropped uint64 // segments deleted by retention or DeleteRecords
 	Cut     uint64 // bytes that recovery cut off as a torn tail
 	Scanned uint64 // bytes that recovery read
+
+	Compactions    uint64 // passes that were carried out
+	CompactRead    uint64 // bytes
+	CompactWritten uint64 // bytes
 }
 
 // Stats returns the counts.

@@ -98,7 +98,7 @@ var (
 	RetentionCheckInterval = Millis{define(&Setting{
 		Name: "log.retention.check.interval.ms", Scope: Broker, Type: TypeLong, Default: "300000",
 		check: atLeast(1),
-		Doc:   "How often the node looks for segments to delete and logs to compact.",
+		Doc:   "How often the node looks for segments to delete.",
 	})}
 
 	LogCleanerEnable = Bool{define(&Setting{
