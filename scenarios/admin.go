@@ -49,7 +49,7 @@ func (a *adminClient) main() {
 	for !a.r.healed || !a.r.workloadDone() {
 		a.doing = "looking offsets up until the producers have finished"
 		a.lookUp(cl)
-		a.world.Sleep(time.Duration(a.draws.Int64N(int64(300 * time.Millisecond))))
+		a.world.Sleep(time.Duration(a.draws.Int64N(int64(a.r.options.LookupPause))))
 	}
 	a.doing = "asking where the partitions end"
 	ends := make([]history.Offset, a.r.options.Partitions)
@@ -131,28 +131,30 @@ func (a *adminClient) ask(cl *client.Client, partition int, q lookup) (history.O
 	found, err := cl.Offsets([]client.Place{{Partition: tp, From: q.from}}, a.world.Now().Add(a.r.requestTimeout))
 	if err != nil {
 		h.Failed(err.Error())
+		a.r.refused(tp.Partition, err)
 		return history.NoOffset, err
 	}
 	h.Answered(history.Offset(found[0].Offset), history.Timestamp(found[0].Timestamp))
 	return history.Offset(found[0].Offset), nil
 }
 
-// offset asks until there is an answer.
+// offset asks until there is an answer, or the partition is given up.
 func (a *adminClient) offset(cl *client.Client, partition int, q lookup) history.Offset {
-	for {
+	for !a.r.givenUp(int32(partition)) {
 		o, err := a.ask(cl, partition, q)
 		if err == nil {
 			return o
 		}
 		a.world.Sleep(50 * time.Millisecond)
 	}
+	return 0
 }
 
 // readBack reads every partition from its start to its end.
 func (a *adminClient) readBack(cl *client.Client) {
 	for i := range int(a.r.options.Partitions) {
 		a.doing = fmt.Sprintf("reading %s-%d back", topicName, i)
-		for !a.maybeReadBack(cl, i) {
+		for !a.r.givenUp(int32(i)) && !a.maybeReadBack(cl, i) {
 			a.world.Sleep(50 * time.Millisecond)
 		}
 	}
@@ -171,20 +173,27 @@ func (a *adminClient) maybeReadBack(cl *client.Client, partition int) bool {
 	tp := kafka.TopicPartition{Topic: topicName, Partition: int32(partition)}
 	consumer.Assign(client.Place{Partition: tp, From: client.At(kafka.Offset(start))})
 	for at := start; at < end; {
+		if a.r.givenUp(int32(partition)) {
+			back.Failed("the partition is out of service")
+			return false
+		}
 		h := a.r.history.Poll(history.Poll{Client: a.id, Generation: a.readBacks, Partition: id, Final: true, Before: at})
 		records, err := consumer.Poll(a.world.Now().Add(time.Second), 1000)
 		reads, after := readsOf(records, int32(partition))
 		switch {
 		case len(consumer.Resets()) > 0:
 			h.Failed("the start of the log has moved")
+			back.Failed("the start of the log has moved")
 			return false
 		case err != nil:
 			h.Failed(err.Error())
+			a.r.refused(int32(partition), err)
 			a.world.Sleep(10 * time.Millisecond)
 		case len(reads) == 0:
 			h.Failed("nothing within a second")
 		default:
 			h.Returned(reads, after, history.NoOffset)
+			a.r.served(int32(partition))
 			at = after
 		}
 	}

@@ -48,7 +48,8 @@ func (b *brokerHost) config() []config.Pair {
 		{Name: "listeners", Value: "PLAINTEXT://" + b.address},
 		{Name: "log.flush", Value: b.r.options.Flush},
 		{Name: "auto.create.topics.enable", Value: "false"},
-		{Name: "log.retention.check.interval.ms", Value: "700"},
+		{Name: "log.retention.check.interval.ms", Value: strconv.FormatInt(b.r.options.CheckInterval.Milliseconds(), 10)},
+		{Name: "log.cleaner.backoff.ms", Value: strconv.FormatInt(b.r.options.CheckInterval.Milliseconds(), 10)},
 	}
 	return append(pairs, b.r.settings.broker...)
 }
@@ -66,6 +67,7 @@ func (r *run) topicConfig() []config.Pair {
 	if o.FlushMessages > 0 && o.Flush == "os" {
 		pairs = append(pairs, config.Pair{Name: "flush.messages", Value: strconv.FormatInt(o.FlushMessages, 10)})
 	}
+	pairs = append(pairs, o.Keeping.pairs()...)
 	return append(pairs, r.settings.topic...)
 }
 

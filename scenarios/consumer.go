@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -27,6 +28,9 @@ func (r *run) newConsumer(name string) *consumerClient {
 	draws := r.k.Rand("workload/" + name)
 	c := &consumerClient{config: client.DefaultConsumer(), draws: draws, limit: pick(draws, 1, 10, 100)}
 	c.config.Reset = client.ResetEarliest
+	if r.options.AnyReset {
+		c.config.Reset = pick(draws, client.ResetEarliest, client.ResetLatest, client.ResetNone)
+	}
 	c.config.MaxWait = pick(draws, 10*time.Millisecond, 100*time.Millisecond, 500*time.Millisecond)
 	c.config.MaxPartitionBytes = pick(draws, 100, 4000, 1<<20)
 	c.config.MaxBytes = pick(draws, 1000, 50<<20)
@@ -44,7 +48,7 @@ func (c *consumerClient) pending() string {
 		return ""
 	}
 	for i, end := range c.r.admin.ends {
-		if c.positions[i] < end {
+		if c.positions[i] < end && !c.r.givenUp(int32(i)) {
 			return fmt.Sprintf("%s is at offset %d of %s-%d, which ends at %d",
 				c.node.Name(), c.positions[i], topicName, i, end)
 		}
@@ -69,7 +73,10 @@ func (c *consumerClient) main() {
 	}
 	consumer.Assign(places...)
 	for !c.caughtUp() {
-		c.poll(consumer)
+		if d := c.r.options.Dawdle; d > 0 && !c.r.healed && c.draws.IntN(8) == 0 {
+			c.world.Sleep(time.Duration(c.draws.Int64N(int64(d))))
+		}
+		c.poll(cl, consumer)
 		if c.draws.IntN(60) == 0 && !c.r.healed {
 			c.seekBack(consumer)
 		}
@@ -92,7 +99,7 @@ func (c *consumerClient) caughtUp() bool {
 		return false
 	}
 	for i, end := range c.r.admin.ends {
-		if c.positions[i] < end {
+		if c.positions[i] < end && !c.r.givenUp(int32(i)) {
 			return false
 		}
 	}
@@ -100,11 +107,19 @@ func (c *consumerClient) caughtUp() bool {
 }
 
 // poll makes one poll and records what it returned, partition by partition.
-func (c *consumerClient) poll(consumer *client.Consumer) {
+func (c *consumerClient) poll(cl *client.Client, consumer *client.Consumer) {
 	invoked := c.r.history.Now()
 	records, err := consumer.Poll(c.world.Now().Add(time.Second), c.limit)
 	c.noteResets(consumer)
-	if err != nil {
+	var failure *client.PartitionError
+	switch {
+	case errors.Is(err, client.ErrNoOffset) && errors.As(err, &failure):
+		c.startOver(cl, consumer, failure.Partition)
+		return
+	case err != nil:
+		if errors.As(err, &failure) {
+			c.r.refused(failure.Partition.Partition, err)
+		}
 		// The consumer goes on by itself; do not ask it in a tight loop.
 		c.world.Sleep(10 * time.Millisecond)
 		return
@@ -114,11 +129,27 @@ func (c *consumerClient) poll(consumer *client.Consumer) {
 	}
 }
 
+// startOver goes on at the start of a log, for a consumer that was told that its
+// position is outside of it and that does not choose another by itself.
+func (c *consumerClient) startOver(cl *client.Client, consumer *client.Consumer, tp kafka.TopicPartition) {
+	found, err := cl.Offsets([]client.Place{{Partition: tp, From: client.Earliest()}}, c.world.Now().Add(c.r.requestTimeout))
+	if err != nil {
+		c.r.refused(tp.Partition, err)
+		return
+	}
+	if consumer.Seek(tp, client.At(found[0].Offset)) == nil {
+		c.generation[tp.Partition]++
+		c.positions[tp.Partition] = history.Offset(found[0].Offset)
+	}
+}
+
 func (c *consumerClient) recordPoll(partition int, invoked history.Instant, records []client.Record) {
 	reads, after := readsOf(records, int32(partition))
 	if len(reads) == 0 {
 		return
 	}
+	c.r.served(int32(partition))
+	c.r.observer.read(partition, after)
 	c.r.history.Polled(history.Poll{
 		Client: c.id, Incarnation: c.incarnation, Generation: c.generation[partition],
 		Partition: c.r.history.Partition(topicName, int32(partition)),
@@ -134,13 +165,8 @@ func readsOf(records []client.Record, partition int32) (reads []history.Read, af
 		if rec.Partition != partition {
 			continue
 		}
-		var headers []history.Header
-		for _, h := range rec.Headers {
-			headers = append(headers, history.Header{Key: h.Key, Value: h.Value})
-		}
 		reads = append(reads, history.Read{
-			Offset: history.Offset(rec.Offset), Record: history.IdentityOf(rec.Value),
-			Digest: history.DigestOf(rec.Key, rec.Value, headers), Epoch: int32(rec.Epoch),
+			Offset: history.Offset(rec.Offset), Record: identityOf(rec), Digest: digestOf(rec), Epoch: int32(rec.Epoch),
 		})
 		after = history.Offset(rec.Offset) + 1
 	}

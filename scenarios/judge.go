@@ -3,6 +3,8 @@ package scenarios
 import (
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/klammlog/klamm/checker"
 	"github.com/klammlog/klamm/disksim"
@@ -12,7 +14,11 @@ import (
 // demands says what the run was promised: by its scenario and its seed, whatever
 // was set by hand.
 func (r *run) demands() checker.Demands {
-	d := checker.Demands{Flush: checker.Flush(r.drawn.Flush), Retention: r.drawn.RetentionBytes > 0}
+	o := r.drawn
+	d := checker.Demands{
+		Flush: checker.Flush(o.Flush), Unrestricted: o.Unrestricted,
+		Retention: o.RetentionBytes > 0 || o.RetentionTime > 0, Compaction: o.compacts(),
+	}
 	if slices.ContainsFunc(r.drawn.Families, losesPageCache) {
 		d.PowerLoss = checker.AnyPowerLoss
 	}
@@ -130,6 +136,11 @@ func (r *run) tested(report checker.Report) (Verdict, string) {
 	case r.observer.looks == 0:
 		return Inconclusive, "the broker was never looked at"
 	}
+	if needs := r.scenario.Needs; len(needs) > 0 && !slices.ContainsFunc(r.k.Probes(), func(c sim.Count) bool {
+		return c.Times > 0 && slices.Contains(needs, c.Name)
+	}) {
+		return Inconclusive, fmt.Sprintf("never reached: %s", strings.Join(needs, ", "))
+	}
 	for _, v := range report.Verdicts {
 		if v.Status == checker.Inconclusive {
 			return Inconclusive, fmt.Sprintf("%s: %s", v.Guarantee, v.Reason)
@@ -172,6 +183,7 @@ func (r *run) state() []string {
 				v.Partition, v.LeaderEpoch, v.LogStart, v.HighWatermark, v.Durable, v.LogEnd))
 		}
 	}
+	out = append(out, r.abandoned()...)
 	return append(out, r.pending()...)
 }
 
@@ -179,8 +191,24 @@ func (r *run) state() []string {
 // records is acknowledged in the end: it is idempotent, its time is longer than
 // that of all faults, and brokers do not lose what they know of it.
 func (r *run) promisedDelivery() bool {
-	if r.drawn.Flush == "os" && r.pageCacheLost() {
+	if r.drawn.Unrestricted || r.drawn.Flush == "os" && r.pageCacheLost() || r.clocksApart() {
 		return false
 	}
 	return slices.ContainsFunc(r.producers, (*producerClient).patient)
+}
+
+// clocksApart reports whether clocks may be so far apart that a broker refuses
+// the timestamps of a producer.
+func (r *run) clocksApart() bool {
+	var apart time.Duration
+	for _, f := range r.schedule {
+		switch {
+		case f.Process == nil:
+		case f.Family == Family(sim.FaultSkew), f.Family == Family(sim.FaultJump):
+			apart += (time.Duration(f.Process.N) * time.Millisecond).Abs()
+		case f.Family == Family(sim.FaultFreeze):
+			apart += f.Process.For
+		}
+	}
+	return r.drawn.AfterMax > 0 && apart > r.drawn.AfterMax/2
 }

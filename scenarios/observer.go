@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/node"
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/kafka"
@@ -53,14 +54,25 @@ func (o *observer) look(n *node.Node) {
 			o.complain(offsetsDense, fmt.Sprintf("%s: log start %d, high watermark %d, log end %d at %s",
 				v.Partition, v.LogStart, v.HighWatermark, v.LogEnd, o.r.k.Now()))
 		}
-		if least := o.r.drawn.RetentionBytes; v.LogStart > 0 && v.Size < least && !o.r.pageCacheLost() {
+		if least := o.r.drawn.RetentionBytes; v.LogStart > 0 && v.Size < least && o.r.drawn.RetentionTime == 0 && !o.r.drawn.compacts() && !o.r.drawn.DeleteRecords &&
+			!o.r.drawn.Unrestricted && !o.r.pageCacheLost() {
 			o.complain(retentionKeeps, fmt.Sprintf("%s: log start %d, and only %d bytes are left of %d that retention.bytes keeps, at %s",
 				v.Partition, v.LogStart, v.Size, least, o.r.k.Now()))
 		}
-		if o.r.drawn.Flush != "os" || !o.r.pageCacheLost() {
+		if o.keeps() {
 			o.remember(v.Topic, v.Partition, v.HighWatermark)
 		}
 	}
+}
+
+// keeps reports whether the run was promised that what a log held stays.
+func (o *observer) keeps() bool {
+	return !o.r.drawn.Unrestricted && (o.r.drawn.Flush != "os" || !o.r.pageCacheLost())
+}
+
+// read looks at what a consumer has just got: nothing above the high watermark is
+// ever served.
+func (o *observer) read(partition int, after history.Offset) {
 }
 
 func (o *observer) remember(id kafka.TopicID, tp kafka.TopicPartition, high kafka.Offset) {
@@ -78,11 +90,8 @@ func (o *observer) stopped(n *node.Node) { o.look(n) }
 // lives claimed to hold must be there.
 func (o *observer) started(n *node.Node) {
 	o.recoveries++
-	if len(o.violations) > 0 {
+	if len(o.violations) > 0 || !o.keeps() {
 		return
-	}
-	if o.r.drawn.Flush == "os" && o.r.pageCacheLost() {
-		return // nothing was promised about this
 	}
 	for _, v := range n.Partitions() {
 		held := o.held[place{v.Topic, v.Partition}]

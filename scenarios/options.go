@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/klammlog/klamm/sim"
@@ -27,6 +28,12 @@ type Options struct {
 	IndexInterval  int64
 	RetentionBytes int64 // 0: everything is kept
 	FlushMessages  int64 // with log.flush=os: sync after so many; 0 never
+	Keeping
+	Habits
+
+	// Unrestricted: faults may destroy what was acknowledged, and only what can
+	// still hold is demanded.
+	Unrestricted bool
 
 	// The schedule.
 	Families  []Family
@@ -72,7 +79,27 @@ func draw(s *Scenario, seed uint64) Options {
 		o.RetentionBytes = 1<<10 + r.Int64N(63<<10)
 	}
 	o.Raws = pick(sim.Stream(seed, "options/raw"), 0, 1, 1, 2)
+	o.Keeping, o.Habits = defaultKeeping(), defaultHabits()
+	if s.Shape != nil {
+		s.Shape(&o, sim.Stream(seed, "options/"+s.Name))
+	}
+	if o.Unrestricted {
+		o.Families = withDestroying(o.Families, s.Destroying, sim.Stream(seed, "options/destroying"))
+	}
 	return o
+}
+
+// withDestroying adds up to three families of faults that destroy, and a crash
+// where one shows its effect only then.
+func withDestroying(families, destroying []Family, r *rand.Rand) []Family {
+	rest := slices.Clone(destroying)
+	r.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
+	out := append(slices.Clone(families), rest[:1+r.IntN(min(3, len(rest)))]...)
+	if !slices.Contains(out, "crash") && !slices.Contains(out, "power-loss") {
+		out = append(out, pick(r, Family("crash"), Family("power-loss")))
+	}
+	slices.Sort(out)
+	return out
 }
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
@@ -88,8 +115,18 @@ func (o Options) lines() []string {
 			o.Producers, o.Consumers, o.Raws, o.Partitions, o.Sends, o.ValueMax, o.Safety),
 		fmt.Sprintf("log.flush=%s segment.bytes=%d retention.bytes=%d index.interval.bytes=%d flush.messages=%d",
 			o.Flush, o.SegmentBytes, o.RetentionBytes, o.IndexInterval, o.FlushMessages),
+		o.Keeping.String(),
+		o.Habits.String() + fmt.Sprintf(" mode=%s", o.mode()),
 		fmt.Sprintf("buggify=%t hold.one.in=%d hold.max=%s preempt.one.in=%d crash.profile=%s stale.tail=%t slow.link=%t",
 			o.Buggify, o.HoldOneIn, o.HoldMax, o.Preempt, o.Profile, o.StaleTail, o.SlowLink),
 		fmt.Sprintf("families=%v", families),
 	}
+}
+
+// mode says which faults of the disk the run may have (docs/FAULTS.md).
+func (o Options) mode() string {
+	if o.Unrestricted {
+		return "unrestricted"
+	}
+	return "survivable"
 }

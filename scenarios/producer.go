@@ -173,23 +173,71 @@ func conclude(h history.SendHandle, r client.Result) {
 // compose makes a record that carries its identity.
 func (p *producerClient) compose(partition int32) (client.Record, history.Send) {
 	id := p.r.history.NextRecord()
-	value := history.AppendIdentity(nil, id)
-	for n := p.draws.IntN(p.r.options.ValueMax + 1); len(value) < n; {
-		value = append(value, byte('a'+len(value)%23))
+	rec := client.Record{Topic: topicName, Timestamp: p.timestamp()}
+	if n := p.r.options.Tombstones; n > 0 && p.draws.IntN(n) == 0 {
+		rec.Headers = []record.Header{{Key: identityHeader, Value: history.AppendIdentity(nil, id)}}
+	} else {
+		rec.Value = p.value(id)
 	}
-	key := fmt.Appendf(nil, "%s-%d", p.node.Name(), p.draws.IntN(50))
-	rec := client.Record{Topic: topicName, Key: key, Value: value}
-	var headers []history.Header
+	rec.Key = p.key()
 	if p.draws.IntN(8) == 0 {
-		rec.Headers = []record.Header{{Key: "from", Value: []byte(p.node.Name())}}
-		headers = []history.Header{{Key: "from", Value: []byte(p.node.Name())}}
+		rec.Headers = append(rec.Headers, record.Header{Key: "from", Value: []byte(p.node.Name())})
 	}
 	part := p.r.history.Partition(topicName, partition)
 	return rec, history.Send{
 		Client: p.id, Incarnation: p.incarnation, Partition: part, Seq: p.nextSeq(partition), Record: id,
-		Key: history.KeyDigest(key), Digest: history.DigestOf(key, value, headers),
+		Key: history.KeyDigest(rec.Key), Digest: digestOf(rec), Tombstone: rec.Value == nil,
 		Acks: history.Acks(p.config.Acks), Delivery: p.delivery(),
 	}
+}
+
+// identityHeader is where a record without a value carries its identity.
+const identityHeader = "id"
+
+// identityOf returns the identity that a record carries.
+func identityOf(rec client.Record) history.RecordID {
+	if rec.Value == nil {
+		for _, h := range rec.Headers {
+			if h.Key == identityHeader {
+				return history.IdentityOf(h.Value)
+			}
+		}
+	}
+	return history.IdentityOf(rec.Value)
+}
+
+func digestOf(rec client.Record) history.Digest {
+	var headers []history.Header
+	for _, h := range rec.Headers {
+		headers = append(headers, history.Header{Key: h.Key, Value: h.Value})
+	}
+	return history.DigestOf(rec.Key, rec.Value, headers)
+}
+
+func (p *producerClient) key() []byte {
+	if n := p.r.options.Keys; n > 0 {
+		return fmt.Appendf(nil, "k%d", p.draws.IntN(n))
+	}
+	return fmt.Appendf(nil, "%s-%d", p.node.Name(), p.draws.IntN(50))
+}
+
+// value returns the identity and drawn many bytes.
+func (p *producerClient) value(id history.RecordID) []byte {
+	value := history.AppendIdentity(nil, id)
+	for n := p.draws.IntN(p.r.options.ValueMax + 1); len(value) < n; {
+		value = append(value, byte('a'+len(value)%23))
+	}
+	return value
+}
+
+// timestamp returns what a record says of its time: 0 for now, or something in
+// the past.
+func (p *producerClient) timestamp() kafka.Timestamp {
+	past := p.r.options.Backdated
+	if past == 0 || p.draws.IntN(2) == 0 {
+		return 0
+	}
+	return p.world.Wall() - kafka.Timestamp(p.draws.Int64N(past.Milliseconds()))
 }
 
 func (p *producerClient) delivery() history.Delivery {

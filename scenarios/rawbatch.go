@@ -52,13 +52,17 @@ func (b *rawBatch) conclude() {
 	b.settled = true
 }
 
-// hear notes what one copy was answered. A code that tells nothing of what was
-// done leaves a doubt for ever.
-func (b *rawBatch) hear(code kafka.Error, base kafka.Offset) {
+// hear notes what one copy was answered, with the time of the append if that is
+// its records' time. A code that tells nothing of what was done leaves a doubt for
+// ever.
+func (b *rawBatch) hear(code kafka.Error, base kafka.Offset, appended kafka.Timestamp) {
 	b.copies--
 	switch {
 	case b.settled:
 	case code == kafka.None:
+		if appended != kafka.NoTimestamp {
+			b.stamp = appended
+		}
 		b.acked(base)
 	case code.Outcome() == kafka.Unknown:
 		b.doubt = true

@@ -360,7 +360,7 @@ func (p *rawProducer) hear(c *rawPipe, answer []byte) error {
 		if part.Partition != q.batches[i].partition {
 			return fmt.Errorf("partition %d, want %d: %w", part.Partition, q.batches[i].partition, errNoAnswer)
 		}
-		q.batches[i].hear(kafka.Error(part.ErrorCode), kafka.Offset(part.BaseOffset))
+		q.batches[i].hear(kafka.Error(part.ErrorCode), kafka.Offset(part.BaseOffset), kafka.Timestamp(part.LogAppendTime))
 		p.heard(q.batches[i])
 	}
 	p.drop()

@@ -48,6 +48,7 @@ type run struct {
 	phase       string
 	healedAt    kafka.Instant
 	lossCount   int // power losses that took effect
+	refusals    []refusal
 }
 
 // Run makes one run. An error is the caller's mistake: no such scenario, a
@@ -98,7 +99,7 @@ func (r *run) assemble() {
 	r.requestTimeout = pick(r.k.Rand("options/clients"), 2*time.Second, 8*time.Second, 30*time.Second)
 	r.broker = r.newBroker("n1")
 	r.bootstrap = r.broker.address
-	c := cast{broker: "n1", disk: r.broker.disk.Name()}
+	c := cast{broker: "n1", disk: r.broker.disk.Name(), clientClocks: o.ClientClocks, tune: r.scenario.Tune}
 	for i := range o.Producers {
 		sends := o.Sends / o.Producers
 		if i < o.Sends%o.Producers {
@@ -121,6 +122,7 @@ func (r *run) assemble() {
 	r.admin = r.newAdmin("admin")
 	r.schedule = drawSchedule(o, r.spec.Seed, c)
 	r.observer = observer{r: r}
+	r.refusals = make([]refusal, o.Partitions)
 }
 
 // play runs the phases and judges.

@@ -14,6 +14,8 @@ package scenarios
 import (
 	"math/rand/v2"
 	"slices"
+
+	"github.com/klammlog/klamm/disksim"
 )
 
 // A Scenario is a workload with the fault families it may meet.
@@ -34,6 +36,23 @@ type Scenario struct {
 	// FlushDrawn lets the seed draw log.flush=os, which lowers what is demanded
 	// of power loss. Without it log.flush is ack.
 	FlushDrawn bool
+
+	// Shape draws what the scenario is about, over the options that every
+	// scenario draws.
+	Shape func(*Options, *rand.Rand)
+
+	// Tune changes faults of the disk after they are drawn.
+	Tune func(*disksim.Fault, *rand.Rand)
+
+	// Destroying are families that can take what was acknowledged. Only a seed
+	// whose mode is unrestricted has some.
+	Destroying []Family
+
+	// Needs are probes of which a run must reach one, or it has tested nothing.
+	Needs []string
+
+	// Reaches are probes that the scenario's seeds must reach between them.
+	Reaches []string
 }
 
 // All returns every scenario, in the order in which they run.
@@ -66,6 +85,12 @@ var registry = []*Scenario{
 		AtLeast:   4,
 		AtMost:    9,
 	},
+	fullDisk,
+	badDisk,
+	slowDisk,
+	wrongClock,
+	retention,
+	compaction,
 	{
 		Name:       "everything",
 		About:      "all fault families, some of them in each seed",

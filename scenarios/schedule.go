@@ -129,8 +129,11 @@ func drawFault(family Family, r *rand.Rand, cast cast, in netsim.Window) Fault {
 	}
 	if slices.Contains(processFamilies(), family) {
 		kind, node := sim.FaultKind(family), cast.broker
-		if family == clientCrash {
+		switch {
+		case family == clientCrash:
 			kind, node = sim.FaultCrash, cast.clients[r.IntN(len(cast.clients))]
+		case cast.clientClocks && slices.Contains(clockFamilies, family):
+			node = pick(r, cast.broker, cast.clients[r.IntN(len(cast.clients))])
 		}
 		f := sim.DrawFault(kind, node, in.End-in.Start, r)
 		if f.At > 0 {
@@ -143,6 +146,9 @@ func drawFault(family Family, r *rand.Rand, cast cast, in netsim.Window) Fault {
 	// A stall outlasts any client's patience; for the whole of a run it would
 	// leave nothing to judge.
 	f.For = min(f.For, in.End.Sub(in.Start)/2)
+	if cast.tune != nil {
+		cast.tune(&f, r)
+	}
 	return Fault{Family: family, Disk: &f}
 }
 
@@ -151,7 +157,13 @@ type cast struct {
 	broker  string
 	disk    string   // the broker's
 	clients []string // producers, then consumers
+
+	clientClocks bool // faults of clocks concern clients too
+	tune         func(*disksim.Fault, *rand.Rand)
 }
+
+// clockFamilies are the faults of clocks.
+var clockFamilies = []Family{Family(sim.FaultSkew), Family(sim.FaultDrift), Family(sim.FaultJump), Family(sim.FaultFreeze)}
 
 func (c cast) hosts() []string { return append([]string{c.broker}, c.clients...) }
 
@@ -162,8 +174,7 @@ type AboutFault struct {
 	Scenarios []string
 }
 
-// Faults returns all families that can be drawn or tested, the destructive ones of
-// the disk included, which no scenario of one replica draws.
+// Faults returns all families that can be drawn or tested.
 func Faults() []AboutFault {
 	out := []AboutFault{{Family: clientCrash, About: "a client's process dies, and comes back as a new client"}}
 	for _, k := range sim.FaultKinds() {
@@ -177,8 +188,11 @@ func Faults() []AboutFault {
 	}
 	for i := range out {
 		for _, s := range registry {
-			if slices.Contains(s.Always, out[i].Family) || slices.Contains(s.Sometimes, out[i].Family) {
+			switch {
+			case slices.Contains(slices.Concat(s.Always, s.Sometimes, s.OneOf), out[i].Family):
 				out[i].Scenarios = append(out[i].Scenarios, s.Name)
+			case slices.Contains(s.Destroying, out[i].Family):
+				out[i].Scenarios = append(out[i].Scenarios, s.Name+" (unrestricted)")
 			}
 		}
 	}

@@ -79,7 +79,7 @@ func intOption(low, high int, field func(*Options) *int) func(*Options, string) 
 }
 
 func everyFamily() []Family {
-	return slices.Concat(processFamilies(), networkFamilies(), diskFamilies())
+	return slices.Concat(processFamilies(), networkFamilies(), diskFamilies(), destroyingFamilies())
 }
 
 // parseSettings sorts settings by whom they concern, and checks each.

@@ -21,6 +21,12 @@ func (r *run) strike(f Fault) {
 		f.Disk.Apply(r.broker.disk)
 	case f.Family == clientCrash:
 		r.strikeClient(f)
+	case f.Process.Node != r.broker.node.Name():
+		for _, m := range r.clients() {
+			if m.node.Name() == f.Process.Node {
+				r.took(f.Family, f.Process.Apply(m.node))
+			}
+		}
 	default:
 		r.strikeBroker(f)
 	}
@@ -56,6 +62,13 @@ func (r *run) strikeBroker(f Fault) {
 
 func (r *run) strikeClient(f Fault) {
 	for _, p := range r.producers {
+		if p.node.Name() == f.Process.Node && p.node.Alive() && !p.done {
+			r.took(f.Family, true)
+			r.crashClient(&p.machine, f)
+			p.died()
+		}
+	}
+	for _, p := range r.raws {
 		if p.node.Name() == f.Process.Node && p.node.Alive() && !p.done {
 			r.took(f.Family, true)
 			r.crashClient(&p.machine, f)
