@@ -69,11 +69,7 @@ func (b Batch) Accept(l Limits) error {
 	if err != nil {
 		return err
 	}
-	if l.Timestamps == LogAppendTime {
-		b.SetMaxTimestamp(LogAppendTime, l.Now)
-		return nil
-	}
-	b.SetMaxTimestamp(CreateTime, largest)
+	b.date(l, largest)
 	return nil
 }
 
