@@ -34,7 +34,8 @@ func parseHeader(b []byte, flexible func(key, version int16) bool) (header, erro
 	return h, nil
 }
 
-// decode reads a request's body. It is the one place where a panic is taken for
+// decode reads a request's body, once it is known that it is there and what it
+// takes. It is the one place where a panic is taken for
 // a client's fault: the body is the client's, and the code that reads it was
 // generated.
 func decode(request kmsg.Request, version int16, body []byte) (err error) {
@@ -44,6 +45,11 @@ func decode(request kmsg.Request, version int16, body []byte) (err error) {
 		}
 	}()
 	request.SetVersion(version)
+	if s, ok := shapes[kmsg.Key(request.Key())]; ok {
+		if err := s.check(body, version, encoding(request.IsFlexible())); err != nil {
+			return fmt.Errorf("key %d version %d: %w", request.Key(), version, err)
+		}
+	}
 	if err := request.ReadFrom(body); err != nil {
 		return fmt.Errorf("%w: key %d version %d: %w", errFrame, request.Key(), version, err)
 	}

@@ -15,10 +15,6 @@ const (
 	minFrame = 8       // key, version, correlation id
 	maxOther = 4 << 20 // the largest frame without records
 
-	// decodedTimes is about how much more a frame without records takes once it
-	// is decoded, at most.
-	decodedTimes = 16
-
 	// Sizes of what a connection reads ahead: little while it is quiet, because
 	// there may be thousands; more while requests come in a stream.
 	quietAhead = 4 << 10

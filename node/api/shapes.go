@@ -1,0 +1,27 @@
+package api
+
+import "github.com/twmb/franz-go/pkg/kmsg"
+
+// shapes says what the requests look like that generated code decodes, in the
+// versions that are served.
+var shapes = map[kmsg.Key]shape{
+	kmsg.Fetch: parseShape("@0-14:4 4 4 4 1 @7:4 @7:4 [ @0-12:s @13:16 [ 4 @9:4 8 @12:4 @5:8 4 ] ] " +
+		"@7:[ @0-12:s @13:16 (4) ] @11:s @15:#1{ 4 8 }"),
+	kmsg.ListOffsets:             parseShape("4 @2:1 [ s [ 4 @4:4 8 ] ] @10:4"),
+	kmsg.Metadata:                parseShape("[ @10:16 s ] @4:1 @8-10:1 @8:1"),
+	kmsg.ApiVersions:             parseShape("@3:s @3:s"),
+	kmsg.CreateTopics:            parseShape("[ s 4 2 [ 4 (4) ] [ s s ] ] 4 1"),
+	kmsg.DeleteTopics:            parseShape("@0-5:(s) @6:[ s 16 ] 4"),
+	kmsg.DeleteRecords:           parseShape("[ s [ 4 8 ] ] 4"),
+	kmsg.InitProducerID:          parseShape("s 4 @3:8 @3:2"),
+	kmsg.OffsetForLeaderEpoch:    parseShape("@3:4 [ s [ 4 4 4 ] ]"),
+	kmsg.DescribeConfigs:         parseShape("[ 1 s (s) ] 1 @3:1"),
+	kmsg.AlterConfigs:            parseShape("[ 1 s [ s s ] ] 1"),
+	kmsg.DescribeLogDirs:         parseShape("[ s (4) ]"),
+	kmsg.CreatePartitions:        parseShape("[ s 4 [ (4) ] ] 4 1"),
+	kmsg.IncrementalAlterConfigs: parseShape("[ 1 s [ s 1 s ] ] 1"),
+	kmsg.DescribeCluster:         parseShape("1 @1:1 @2:1"),
+	kmsg.DescribeProducers:       parseShape("[ s (4) ]"),
+	kmsg.ListConfigResources:     parseShape("@1:(1)"),
+	kmsg.DescribeTopicPartitions: parseShape("[ s ] 4 { s 4 }"),
+}
