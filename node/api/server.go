@@ -28,7 +28,7 @@ import (
 // A Server serves connections.
 type Server struct {
 	w         *env.World
-	config    *config.View
+	config    *config.View // in force now: the broker's, once there is one
 	broker    *broker.Broker
 	handlers  []*handler // by key
 	pool      pool
@@ -106,6 +106,8 @@ func (s *Server) Endpoints() []meta.Endpoint {
 // Serve begins to accept connections for a broker.
 func (s *Server) Serve(b *broker.Broker) {
 	s.broker = b
+	s.config = b.Config()
+	b.OnConfig(func(v *config.View) { s.config = v })
 	for _, l := range s.listeners {
 		s.accepting.Go("api/accept "+l.net.Address(), func() { s.acceptLoop(l) })
 	}

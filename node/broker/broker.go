@@ -47,7 +47,6 @@ type LogDir struct {
 type Broker struct {
 	w      *env.World
 	id     kafka.NodeID
-	config *config.View
 	dirs   []*logDir
 	places map[kafka.TopicPartition]*logDir
 
@@ -71,8 +70,13 @@ type Broker struct {
 	hurrying bool // fetches do not wait
 	producer producerIDs
 	throttle commitlog.Throttle // of compaction
-	codecs   record.Codecs
+	codecs   record.Pool
 	stats    Stats
+
+	configured *config.View // the node's own configuration
+	config     *config.View // what is in force: more may be set while the node runs
+	plain      *config.View // of topics that set nothing
+	onConfig   []func(*config.View)
 }
 
 // A topic is this node's part of one incarnation of a topic.
@@ -81,8 +85,12 @@ type topic struct {
 	name       string
 	settings   *config.View
 	log        commitlog.Config // what settings mean to logs, which read it at each use
-	partitions []*Partition     // by number; nil where this node has no replica
-	settled    int              // so many of them were opened, or are known to be broken
+	limits     record.Limits    // what they mean to appends; the time is filled in
+	repack     *record.Compression
+	partitions []*Partition // by number; nil where this node has no replica
+	settled    int          // so many of them were opened, or are known to be broken
+
+	leastInSync int // min.insync.replicas
 }
 
 // Stats are counts since the start, and what is there now.
@@ -104,7 +112,6 @@ func Open(w *env.World, o Options) (*Broker, error) {
 	b := &Broker{
 		w:       w,
 		id:      kafka.NodeID(config.NodeID.In(o.Config)),
-		config:  o.Config,
 		places:  map[kafka.TopicPartition]*logDir{},
 		source:  o.Source,
 		image:   o.Source.Image(),
@@ -113,7 +120,10 @@ func Open(w *env.World, o Options) (*Broker, error) {
 		changed: w.NewCond("broker/changed"),
 		loop:    env.NewGroup(w, "broker/loop"),
 		tasks:   env.NewGroup(w, "broker/tasks"),
+
+		configured: o.Config,
 	}
+	b.configure()
 	for _, d := range o.Dirs {
 		b.dirs = append(b.dirs, &logDir{Dir: d.Dir, fs: d.FS})
 	}
@@ -170,9 +180,6 @@ func (b *Broker) leadAnew(replicas []meta.Replica) error {
 	}
 	return nil
 }
-
-// Config returns the node's settings.
-func (b *Broker) Config() *config.View { return b.config }
 
 // Image returns the metadata as this node has it.
 func (b *Broker) Image() *meta.Image { return b.image }

@@ -3,10 +3,8 @@ package broker
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/klammlog/klamm/node/commitlog"
-	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/record"
 )
@@ -37,7 +35,7 @@ type AppendItem struct {
 	Topic     string        // filled in if it is ""
 	TopicID   kafka.TopicID // used if Topic is ""
 	Partition int32
-	Records   []byte // their offsets are written into them
+	Records   []byte // their offsets are written into them; replaced if the topic demands a codec of its own
 
 	Err        error        // carries a kafka.Error; one that is set before refuses the item
 	Base       kafka.Offset // of the first record
@@ -48,6 +46,7 @@ type AppendItem struct {
 	p      *Partition
 	batch  record.Batch
 	limits record.Limits
+	repack *record.Compression // nil: the batch stays as it came
 	at     commitlog.AppendResult
 }
 
@@ -77,14 +76,18 @@ func (b *Broker) Append(a *Append) {
 		b.admit(it, a.Acks)
 		if it.Err == nil {
 			size += len(it.Records)
-			deep = deep || it.batch.NeedsDeep(it.limits)
+			deep = deep || it.repack != nil || it.batch.NeedsDeep(it.limits)
 		}
 	}
-	if deep || size > offloadAbove {
-		var codecs record.Codecs
-		b.w.Offload(func() { a.check(&codecs) })
-	} else {
-		a.check(&b.codecs)
+	switch {
+	case deep:
+		codecs := b.codecs.Take()
+		b.w.Offload(func() { a.check(codecs) })
+		b.codecs.Give(codecs)
+	case size > offloadAbove:
+		b.w.Offload(func() { a.check(nil) })
+	default:
+		a.check(nil)
 	}
 	a.wait.grow(len(a.Items))
 	need := int64(0)
@@ -135,6 +138,10 @@ func (b *Broker) admit(it *AppendItem, acks kafka.Acks) {
 	it.p, it.limits = p, p.limits()
 	it.batch, err = record.Single(it.Records)
 	it.Err = p.recordsError(it, err)
+	if how := p.topic.repack; it.Err == nil && how != nil && how.Codec != it.batch.Compression() {
+		p.b.w.Probe("a batch was compressed anew")
+		it.repack = how
+	}
 }
 
 // partitionOf finds the partition of an item by its topic's name or id.
@@ -150,8 +157,8 @@ func (b *Broker) partitionOf(it *AppendItem) (*Partition, error) {
 
 // checkInSync refuses an append that could not be acknowledged.
 func (p *Partition) checkInSync(acks kafka.Acks) error {
-	least := config.MinInsyncReplicas.In(p.topic.settings)
-	if acks == kafka.AcksAll && int64(len(p.state.ISR)) < least {
+	least := p.topic.leastInSync
+	if acks == kafka.AcksAll && len(p.state.ISR) < least {
 		return fmt.Errorf("%s: %d replicas in sync, min.insync.replicas=%d: %w", p.name, len(p.state.ISR), least, kafka.ErrNotEnoughReplicas)
 	}
 	return nil
@@ -159,44 +166,47 @@ func (p *Partition) checkInSync(acks kafka.Acks) error {
 
 // limits returns what the partition's topic allows now.
 func (p *Partition) limits() record.Limits {
-	v := p.topic.settings
-	l := record.Limits{
-		MaxBytes:  int(config.MaxMessageBytes.In(v)),
-		Unpacked:  maxUnpacked,
-		Now:       p.b.w.Wall(),
-		BeforeMax: config.MessageTimestampBeforeMax.In(v),
-		AfterMax:  config.MessageTimestampAfterMax.In(v),
-	}
-	if p.topic.log.Timestamps == record.LogAppendTime {
-		l.Timestamps = record.LogAppendTime
-		l.BeforeMax, l.AfterMax = math.MaxInt64, math.MaxInt64
-	}
-	if config.CleanupPolicy.Has(v, "compact") {
-		l.Keys = record.KeysRequired
-	}
+	l := p.topic.limits
+	l.Now = p.b.w.Wall()
 	return l
 }
 
-// check looks at the batches that were admitted. It is pure.
+// check looks at the batches that were admitted, and compresses anew those whose
+// topic demands it; only these, and those that NeedsDeep, need codecs. It is pure.
 func (a *Append) check(codecs *record.Codecs) {
 	for i := range a.Items {
-		it := &a.Items[i]
-		if it.Err != nil {
-			continue
+		if it := &a.Items[i]; it.Err == nil {
+			it.Err = it.p.recordsError(it, it.check(codecs))
 		}
-		err := it.batch.Validate(it.limits)
-		if err == nil && it.batch.Transactional() {
-			err = fmt.Errorf("a batch of a transaction: %w", kafka.ErrInvalidTxnState)
-		}
-		if err == nil && it.batch.NeedsDeep(it.limits) {
-			err = it.batch.ValidateDeep(it.limits, codecs)
-		}
-		if err != nil {
-			it.Err = it.p.recordsError(it, err)
-			continue
-		}
-		it.batch.Accept(it.limits)
 	}
+}
+
+func (it *AppendItem) check(codecs *record.Codecs) error {
+	var err error
+	if it.repack != nil {
+		err = it.batch.Validate(it.limits)
+	} else {
+		err = it.batch.Accept(it.limits)
+	}
+	switch {
+	case err != nil:
+		return err
+	case it.batch.Transactional():
+		return fmt.Errorf("a batch of a transaction: %w", kafka.ErrInvalidTxnState)
+	case it.repack != nil:
+		return it.compress(codecs)
+	case it.batch.NeedsDeep(it.limits):
+		return it.batch.ValidateDeep(it.limits, codecs)
+	}
+	return nil
+}
+
+func (it *AppendItem) compress(codecs *record.Codecs) error {
+	packed, err := it.batch.Repack(*it.repack, it.limits, codecs)
+	if err == nil {
+		it.batch, it.Records = packed, packed.Bytes()
+	}
+	return err
 }
 
 // append gives one batch to its log, and reports whether the request now waits

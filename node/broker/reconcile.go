@@ -13,8 +13,10 @@ import (
 // openAtOnce bounds how many logs are opened at a time.
 const openAtOnce = 16
 
-// follow notes which topics were changed by records that the image has taken in.
+// follow notes which topics were changed by records that the image has taken in,
+// and puts changed settings in force.
 func (b *Broker) follow(records []meta.Record) {
+	reconfigured := false
 	for _, r := range records {
 		switch r := r.(type) {
 		case meta.TopicRecord:
@@ -22,10 +24,17 @@ func (b *Broker) follow(records []meta.Record) {
 		case meta.PartitionRecord:
 			b.changedTopic(r.Topic)
 		case meta.ConfigRecord:
-			b.changedTopic(r.Topic)
+			if t, ok := b.image.TopicByID(r.Topic); ok {
+				b.refresh(t)
+			}
+		case meta.BrokerConfig:
+			reconfigured = true
 		case meta.RemoveTopic:
 			b.changedTopic(r.ID)
 		}
+	}
+	if reconfigured {
+		b.reconfigure()
 	}
 }
 
@@ -89,8 +98,7 @@ func (b *Broker) update(t *meta.Topic) []*Partition {
 		local = &topic{id: t.ID, name: t.Name}
 		b.topics[t.ID] = local
 	}
-	local.settings = b.SettingsOf(t)
-	local.log = b.logConfig(local.settings)
+	b.refresh(t)
 	var opening []*Partition
 	for number, state := range t.Partitions {
 		if number == len(local.partitions) {

@@ -121,24 +121,3 @@ func (b *Broker) CreateSoon(name string, done func()) {
 		}
 	})
 }
-
-// SettingsOf returns the settings in force for a topic.
-func (b *Broker) SettingsOf(t *meta.Topic) *config.View {
-	view, err := config.NewTopic(b.config, t.Settings)
-	if err == nil {
-		return view
-	}
-	// A later version may have known the setting. The rest still acts.
-	b.w.Probe("a topic has a setting that this version does not know")
-	var known []config.Pair
-	for _, p := range t.Settings {
-		if config.CheckTopic(nil, []config.Pair{p}) == nil {
-			known = append(known, p)
-		}
-	}
-	view, err = config.NewTopic(b.config, known)
-	if err != nil {
-		view, _ = config.NewTopic(b.config, nil)
-	}
-	return view
-}

@@ -1,0 +1,128 @@
+package broker
+
+import (
+	"math"
+
+	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+	"github.com/klammlog/klamm/node/record"
+)
+
+// Config returns the node's settings in force. They are replaced as a whole when
+// something is set while the node runs.
+func (b *Broker) Config() *config.View { return b.config }
+
+// OnConfig has f called with the node's settings whenever they have changed. f
+// must not block.
+func (b *Broker) OnConfig(f func(*config.View)) { b.onConfig = append(b.onConfig, f) }
+
+// configure puts what the image sets over the node's own configuration.
+func (b *Broker) configure() {
+	b.config = b.configured.InForce(b.image.Overlay(b.id))
+	b.plain = config.TopicInForce(b.config, nil)
+}
+
+// reconfigure does that when the image has changed: topics that set nothing
+// themselves follow their node.
+func (b *Broker) reconfigure() {
+	b.w.Probe("settings of a broker changed while it ran")
+	b.configure()
+	for _, t := range b.image.Topics() {
+		b.refresh(t)
+	}
+	for _, f := range b.onConfig {
+		f(b.config)
+	}
+}
+
+// refresh brings this node's part of a topic under the settings in force, if it
+// has one. Logs and appends read them at their next use.
+func (b *Broker) refresh(t *meta.Topic) {
+	if local := b.topics[t.ID]; local != nil {
+		local.adopt(b, b.SettingsOf(t))
+	}
+}
+
+// SettingsOf returns the settings in force for a topic.
+func (b *Broker) SettingsOf(t *meta.Topic) *config.View {
+	if len(t.Settings) == 0 {
+		return b.plain
+	}
+	for _, p := range t.Settings {
+		if _, known := config.Lookup(config.Topic, p.Name); !known {
+			b.w.Probe("a topic has a setting that this version does not know")
+		}
+	}
+	return config.TopicInForce(b.config, t.Settings)
+}
+
+// adopt works out what a topic's settings mean to its partitions, once and not
+// for each append.
+func (t *topic) adopt(b *Broker, v *config.View) {
+	t.settings, t.log = v, b.logConfig(v)
+	t.limits, t.repack = limitsIn(v), repackIn(v)
+	t.leastInSync = int(config.MinInsyncReplicas.In(v))
+}
+
+// limitsIn returns what a topic allows its producers; the time is left open.
+func limitsIn(v *config.View) record.Limits {
+	l := record.Limits{
+		MaxBytes:  int(config.MaxMessageBytes.In(v)),
+		Unpacked:  maxUnpacked,
+		BeforeMax: config.MessageTimestampBeforeMax.In(v),
+		AfterMax:  config.MessageTimestampAfterMax.In(v),
+	}
+	if config.MessageTimestampType.In(v) == "LogAppendTime" {
+		l.Timestamps = record.LogAppendTime
+		l.BeforeMax, l.AfterMax = math.MaxInt64, math.MaxInt64
+	}
+	if config.CleanupPolicy.Has(v, "compact") {
+		l.Keys = record.KeysRequired
+	}
+	return l
+}
+
+// repackIn returns how a topic's records are compressed in its logs; nil leaves
+// that to the producer.
+func repackIn(v *config.View) *record.Compression {
+	name := config.CompressionType.In(v)
+	if name == "producer" {
+		return nil
+	}
+	codec, err := record.ParseCodec(name)
+	if err != nil { // a view holds nothing that was not checked
+		return nil
+	}
+	how := &record.Compression{Codec: codec}
+	switch codec {
+	case record.Gzip:
+		how.Level = int(config.CompressionGzipLevel.In(v))
+	case record.Lz4:
+		how.Level = int(config.CompressionLz4Level.In(v))
+	case record.Zstd:
+		how.Level = int(config.CompressionZstdLevel.In(v))
+	}
+	return how
+}
+
+// EditTopic returns the decision to edit what is set on a topic.
+func (b *Broker) EditTopic(name string, edit config.Edit) Decision {
+	return func(image *meta.Image) ([]meta.Record, error) { return image.AlterTopic(name, edit, b.config) }
+}
+
+// EditBroker returns the decision to edit what is set on this node, or on
+// meta.EveryBroker, while it runs.
+func (b *Broker) EditBroker(id kafka.NodeID, edit config.Edit) Decision {
+	return func(image *meta.Image) ([]meta.Record, error) { return image.AlterBroker(id, edit, b.configured) }
+}
+
+// Decide carries a decision out. When it returns nil, what was changed is in
+// force. Blocks.
+func (b *Broker) Decide(d Decision) error { return b.source.Change(d) }
+
+// Consider tells what Decide would, and changes nothing.
+func (b *Broker) Consider(d Decision) error {
+	_, err := d(b.image)
+	return err
+}
