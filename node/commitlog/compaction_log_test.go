@@ -314,7 +314,7 @@ func TestCompactOnAFullDisk(t *testing.T) {
 // TestCrashAtEveryStep crashes at every step of a compaction, with every kind of
 // power loss. The log holds what was written, and can be compacted.
 func TestCrashAtEveryStep(t *testing.T) {
-	stride := uint64(11) // 1 takes a minute
+	stride := uint64(17) // 1 takes a minute
 	if testing.Short() {
 		stride = 37
 	}
