@@ -23,6 +23,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/klammlog/klamm/node/client/backoff"
 	"github.com/klammlog/klamm/node/client/cluster"
 	"github.com/klammlog/klamm/node/client/link"
 	"github.com/klammlog/klamm/node/env"
@@ -114,14 +115,10 @@ func (c *Client) Check() error {
 	return c.links.check()
 }
 
-// backOff returns how long to wait after the nth failure in a row, n from 1: it
-// doubles, up to a bound, a fifth up or down.
+// backOff returns how long to wait after the nth failure in a row, n from 1.
 func (c *Client) backOff(n int) time.Duration {
-	d := c.c.RetryBackoff << min(n-1, 16)
-	if d > c.c.RetryMax || d <= 0 {
-		d = c.c.RetryMax
-	}
-	return d - d/5 + time.Duration(c.w.Rand("client back-off").Int64N(int64(2*d/5)+1))
+	wait := backoff.Backoff{Min: c.c.RetryBackoff, Max: c.c.RetryMax}
+	return wait.After(n, c.w.Rand("client back-off"))
 }
 
 // ask sends a request that may be repeated to one broker after the other until

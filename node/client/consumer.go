@@ -2,9 +2,11 @@ package client
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
+	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 )
@@ -14,11 +16,33 @@ import (
 // their transactions (isolation.level=read_uncommitted).
 type ConsumerConfig struct {
 	MinBytes          int           // fetch.min.bytes
-	MaxBytes          int           // fetch.max.bytes: of one answer
-	MaxPartitionBytes int           // max.partition.fetch.bytes
+	MaxBytes          int           // fetch.max.bytes: of one answer, and of what is fetched ahead in all
+	MaxPartitionBytes int           // max.partition.fetch.bytes: of one answer, and of what is fetched ahead of a partition
 	MaxWait           time.Duration // fetch.max.wait.ms
+	MaxPollRecords    int           // max.poll.records: of a Poll that sets no limit
 	Reset             ResetPolicy   // auto.offset.reset
+	ResetDuration     time.Duration // auto.offset.reset=by_duration: how far to go back
+	SkipCRCs          bool          // check.crcs=false: do not look at the batches' checksums
 	MaxUnpacked       int           // bytes a batch may have uncompressed
+}
+
+// Check returns what is wrong with the settings, if anything.
+func (c ConsumerConfig) Check() error {
+	switch {
+	case c.MinBytes < 0, c.MaxBytes < 1, c.MaxPartitionBytes < 1, c.MaxPollRecords < 1, c.MaxUnpacked < 1:
+		return fmt.Errorf("fetch.min.bytes=%d, fetch.max.bytes=%d, max.partition.fetch.bytes=%d, max.poll.records=%d: not that little",
+			c.MinBytes, c.MaxBytes, c.MaxPartitionBytes, c.MaxPollRecords)
+	case c.MinBytes > math.MaxInt32, c.MaxBytes > math.MaxInt32, c.MaxPartitionBytes > math.MaxInt32:
+		return fmt.Errorf("fetch.min.bytes=%d, fetch.max.bytes=%d, max.partition.fetch.bytes=%d: below 2 GiB",
+			c.MinBytes, c.MaxBytes, c.MaxPartitionBytes)
+	case c.MaxWait < 0:
+		return fmt.Errorf("fetch.max.wait.ms=%d: not negative", c.MaxWait.Milliseconds())
+	case c.Reset > ResetByDuration:
+		return fmt.Errorf("auto.offset.reset: no policy %d", c.Reset)
+	case c.Reset == ResetByDuration && c.ResetDuration < 0:
+		return fmt.Errorf("auto.offset.reset=by_duration:%v: not negative", c.ResetDuration)
+	}
+	return nil
 }
 
 // A ResetPolicy says where to go on when the position is outside the log.
@@ -28,13 +52,17 @@ type ResetPolicy uint8
 const (
 	ResetLatest ResetPolicy = iota
 	ResetEarliest
-	ResetNone
+	ResetNone       // tell the application
+	ResetByDuration // the first record that is not older than ConsumerConfig.ResetDuration (KIP-1106)
 )
 
-// start returns where the policy begins; ResetNone has nothing to offer.
-func (p ResetPolicy) start() Start {
-	if p == ResetEarliest {
+// startOver returns where the policy begins; ResetNone has nothing to offer.
+func (c *Consumer) startOver() Start {
+	switch c.c.Reset {
+	case ResetEarliest:
 		return Earliest()
+	case ResetByDuration:
+		return AtTime(max(c.w.Wall()-kafka.Timestamp(c.c.ResetDuration.Milliseconds()), 0))
 	}
 	return Latest()
 }
@@ -46,6 +74,7 @@ func DefaultConsumer() ConsumerConfig {
 		MaxBytes:          50 << 20,
 		MaxPartitionBytes: 1 << 20,
 		MaxWait:           500 * time.Millisecond,
+		MaxPollRecords:    500,
 		Reset:             ResetLatest,
 		MaxUnpacked:       128 << 20,
 	}
@@ -93,8 +122,10 @@ type Consumer struct {
 	closed   bool
 }
 
-// NewConsumer returns a consumer without partitions, and starts its tasks.
+// NewConsumer returns a consumer without partitions, and starts its tasks. The
+// settings are such that Check finds nothing wrong with them.
 func (c *Client) NewConsumer(config ConsumerConfig) *Consumer {
+	assert.NoError(config.Check())
 	cons := &Consumer{
 		w: c.w, client: c, c: config,
 		byName:   make(map[kafka.TopicPartition]*cursor),
@@ -202,11 +233,14 @@ func (c *Consumer) Resets() []Reset {
 	return r
 }
 
-// Poll returns up to limit records, in order for each partition. It waits until
-// there is one, or an error about a partition (a *PartitionError; others go on),
+// Poll returns up to limit records, in order for each partition; 0 is
+// max.poll.records. It waits until there is one, or an error about a partition (a *PartitionError; others go on),
 // and returns nothing when the deadline passes. Keys and values share memory with
 // other records that were fetched together. Blocks.
 func (c *Consumer) Poll(deadline kafka.Instant, limit int) ([]Record, error) {
+	if limit <= 0 {
+		limit = c.c.MaxPollRecords
+	}
 	for !c.closed {
 		if limit > 1 && c.w.Buggify("a poll returns one record only") {
 			limit = 1
@@ -238,7 +272,11 @@ func (c *Consumer) take(limit int) []Record {
 			continue
 		}
 		if records := cur.take(limit - len(out)); len(records) > 0 {
-			out = append(out, records...)
+			if out == nil {
+				out = records
+			} else {
+				out = append(out, records...)
+			}
 			gave = append(gave, cur)
 		}
 	}
@@ -306,7 +344,7 @@ func (c *Consumer) attend(cur *cursor, now kafka.Instant) kafka.Instant {
 	if now < cur.notUntil {
 		return cur.notUntil
 	}
-	leader, _, ok := c.client.meta.view.Leader(cur.tp)
+	leader, epoch, ok := c.client.meta.view.Leader(cur.tp)
 	switch {
 	case !ok:
 		c.noLeader(cur)
@@ -314,6 +352,9 @@ func (c *Consumer) attend(cur *cursor, now kafka.Instant) kafka.Instant {
 	case !cur.known:
 		cur.busy = true
 		c.tasks.Go("offset of "+cur.tp.String(), func() { c.findStart(cur) })
+	case cur.unsure(epoch):
+		cur.busy = true
+		c.tasks.Go("validation of "+cur.tp.String(), func() { c.validate(cur) })
 	case c.fetchers[leader.ID] == nil:
 		f := &fetcher{c: c, node: leader.ID}
 		c.fetchers[leader.ID] = f

@@ -177,9 +177,6 @@ func TestAPositionOutsideTheLog(t *testing.T) {
 				x.cut(4)
 				cons := x.consumer(c.policy, c.from)
 				for len(cons.Resets()) == 0 {
-					if _, err := cons.Poll(x.w.Now(), 0); err != nil {
-						t.Fatal(err)
-					}
 					x.check("sleep", x.w.Sleep(time.Millisecond))
 				}
 				if at := ok(x, call(cons.Position(orders0))); at != c.to {
@@ -358,8 +355,26 @@ func TestASeekWhileRecordsAreDecodedWins(t *testing.T) {
 	})
 }
 
+// epochEnds answers where leader epochs end: at the given epoch and offset,
+// whatever the epoch asked for.
+func (x *fixture) epochEnds(at func(asked int32) (epoch int32, end int64)) {
+	x.brokers.ControlKey(int16(kmsg.OffsetForLeaderEpoch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		x.brokers.KeepControl()
+		req := r.(*kmsg.OffsetForLeaderEpochRequest)
+		resp := req.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
+		rt, rp := kmsg.NewOffsetForLeaderEpochResponseTopic(), kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
+		rt.Topic, rp.Partition = req.Topics[0].Topic, req.Topics[0].Partitions[0].Partition
+		rp.LeaderEpoch, rp.EndOffset = at(req.Topics[0].Partitions[0].LeaderEpoch)
+		rt.Partitions = append(rt.Partitions, rp)
+		resp.Topics = append(resp.Topics, rt)
+		return resp, nil, true
+	})
+}
+
 func TestConsumersFollowTheLeader(t *testing.T) {
 	run(t, func(x *fixture) {
+		// These brokers do not know where an epoch ends that no record follows.
+		x.epochEnds(func(asked int32) (int32, int64) { return asked, 1000 })
 		p := x.producer(nil)
 		c := x.consumer(client.ResetNone, client.Earliest())
 		for i := range 12 {
@@ -372,6 +387,58 @@ func TestConsumersFollowTheLeader(t *testing.T) {
 		x.done(p)
 		x.check("close", c.Close(x.deadline))
 	})
+}
+
+// The leader of a later epoch has lost the end of the log (KIP-320).
+func TestATruncatedLogIsNoticed(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		policy client.ResetPolicy
+		polled int           // records before the leader changes
+		end    int64         // of the records' epoch then
+		reset  *client.Reset // what is told
+		next   string        // the record that comes then
+		err    error
+	}{
+		{"nothing is missing", client.ResetNone, 5, 10, nil, "5", nil},
+		{"what was not returned yet is missing", client.ResetNone, 5, 7, nil, "5", nil},
+		{"what was returned is missing", client.ResetEarliest, 5, 3, &client.Reset{Partition: orders0, From: 5, To: 3}, "3", nil},
+		{"what was returned is missing, no policy", client.ResetNone, 5, 3, nil, "", client.ErrTruncated},
+		{"the epoch is not known", client.ResetEarliest, 5, -1, &client.Reset{Partition: orders0, From: 5, To: 0}, "0", nil},
+		{"the epoch is not known, no policy", client.ResetNone, 5, -1, nil, "", client.ErrTruncated},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			run(t, func(x *fixture) {
+				x.fill(10)
+				cons := x.consumer(c.policy, client.Earliest())
+				x.values(cons, c.polled)
+				var asked atomic.Bool
+				x.epochEnds(func(epoch int32) (int32, int64) {
+					asked.Store(true)
+					return min(epoch, int32(c.end)), c.end
+				})
+				x.check("move", x.brokers.MoveTopicPartition("orders", 0, (x.brokers.LeaderFor("orders", 0)+1)%3))
+				for !asked.Load() {
+					x.check("sleep", x.w.Sleep(time.Millisecond))
+				}
+				x.check("sleep", x.w.Sleep(20*time.Millisecond)) // the answer comes
+				records, err := cons.Poll(x.deadline, 1)
+				if c.err != nil {
+					x.want("poll", err, c.err)
+					x.want("poll", err, client.ErrNoOffset)
+				} else if err != nil || string(records[0].Value) != c.next {
+					t.Errorf("%+v, %v; want %s", records, err, c.next)
+				}
+				resets := cons.Resets()
+				if c.reset == nil && len(resets) > 0 || c.reset != nil && (len(resets) != 1 ||
+					resets[0].From != c.reset.From || resets[0].To != c.reset.To || !errors.Is(resets[0].Reason, client.ErrTruncated)) {
+					t.Errorf("resets %+v, want %+v", resets, c.reset)
+				}
+				x.check("consumer", cons.Check())
+				x.check("close", cons.Close(x.deadline))
+			})
+		})
+	}
 }
 
 func TestATransientFetchErrorIsNotTold(t *testing.T) {

@@ -1,7 +1,9 @@
 package client
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/klammlog/klamm/node/kafka"
 )
@@ -14,14 +16,16 @@ import (
 //  1. position <= every buffered record's offset < next, in rising order
 //  2. position moves only in restart and in take, and take moves it past what it
 //     returns (and past offsets that hold nothing for an application)
-//  3. generation changes whenever position moves other than by take, so that an
+//  3. generation changes whenever next moves other than by deliver, so that an
 //     answer to a request of before is recognized
 type cursor struct {
 	tp         kafka.TopicPartition
 	from       Start // where to begin while position is not known
 	known      bool  // position is known
 	position   kafka.Offset
-	next       kafka.Offset // where the next fetch begins
+	next       kafka.Offset      // where the next fetch begins
+	epoch      kafka.LeaderEpoch // of the last batch before next that was fetched; none: not known
+	checked    kafka.LeaderEpoch // of the leader whose log has what comes before next, as far as is known
 	generation uint64
 	chunks     []chunk
 	bytes      int // of the chunks
@@ -42,7 +46,8 @@ type cursor struct {
 // A chunk is what one fetch brought of a partition.
 type chunk struct {
 	records []Record
-	end     kafka.Offset // after the last offset the fetch covered
+	end     kafka.Offset      // after the last offset the fetch covered
+	epoch   kafka.LeaderEpoch // of its last batch
 	bytes   int
 }
 
@@ -50,6 +55,7 @@ type chunk struct {
 func (c *cursor) restart(from Start, reason error) {
 	c.from, c.reason, c.known = from, reason, from.kind == startOffset
 	c.position, c.next = from.offset, from.offset
+	c.epoch, c.checked = kafka.NoLeaderEpoch, kafka.NoLeaderEpoch
 	c.generation++
 	c.chunks, c.bytes = nil, 0
 	c.err, c.lost, c.failures, c.notUntil = nil, nil, 0, 0
@@ -60,6 +66,35 @@ func (c *cursor) fetchable(now kafka.Instant) bool {
 	return c.known && c.lost == nil && !c.busy && !c.paused && now >= c.notUntil
 }
 
+// unsure reports whether a leader of a later epoch has to be asked first whether
+// it has what was fetched from its predecessors (KIP-320).
+func (c *cursor) unsure(leader kafka.LeaderEpoch) bool {
+	return c.known && c.lost == nil && c.epoch != kafka.NoLeaderEpoch && leader > c.checked
+}
+
+// truncate drops what was fetched from an offset on, because the log no longer has
+// it, and reports whether something of it was returned already.
+func (c *cursor) truncate(at kafka.Offset, epoch kafka.LeaderEpoch) (returned bool) {
+	var kept []chunk
+	c.bytes = 0
+	for _, ch := range c.chunks {
+		n, _ := slices.BinarySearchFunc(ch.records, at, func(r Record, at kafka.Offset) int {
+			return cmp.Compare(r.Offset, at)
+		})
+		ch.records, ch.end = ch.records[:n], min(ch.end, at)
+		if n > 0 {
+			kept = append(kept, ch)
+			c.bytes += ch.bytes
+		}
+	}
+	c.chunks = kept
+	c.next, c.epoch = max(min(c.next, at), 0), epoch
+	returned = c.position > c.next
+	c.position = min(c.position, c.next)
+	c.generation++
+	return returned
+}
+
 // resolve sets the position that restart left open.
 func (c *cursor) resolve(at kafka.Offset) {
 	c.known = true
@@ -68,7 +103,7 @@ func (c *cursor) resolve(at kafka.Offset) {
 
 // deliver takes in what a fetch from next brought.
 func (c *cursor) deliver(ch chunk) {
-	c.next = max(c.next, ch.end)
+	c.next, c.epoch = max(c.next, ch.end), ch.epoch
 	c.failures, c.notUntil, c.err = 0, 0, nil
 	c.chunks = append(c.chunks, ch)
 	c.bytes += ch.bytes
@@ -81,7 +116,11 @@ func (c *cursor) take(n int) []Record {
 	for len(out) < n && len(c.chunks) > 0 {
 		ch := &c.chunks[0]
 		k := min(n-len(out), len(ch.records))
-		out = append(out, ch.records[:k]...)
+		if out == nil {
+			out = ch.records[:k:k] // nobody else needs them any more
+		} else {
+			out = append(out, ch.records[:k]...)
+		}
 		ch.records = ch.records[k:]
 		c.position = out[len(out)-1].Offset + 1
 		c.skipEmpty()

@@ -17,12 +17,20 @@ func TestACursorReturnsEveryRecordFromItsPositionOnce(t *testing.T) {
 		c := &cursor{tp: kafka.TopicPartition{Topic: "t"}}
 		c.restart(At(0), nil)
 		want := kafka.Offset(0) // no record below it is to come
+		epoch := kafka.LeaderEpoch(0)
 		check := func() {
 			if err := c.check(); err != nil {
 				t.Fatal(err)
 			}
 			if c.position < want {
 				t.Fatalf("position %d behind record %d", c.position, want)
+			}
+			bytes := 0
+			for _, ch := range c.chunks {
+				bytes += ch.bytes
+			}
+			if bytes != c.bytes {
+				t.Fatalf("%d bytes in chunks, %d accounted for", bytes, c.bytes)
 			}
 			for o := want; o < c.position; o++ {
 				if holds[o] {
@@ -64,6 +72,21 @@ func TestACursorReturnsEveryRecordFromItsPositionOnce(t *testing.T) {
 				if c.generation == before || c.bytes != 0 {
 					t.Fatalf("generation %d, %d bytes after a seek", c.generation, c.bytes)
 				}
+			},
+			"truncate": func(t *rapid.T) { // and the log grows again, in the next epoch
+				if c.next == 0 {
+					return
+				}
+				before, position := c.generation, c.position
+				at := kafka.Offset(rapid.Int64Range(0, int64(c.next)-1).Draw(t, "to"))
+				epoch++
+				if returned := c.truncate(at, epoch); returned != (position > at) {
+					t.Fatalf("truncated to %d at position %d: something was returned: %v", at, position, returned)
+				}
+				if c.generation == before || c.next != at || c.position != min(position, at) || c.epoch != epoch {
+					t.Fatalf("truncated to %d at position %d: %+v", at, position, c)
+				}
+				want = min(want, at)
 			},
 			"": func(*rapid.T) { check() },
 		})

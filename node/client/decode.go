@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,13 +15,21 @@ type decoder struct {
 	codecs *record.Codecs
 	tp     kafka.TopicPartition
 	limit  int // bytes a batch may have uncompressed
+	check  checks
 }
 
-// decode returns the records from an offset on. Every batch's checksum is
-// checked. With an error the chunk holds what came before the batch that is
-// broken.
+// checks says which checksums a consumer looks at.
+type checks bool
+
+const (
+	checkNothing checks = false // check.crcs=false
+	checkCRCs    checks = true
+)
+
+// decode returns the records from an offset on. With an error the chunk holds what
+// came before the batch that is broken.
 func (d decoder) decode(b []byte, from kafka.Offset) (chunk, error) {
-	ch := chunk{end: from, bytes: len(b)}
+	ch := chunk{end: from, epoch: kafka.NoLeaderEpoch, bytes: len(b)}
 	for len(b) > 0 {
 		batch, size, err := record.View(b)
 		if errors.Is(err, record.ErrShort) && ch.end > from {
@@ -42,46 +51,63 @@ func (d decoder) decode(b []byte, from kafka.Offset) (chunk, error) {
 
 // batch adds one batch's records to a chunk, all or none.
 func (d decoder) batch(ch *chunk, batch record.Batch) error {
-	if err := batch.CheckCRC(); err != nil {
-		return err
-	}
-	if batch.Control() {
-		ch.end = batch.EndOffset()
-		return nil
-	}
-	var records []Record
-	last := batch.BaseOffset() - 1
-	it := d.codecs.Records(batch, d.limit)
-	for it.Next() {
-		r := it.Record()
-		if r.Offset <= last || r.Offset >= batch.EndOffset() {
-			return fmt.Errorf("record at offset %d after %d in batch [%d,%d): %w", r.Offset, last,
-				batch.BaseOffset(), batch.EndOffset(), record.ErrInvalid)
-		}
-		if last = r.Offset; r.Offset >= ch.end {
-			records = append(records, d.record(batch, r))
+	if d.check == checkCRCs {
+		if err := batch.CheckCRC(); err != nil {
+			return err
 		}
 	}
-	if err := it.Err(); err != nil {
-		return err
+	if !batch.Control() {
+		if err := d.records(ch, batch); err != nil {
+			return err
+		}
 	}
-	ch.records = append(ch.records, records...)
-	ch.end = batch.EndOffset()
+	ch.end, ch.epoch = batch.EndOffset(), batch.LeaderEpoch()
 	return nil
 }
 
+// records adds a batch's records that are not before the chunk's end, all or none.
+func (d decoder) records(ch *chunk, batch record.Batch) error {
+	payload, err := d.payload(batch)
+	if err != nil {
+		return err
+	}
+	before := len(ch.records)
+	last := batch.BaseOffset() - 1
+	it := batch.RecordsFrom(payload)
+	for it.Next() {
+		r := it.Record()
+		if r.Offset <= last || r.Offset >= batch.EndOffset() {
+			ch.records = ch.records[:before]
+			return fmt.Errorf("record at offset %d after %d in batch [%d,%d): %w", r.Offset, last,
+				batch.BaseOffset(), batch.EndOffset(), record.ErrInvalid)
+		}
+		if last = r.Offset; r.Offset < ch.end {
+			continue
+		}
+		if len(ch.records) == before { // the count is known to fit the bytes
+			ch.records = slices.Grow(ch.records, int(batch.Count()))
+		}
+		ch.records = append(ch.records, d.record(batch, r))
+	}
+	if err := it.Err(); err != nil {
+		ch.records = ch.records[:before]
+		return err
+	}
+	return nil
+}
+
+// payload returns a batch's records, decompressed, in memory that is theirs alone.
+func (d decoder) payload(batch record.Batch) ([]byte, error) {
+	payload, err := d.codecs.Unpack(batch, d.limit)
+	if err != nil || batch.Compression() == record.None {
+		return payload, err
+	}
+	return bytes.Clone(payload), nil // the memory of what was decompressed is the codecs'
+}
+
 func (d decoder) record(batch record.Batch, r record.Record) Record {
-	out := Record{
+	return Record{
 		Topic: d.tp.Topic, Partition: d.tp.Partition, Offset: r.Offset, Epoch: batch.LeaderEpoch(),
 		Timestamp: r.Timestamp, Key: r.Key, Value: r.Value, Headers: slices.Clone(r.Headers),
 	}
-	if batch.Compression() == record.None {
-		return out
-	}
-	// The memory of what was decompressed is the codecs'.
-	out.Key, out.Value = slices.Clone(r.Key), slices.Clone(r.Value)
-	for i := range out.Headers {
-		out.Headers[i].Value = slices.Clone(out.Headers[i].Value)
-	}
-	return out
 }

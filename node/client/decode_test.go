@@ -22,7 +22,7 @@ func build(t testing.TB, codec record.Codec, base kafka.Offset, values ...string
 }
 
 func decode(b []byte, from kafka.Offset) (chunk, error) {
-	d := decoder{codecs: new(record.Codecs), tp: kafka.TopicPartition{Topic: "t"}, limit: 1 << 20}
+	d := decoder{codecs: new(record.Codecs), tp: kafka.TopicPartition{Topic: "t"}, limit: 1 << 20, check: checkCRCs}
 	return d.decode(b, from)
 }
 
@@ -67,10 +67,22 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// With check.crcs=false a flipped bit reaches the application, or the parser.
+func TestUncheckedBatchesAreBelieved(t *testing.T) {
+	b := build(t, record.None, 0, "value")
+	at := bytes.Index(b, []byte("value"))
+	b[at] ^= 1
+	d := decoder{codecs: new(record.Codecs), tp: kafka.TopicPartition{Topic: "t"}, limit: 1 << 20}
+	ch, err := d.decode(b, 0)
+	if err != nil || len(ch.records) != 1 || string(ch.records[0].Value) != "walue" {
+		t.Errorf("%+v, %v", ch.records, err)
+	}
+}
+
 // What the codecs unpacked is copied: the next batch uses their memory again.
 func TestDecodedRecordsStay(t *testing.T) {
 	codecs := new(record.Codecs)
-	d := decoder{codecs: codecs, tp: kafka.TopicPartition{Topic: "t"}, limit: 1 << 20}
+	d := decoder{codecs: codecs, tp: kafka.TopicPartition{Topic: "t"}, limit: 1 << 20, check: checkCRCs}
 	first, err := d.decode(build(t, record.Gzip, 0, "first"), 0)
 	if err != nil {
 		t.Fatal(err)

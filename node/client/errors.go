@@ -33,6 +33,9 @@ var (
 	// from.
 	ErrNoOffset = errors.New("no valid offset, and no policy to choose one")
 
+	// ErrTruncated: the log has lost records that were read.
+	ErrTruncated = errors.New("log was truncated")
+
 	// ErrRecreated: the topic was deleted, and another has its name.
 	ErrRecreated = errors.New("topic was created anew")
 )

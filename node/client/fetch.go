@@ -20,9 +20,10 @@ const shortWait = 20 * time.Millisecond
 // A fetcher fetches from one broker, one request at a time, everything the
 // broker leads and the consumer has room for.
 type fetcher struct {
-	c      *Consumer
-	node   kafka.NodeID
-	codecs record.Codecs
+	c       *Consumer
+	node    kafka.NodeID
+	codecs  record.Codecs
+	errands []errand // of the present request
 }
 
 // An errand is a cursor as it was when it was asked for.
@@ -50,20 +51,35 @@ func (f *fetcher) run() {
 
 // collect returns what to fetch, and how long the broker may wait for it.
 func (f *fetcher) collect(now kafka.Instant) ([]errand, time.Duration) {
-	var errands []errand
+	errands := f.errands[:0]
 	wait := f.c.c.MaxWait
+	full := f.c.ahead() >= f.c.c.MaxBytes
 	for _, cur := range f.c.cursors {
 		leader, epoch, ok := f.c.client.meta.view.Leader(cur.tp)
-		if !ok || leader.ID != f.node || !cur.fetchable(now) {
+		if !ok || leader.ID != f.node || !cur.fetchable(now) || cur.unsure(epoch) {
 			continue
 		}
-		if cur.bytes >= f.c.c.MaxPartitionBytes {
+		if cur.bytes >= f.c.c.MaxPartitionBytes || full && cur.bytes > 0 {
 			wait = min(wait, shortWait)
 			continue
 		}
+		cur.checked = epoch
 		errands = append(errands, errand{cur, cur.generation, cur.next, epoch})
 	}
+	f.errands = errands
 	return errands, wait
+}
+
+// ahead returns how many bytes are fetched ahead of partitions that Poll returns
+// records of.
+func (c *Consumer) ahead() int {
+	n := 0
+	for _, cur := range c.cursors {
+		if !cur.paused {
+			n += cur.bytes
+		}
+	}
+	return n
 }
 
 // nextRest returns when the next partition may be asked for again.
@@ -201,7 +217,7 @@ func (f *fetcher) accept(e errand, part *kmsg.FetchResponseTopicPartition) {
 	cur := e.cur
 	var ch chunk
 	var err error
-	d := decoder{codecs: &f.codecs, tp: e.cur.tp, limit: f.c.c.MaxUnpacked}
+	d := decoder{codecs: &f.codecs, tp: e.cur.tp, limit: f.c.c.MaxUnpacked, check: checks(!f.c.c.SkipCRCs)}
 	f.c.w.Offload(func() { ch, err = d.decode(part.RecordBatches, e.from) })
 	if cur.generation != e.generation {
 		return // second look

@@ -3,6 +3,7 @@ package client
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"time"
 
 	"github.com/klammlog/klamm/node/client/outbox"
@@ -32,6 +33,10 @@ type ProducerConfig struct {
 	Retries         int                // retries
 	DeliveryTimeout time.Duration      // delivery.timeout.ms, from Send to the result
 	FirstSequence   kafka.Sequence     // of each partition; only to try what happens where the numbers wrap
+
+	// Partitioner chooses the partitions for Send; nil does what Kafka's
+	// producers do. No two producers can share one.
+	Partitioner partitioner.Partitioner
 }
 
 // DefaultProducer returns the defaults of Kafka 4.
@@ -61,6 +66,15 @@ func (c ProducerConfig) check() error {
 		return fmt.Errorf("max.in.flight.requests.per.connection=%d: at least 1", c.MaxInFlight)
 	case c.Acks < kafka.AcksAll || c.Acks > kafka.AcksLeader:
 		return fmt.Errorf("acks=%d: 0, 1 or all", c.Acks)
+	case c.BatchSize < 0, c.MaxRequestSize < 1, c.BufferMemory < 1:
+		return fmt.Errorf("batch.size=%d, max.request.size=%d, buffer.memory=%d: not that little",
+			c.BatchSize, c.MaxRequestSize, c.BufferMemory)
+	case c.Retries < 0 || c.Linger < 0 || c.MaxBlock < 0:
+		return fmt.Errorf("retries=%d, linger.ms=%d, max.block.ms=%d: not negative", c.Retries,
+			c.Linger.Milliseconds(), c.MaxBlock.Milliseconds())
+	case c.DeliveryTimeout <= c.Linger:
+		return fmt.Errorf("delivery.timeout.ms=%d with linger.ms=%d: longer than that", c.DeliveryTimeout.Milliseconds(),
+			c.Linger.Milliseconds())
 	case !c.Compression.Codec.Known():
 		return fmt.Errorf("compression.type=%s: not known", c.Compression.Codec)
 	}
@@ -79,7 +93,6 @@ type Producer struct {
 	c         ProducerConfig
 	outbox    *outbox.Outbox
 	shipments map[*outbox.Batch]*shipment
-	sticky    partitioner.Sticky
 	links     *pool
 	tasks     *env.Group
 	senders   map[kafka.NodeID]*sender
@@ -87,6 +100,10 @@ type Producer struct {
 	wake env.Cond // something may be to do for a task of the producer
 	room env.Cond // memory was freed
 	done env.Cond // a batch ended
+
+	partitioner partitioner.Partitioner
+	asked       partitioner.Record // what it is asked about, so that each question costs no memory
+	draws       *rand.Rand         // its own
 
 	gettingID bool
 	fatal     error // no further record can be sent
@@ -118,6 +135,9 @@ func (c *Client) NewProducer(config ProducerConfig) (*Producer, error) {
 		wake:      c.w.NewCond("producer"),
 		room:      c.w.NewCond("producer memory"),
 		done:      c.w.NewCond("producer deliveries"),
+	}
+	if p.partitioner = config.Partitioner; p.partitioner == nil {
+		p.partitioner = partitioner.Default(config.BatchSize)
 	}
 	c.meta.listen(p.wake)
 	p.tasks.Go("producer", p.run)

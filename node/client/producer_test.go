@@ -292,6 +292,8 @@ func TestRecordsWithKeysKeepTheirPartition(t *testing.T) {
 			}
 			where[key] = d.Partition().Partition
 		}
+		x.done(p)
+		p = x.producer(func(c *client.ProducerConfig) { c.BatchSize = 1 })
 		var used []int32
 		for range 200 {
 			d := ok(x, call(p.Send(client.Record{Topic: "orders"})))

@@ -54,7 +54,7 @@ func (c *Consumer) lose(cur *cursor, reason error) {
 		return
 	}
 	lost := cur.position
-	cur.restart(c.c.Reset.start(), reason)
+	cur.restart(c.startOver(), reason)
 	cur.position = lost // for the report; not known until it is resolved
 	c.wake.Broadcast()
 }

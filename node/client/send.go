@@ -9,47 +9,25 @@ import (
 	"github.com/klammlog/klamm/node/record"
 )
 
-// Send takes a record for the topic r names: to the partition of its key, as
-// every Kafka client would, or to one the producer chooses if it has none. The
-// record's memory may be used again when Send returns. It waits for metadata
-// and for buffer memory, at most MaxBlock. With an error the record was not taken.
-// Blocks.
-func (p *Producer) Send(r Record) (*Delivery, error) {
-	return p.send(r, func(t cluster.Topic) (int32, error) {
-		if r.Key != nil {
-			return partitioner.ByKey(r.Key, int32(len(t.Partitions))), nil
-		}
-		return p.sticky.Choose(t.Name, available(t), p.w.Rand("producer partition").IntN), nil
-	})
-}
+// anyPartition lets the partitioner choose.
+const anyPartition = -1
+
+// Send takes a record for the topic r names, to the partition that the producer's
+// partitioner chooses. The record's memory may be used again when Send returns. It
+// waits for metadata and for buffer memory, at most MaxBlock. With an error the
+// record was not taken. Blocks.
+func (p *Producer) Send(r Record) (*Delivery, error) { return p.send(&r, anyPartition) }
 
 // SendTo takes a record for one partition of the topic r names; otherwise it is
 // Send. Blocks.
 func (p *Producer) SendTo(partition int32, r Record) (*Delivery, error) {
-	return p.send(r, func(t cluster.Topic) (int32, error) {
-		if partition < 0 || int(partition) >= len(t.Partitions) {
-			return 0, fmt.Errorf("%s-%d: %d partitions: %w", t.Name, partition, len(t.Partitions), ErrNoPartition)
-		}
-		return partition, nil
-	})
+	if partition < 0 {
+		return nil, fmt.Errorf("%s-%d: %w", r.Topic, partition, ErrNoPartition)
+	}
+	return p.send(&r, partition)
 }
 
-// available returns the partitions that have a leader, or all if none has.
-func available(t cluster.Topic) []int32 {
-	var led, all []int32
-	for _, p := range t.Partitions {
-		all = append(all, p.ID)
-		if p.Leader != cluster.NoNode {
-			led = append(led, p.ID)
-		}
-	}
-	if len(led) == 0 {
-		return all
-	}
-	return led
-}
-
-func (p *Producer) send(r Record, choose func(cluster.Topic) (int32, error)) (*Delivery, error) {
+func (p *Producer) send(r *Record, partition int32) (*Delivery, error) {
 	one := record.Record{Timestamp: r.Timestamp, Key: r.Key, Value: r.Value, Headers: r.Headers}
 	if one.Timestamp == 0 {
 		one.Timestamp = p.w.Wall()
@@ -64,24 +42,37 @@ func (p *Producer) send(r Record, choose func(cluster.Topic) (int32, error)) (*D
 	if err != nil {
 		return nil, err
 	}
-	partition, err := choose(topic)
-	if err != nil {
-		return nil, err
+	if partition == anyPartition {
+		partition = p.choose(r, topic)
 	}
-	return p.add(kafka.TopicPartition{Topic: r.Topic, Partition: partition}, one), nil
+	if partition < 0 || int(partition) >= len(topic.Partitions) {
+		return nil, fmt.Errorf("%s-%d: %d partitions: %w", r.Topic, partition, len(topic.Partitions), ErrNoPartition)
+	}
+	return p.add(kafka.TopicPartition{Topic: r.Topic, Partition: partition}, one, size), nil
+}
+
+// choose asks the partitioner.
+func (p *Producer) choose(r *Record, t *cluster.Topic) int32 {
+	if p.draws == nil {
+		p.draws = p.w.Rand("producer partition")
+	}
+	p.asked = partitioner.Record{Topic: r.Topic, Key: r.Key, Value: r.Value, Headers: r.Headers}
+	partition := p.partitioner.Choose(&p.asked, t, p.draws)
+	p.asked = partitioner.Record{}
+	return partition
 }
 
 // admit waits until the topic is known and there is memory. Blocks.
-func (p *Producer) admit(name string, size int) (cluster.Topic, error) {
+func (p *Producer) admit(name string, size int) (*cluster.Topic, error) {
 	deadline := p.w.Now().Add(p.c.MaxBlock)
 	for {
 		if err := p.open(); err != nil {
-			return cluster.Topic{}, err
+			return nil, err
 		}
-		t, ok := p.client.meta.view.Topic(name)
-		if !ok || len(t.Partitions) == 0 {
+		t := p.client.meta.view.Look(name)
+		if t == nil || len(t.Partitions) == 0 {
 			if _, err := p.client.topic(name, deadline); err != nil {
-				return cluster.Topic{}, err
+				return nil, err
 			}
 			continue // second look: the producer may have been closed
 		}
@@ -93,7 +84,7 @@ func (p *Producer) admit(name string, size int) (cluster.Topic, error) {
 		p.outbox.Flush()
 		p.wake.Broadcast()
 		if err := p.waitRoom(name, deadline); err != nil {
-			return cluster.Topic{}, err
+			return nil, err
 		}
 	}
 }
@@ -118,31 +109,31 @@ func (p *Producer) open() error {
 	return p.fatal
 }
 
-// add puts a record into its partition's batch. It does not block.
-func (p *Producer) add(tp kafka.TopicPartition, r record.Record) *Delivery {
-	if b := p.outbox.Open(tp); b != nil && p.shipments[b].builder.SizeWith(r) > p.c.BatchSize {
-		p.outbox.Seal(tp)
-		p.sticky.Switch(tp.Topic, tp.Partition)
-		p.wake.Broadcast()
-	}
-	var size int
+// add puts a record, which takes size bytes in a batch of its own, into its
+// partition's batch. It does not block.
+func (p *Producer) add(tp kafka.TopicPartition, r record.Record, size int) *Delivery {
+	grown := size
 	if b := p.outbox.Open(tp); b != nil {
-		size = p.shipments[b].builder.SizeWith(r)
-	} else {
-		var empty record.Builder
-		size = empty.SizeWith(r)
+		if with := p.shipments[b].builder.SizeWith(r); with <= p.c.BatchSize {
+			size, grown = with, with-b.Size
+		} else {
+			p.outbox.Seal(tp)
+			p.wake.Broadcast()
+		}
 	}
 	b := p.outbox.Add(tp, size, p.w.Now())
 	s := p.shipments[b]
 	if s == nil {
-		s = &shipment{batch: b, done: p.w.NewCond("delivery to " + tp.String())}
+		s = &shipment{w: p.w, batch: b}
 		p.shipments[b] = s
 		p.wake.Broadcast() // somebody has to watch its linger time
 	}
+	d := s.register(r.Timestamp)
 	s.builder.Append(r)
+	p.partitioner.Appended(tp, grown)
 	if b.Complete() {
-		p.sticky.Switch(tp.Topic, tp.Partition)
+		p.partitioner.Closed(tp)
 		p.wake.Broadcast()
 	}
-	return &Delivery{shipment: s, index: b.Count - 1, timestamp: r.Timestamp}
+	return d
 }

@@ -58,7 +58,7 @@ func (s *sender) collect(now kafka.Instant) []*outbox.Batch {
 			continue
 		}
 		if b := p.outbox.Take(tp, now); b != nil {
-			p.sticky.Switch(tp.Topic, tp.Partition)
+			p.partitioner.Closed(tp)
 			batches = append(batches, b)
 			size += b.Size
 		}
@@ -186,6 +186,9 @@ func (p *Producer) answered(batches []*outbox.Batch, resp kmsg.Response, err err
 			p.w.Probe("a batch was not acknowledged at once")
 			v.RetryAt = p.retryAt(b)
 			p.lookForLeader(b.Partition, parts[b.Partition], &v)
+		}
+		if b.Splits(v) && p.maybeSplit(b) {
+			continue
 		}
 		p.settle(p.outbox.Answer(b, v))
 	}

@@ -79,6 +79,10 @@ func (c *Codecs) Records(b Batch, limit int) Iterator {
 	return b.iterate(payload)
 }
 
+// RecordsFrom is Records over what Codecs.Unpack returned for the batch, or over
+// a copy of that.
+func (b Batch) RecordsFrom(payload []byte) Iterator { return b.iterate(payload) }
+
 func (b Batch) iterate(payload []byte) Iterator {
 	it := Iterator{
 		b: payload, batch: b, count: b.Count(), dated: b.TimestampType() == LogAppendTime,

@@ -106,6 +106,10 @@ func (v *View) Topic(name string) (Topic, bool) {
 	return *t, true
 }
 
+// Look returns what is known about a topic, or nil. It is not to be changed, nor
+// kept across blocking calls.
+func (v *View) Look(name string) *Topic { return v.topics[name] }
+
 // Partition returns what is known about a partition.
 func (v *View) Partition(tp kafka.TopicPartition) (Partition, bool) {
 	t, ok := v.topics[tp.Topic]

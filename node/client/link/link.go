@@ -14,11 +14,13 @@
 package link
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/klammlog/klamm/node/client/backoff"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 )
@@ -144,6 +146,10 @@ func (l *Link) run() {
 			}
 		case l.session == nil:
 			l.connect()
+		case l.w.Now() < l.session.mutedTill:
+			if err := l.changed.Wait(l.session.mutedTill); err != nil && !errors.Is(err, env.ErrDeadline) {
+				return
+			}
 		default:
 			l.write(l.session)
 		}
@@ -190,16 +196,11 @@ func (l *Link) connect() {
 	l.tasks.Go("answers "+l.c.Address, s.read)
 }
 
-// backOff sets the earliest time of the next attempt: doubled with each failure,
-// and a fifth up or down so that clients do not return all at once.
+// backOff sets the earliest time of the next attempt.
 func (l *Link) backOff() {
 	l.failures++
-	d := l.c.BackoffMin << min(l.failures-1, 16)
-	if d > l.c.BackoffMax || d <= 0 {
-		d = l.c.BackoffMax
-	}
-	jitter := time.Duration(l.w.Rand("link " + l.c.Address).Int64N(int64(2*d/5) + 1))
-	l.notBefore = l.w.Now().Add(d - d/5 + jitter)
+	wait := backoff.Backoff{Min: l.c.BackoffMin, Max: l.c.BackoffMax}
+	l.notBefore = l.w.Now().Add(wait.After(l.failures, l.w.Rand("link "+l.c.Address)))
 }
 
 // write takes the oldest call from the queue and writes it.

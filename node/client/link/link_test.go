@@ -329,6 +329,33 @@ func TestAPatientRequestWaitsLonger(t *testing.T) {
 	})
 }
 
+// KIP-219: the answer comes at once, and the next request waits.
+func TestAThrottledClientHoldsBack(t *testing.T) {
+	play(t, func(w *env.World, l *link.Link) {
+		if _, err := l.Do(metadataRequest(), link.Options{}, kafka.Never); err != nil {
+			t.Error(err)
+		}
+		answered := w.Now()
+		_, err := l.Do(metadataRequest(), link.Options{}, w.Now().Add(100*time.Millisecond))
+		want(t, "impatient request", err, link.ErrNotSent)
+		if _, err := l.Do(metadataRequest(), link.Options{}, kafka.Never); err != nil {
+			t.Error(err)
+		}
+		if took := w.Now().Sub(answered); took < 700*time.Millisecond || took > 900*time.Millisecond {
+			t.Errorf("the next answer came after %v, the broker asked for 700ms of silence", took)
+		}
+	}, func(s session) {
+		s.negotiate()
+		req, _ := s.read()
+		throttled := named(req.version, "throttled").(*kmsg.MetadataResponse)
+		throttled.ThrottleMillis = 700
+		s.answer(req.correlation, throttled)
+		req, _ = s.read()
+		s.answer(req.correlation, named(req.version, "later"))
+		s.read()
+	})
+}
+
 func TestNobodyListens(t *testing.T) {
 	play(t, func(w *env.World, l *link.Link) {
 		var last kafka.Instant

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -28,6 +29,7 @@ type session struct {
 	open      []*Call // written and not answered, oldest first
 	ended     bool
 	lastUse   kafka.Instant
+	mutedTill kafka.Instant // the broker asked not to be sent anything before (KIP-219)
 }
 
 // send writes one request. From the first byte on its outcome is unknown until
@@ -119,8 +121,22 @@ func (s *session) answer(frame []byte) error {
 	s.open = s.open[1:]
 	s.lastUse = s.l.w.Now()
 	s.armRead()
+	s.mute(resp)
 	call.finish(resp)
 	return nil
+}
+
+// mute obeys a broker that throttles its client: answers come at once, and it is
+// the client's part to send nothing for a while (KIP-219).
+func (s *session) mute(resp kmsg.Response) {
+	throttle, ok := resp.(kmsg.ThrottleResponse)
+	if !ok {
+		return
+	}
+	if ms, ours := throttle.Throttle(); ours && ms > 0 {
+		s.l.w.Probe("a broker throttled its client")
+		s.mutedTill = max(s.mutedTill, s.l.w.Now().Add(time.Duration(ms)*time.Millisecond))
+	}
 }
 
 // end closes the connection. Every open call fails with an unknown outcome; if

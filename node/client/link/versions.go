@@ -23,6 +23,7 @@ var spoken = map[int16]int16{
 	19:          7, // CreateTopics
 	20:          6, // DeleteTopics
 	22:          4, // InitProducerId
+	23:          4, // OffsetForLeaderEpoch
 }
 
 // versions are the ranges a broker offered.
@@ -97,6 +98,7 @@ func (s *session) negotiate() error {
 		if code != kafka.None {
 			return fmt.Errorf("ApiVersions: %w", code)
 		}
+		s.mute(resp)
 		s.versions = versions{broker: s.l.c.Address, ranges: make(map[int16]span, len(resp.ApiKeys))}
 		for _, k := range resp.ApiKeys {
 			s.versions.ranges[k.ApiKey] = span{k.MinVersion, k.MaxVersion}

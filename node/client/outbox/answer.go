@@ -131,7 +131,7 @@ func (o *Outbox) fail(p *partition, b *Batch, why error) []*Batch {
 	}
 	if b.Assigned {
 		if r.Outcome == Failed && p.lastAssigned() == b && !p.tracker.stale {
-			p.tracker.giveBack(b)
+			p.giveBack(b)
 		} else {
 			p.tracker.stale = true
 		}

@@ -23,9 +23,8 @@ type modelBroker struct {
 
 // logged is a batch in the log.
 type logged struct {
-	number uint64
-	base   kafka.Offset
-	count  int32
+	records []int
+	base    kafka.Offset
 }
 
 type remembered struct {
@@ -42,10 +41,11 @@ type heldBatch struct {
 
 // shipped is a batch as it was when it was sent.
 type shipped struct {
-	number   uint64
-	count    int32
+	records  []int // which ones, in the order in which they were added
 	identity outbox.Identity
 }
+
+func (s shipped) count() int32 { return int32(len(s.records)) }
 
 func (m *modelBroker) append(s shipped, idempotent bool) (kafka.Offset, kafka.Error) {
 	if !idempotent {
@@ -66,7 +66,7 @@ func (m *modelBroker) append(s shipped, idempotent bool) (kafka.Offset, kafka.Er
 		*was = remembered{epoch: id.Epoch}
 	}
 	for _, h := range was.window {
-		if h.first == s.identity.First && h.count == s.count {
+		if h.first == s.identity.First && h.count == s.count() {
 			return h.base, kafka.None
 		}
 	}
@@ -74,8 +74,8 @@ func (m *modelBroker) append(s shipped, idempotent bool) (kafka.Offset, kafka.Er
 		return 0, kafka.ErrOutOfOrderSequence
 	}
 	base := m.write(s)
-	was.next = s.identity.First.Add(s.count)
-	was.window = append(was.window, heldBatch{s.identity.First, s.count, base})
+	was.next = s.identity.First.Add(s.count())
+	was.window = append(was.window, heldBatch{s.identity.First, s.count(), base})
 	if len(was.window) > 5 {
 		was.window = was.window[1:]
 	}
@@ -85,9 +85,9 @@ func (m *modelBroker) append(s shipped, idempotent bool) (kafka.Offset, kafka.Er
 func (m *modelBroker) write(s shipped) kafka.Offset {
 	var base kafka.Offset
 	if n := len(m.log); n > 0 {
-		base = m.log[n-1].base + kafka.Offset(m.log[n-1].count)
+		base = m.log[n-1].base + kafka.Offset(len(m.log[n-1].records))
 	}
-	m.log = append(m.log, logged{s.number, base, s.count})
+	m.log = append(m.log, logged{s.records, base})
 	return base
 }
 
@@ -102,17 +102,22 @@ type world struct {
 	roaming    []shipped       // given up by the client, not lost by the network
 	ended      []*outbox.Batch // in the order in which they ended
 	fates      []string        // what can become of a request
+	records    map[*outbox.Batch][]int
+	added      int
 }
 
 // passing are the fates after which there is another attempt; all adds refusals.
 var (
-	passing = []string{"ok", "ok", "ok", "lost", "answer lost", "late", "not sent", "not leader"}
-	all     = append([]string{"too large"}, passing...)
+	passing = []string{"ok", "ok", "ok", "lost", "answer lost", "late", "not sent", "not leader", "split"}
+	all     = append([]string{"too large", "refused"}, passing...)
 )
 
 var tp = kafka.TopicPartition{Topic: "t", Partition: 0}
 
-var errRefused = fmt.Errorf("refused: %w", kafka.ErrMessageTooLarge)
+var (
+	errTooLarge = fmt.Errorf("refused: %w", kafka.ErrMessageTooLarge)
+	errRefused  = fmt.Errorf("refused: %w", kafka.ErrInvalidRecord)
+)
 
 func (w *world) end(batches []*outbox.Batch) { w.ended = append(w.ended, batches...) }
 
@@ -121,7 +126,7 @@ func (w *world) end(batches []*outbox.Batch) { w.ended = append(w.ended, batches
 func (w *world) settleOne(t *rapid.T) {
 	b := w.inFlight[0]
 	w.inFlight = w.inFlight[1:]
-	s := shipped{b.Number, b.Count, b.Identity}
+	s := w.ship(b)
 	switch rapid.SampledFrom(w.fates).Draw(t, "fate") {
 	case "ok":
 		w.answer(b, s)
@@ -139,8 +144,48 @@ func (w *world) settleOne(t *rapid.T) {
 		w.end(w.o.Answer(b, outbox.Verdict{Fate: outbox.NotAppended, Err: kafka.ErrNotLeaderOrFollower,
 			RetryAt: w.now.Add(100 * time.Millisecond)}))
 	case "too large":
+		w.tooLarge(t, b)
+	case "split":
+		if b.Splits(outbox.Verdict{Fate: outbox.NotAppended, Err: errTooLarge}) {
+			w.tooLarge(t, b)
+		} else {
+			w.answer(b, s)
+		}
+	case "refused":
 		w.end(w.o.Answer(b, outbox.Verdict{Fate: outbox.NotAppended, Err: errRefused, Final: true}))
 	}
+}
+
+func (w *world) ship(b *outbox.Batch) shipped { return shipped{w.records[b], b.Identity} }
+
+// tooLarge splits a batch anywhere, where that is asked for.
+func (w *world) tooLarge(t *rapid.T, b *outbox.Batch) {
+	v := outbox.Verdict{Fate: outbox.NotAppended, Err: errTooLarge, Final: true}
+	if !b.Splits(v) {
+		w.end(w.o.Answer(b, v))
+		return
+	}
+	var pieces []outbox.Piece
+	for left := b.Count; left > 0; {
+		n := rapid.Int32Range(1, min(left, b.Count-1)).Draw(t, "records of a piece")
+		pieces = append(pieces, outbox.Piece{Count: n, Size: 100 * int(n)})
+		left -= n
+	}
+	records := w.records[b]
+	for _, part := range w.o.Split(b, pieces) {
+		w.records[part] = records[:part.Count:part.Count]
+		records = records[part.Count:]
+	}
+}
+
+// add begins a batch and adds some records to it.
+func (w *world) add(n int) {
+	for i := range n {
+		b := w.o.Add(tp, 100*(i+1), w.now)
+		w.records[b] = append(w.records[b], w.added)
+		w.added++
+	}
+	w.o.Flush()
 }
 
 func (w *world) answer(b *outbox.Batch, s shipped) {
@@ -167,7 +212,7 @@ func (w *world) take() {
 // actions are what can happen, each at any time.
 func (w *world) actions() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
-		"add":  func(t *rapid.T) { w.o.Add(tp, 100, w.now); w.o.Flush() },
+		"add":  func(t *rapid.T) { w.add(rapid.IntRange(1, 4).Draw(t, "records")) },
 		"take": func(t *rapid.T) { w.take() },
 		"settle": func(t *rapid.T) {
 			if len(w.inFlight) > 0 {
@@ -203,33 +248,50 @@ func (w *world) actions() map[string]func(*rapid.T) {
 func newWorld(c outbox.Config) *world {
 	return &world{
 		o: outbox.New(c), idempotent: c.Idempotent, fates: all,
-		broker: modelBroker{producers: make(map[kafka.ProducerID]*remembered)},
+		broker:  modelBroker{producers: make(map[kafka.ProducerID]*remembered)},
+		records: make(map[*outbox.Batch][]int),
 	}
 }
 
-// judge compares what was said of each batch with the log.
+// judge compares what was said of each record with the log.
 func (w *world) judge(t *rapid.T) {
-	times := make(map[uint64]int)
-	at := make(map[uint64]kafka.Offset)
-	for i, l := range w.broker.log {
-		times[l.number]++
-		at[l.number] = l.base
-		if w.idempotent && i > 0 && l.number <= w.broker.log[i-1].number {
-			t.Fatalf("batch %d stands behind batch %d", l.number, w.broker.log[i-1].number)
+	times := make(map[int]int)
+	at := make(map[int]kafka.Offset)
+	last := -1
+	for _, l := range w.broker.log {
+		for i, r := range l.records {
+			times[r]++
+			at[r] = l.base + kafka.Offset(i)
+			if w.idempotent && r <= last {
+				t.Fatalf("record %d stands behind record %d", r, last)
+			}
+			last = r
 		}
 	}
+	told := 0
 	for _, b := range w.ended {
-		n := times[b.Number]
-		switch {
-		case w.idempotent && n > 1:
-			t.Fatalf("batch %d is in the log %d times", b.Number, n)
-		case b.Result.Outcome == outbox.Acked && n == 0:
-			t.Fatalf("batch %d is acked and not in the log", b.Number)
-		case b.Result.Outcome == outbox.Acked && w.idempotent && b.Result.Base != kafka.NoOffset && b.Result.Base != at[b.Number]:
-			t.Fatalf("batch %d is acked at %d and stands at %d", b.Number, b.Result.Base, at[b.Number])
-		case b.Result.Outcome == outbox.Failed && n > 0:
-			t.Fatalf("batch %d has failed (%v) and is in the log", b.Number, b.Result.Err)
+		for i, r := range w.records[b] {
+			told++
+			w.judgeRecord(t, b, r, times[r], at[r]-kafka.Offset(i))
 		}
+	}
+	if told != w.added {
+		t.Fatalf("%d of %d records have a result", told, w.added)
+	}
+}
+
+// judgeRecord judges what was said of one record, which is in the log n times, in
+// a batch that begins at base.
+func (w *world) judgeRecord(t *rapid.T, b *outbox.Batch, r, n int, base kafka.Offset) {
+	switch {
+	case w.idempotent && n > 1:
+		t.Fatalf("record %d is in the log %d times", r, n)
+	case b.Result.Outcome == outbox.Acked && n == 0:
+		t.Fatalf("record %d is acked and not in the log", r)
+	case b.Result.Outcome == outbox.Acked && w.idempotent && b.Result.Base != kafka.NoOffset && b.Result.Base != base:
+		t.Fatalf("record %d: its batch is acked at %d and stands at %d", r, b.Result.Base, base)
+	case b.Result.Outcome == outbox.Failed && n > 0:
+		t.Fatalf("record %d has failed (%v) and is in the log", r, b.Result.Err)
 	}
 }
 
@@ -247,7 +309,7 @@ func (w *world) finish(t *rapid.T) {
 		if len(w.inFlight) > 0 {
 			b := w.inFlight[0]
 			w.inFlight = w.inFlight[1:]
-			w.answer(b, shipped{b.Number, b.Count, b.Identity})
+			w.answer(b, w.ship(b))
 		}
 		idle := len(w.inFlight) == 0 && len(w.o.Ready(w.now)) == 0
 		if next := w.o.Next(w.now); idle && next > w.now && next != kafka.Never {

@@ -64,7 +64,7 @@ type Result struct {
 
 // A Batch is records of one partition that share a fate.
 type Batch struct {
-	Number    uint64 // of the batch within the outbox, in order of creation
+	Number    uint64 // of the batch within the outbox, in order of creation; pieces of one share it
 	Partition kafka.TopicPartition
 	Count     int32
 	Size      int
@@ -78,6 +78,7 @@ type Batch struct {
 	complete bool   // takes no more records
 	inFlight bool
 	tainted  bool // some attempt may have been appended
+	piece    bool // of a batch that was split
 	notUntil kafka.Instant
 	deadline kafka.Instant
 	lastErr  error
@@ -101,10 +102,11 @@ func (b *Batch) Complete() bool { return b.complete }
 //  5. used is the sum of the sizes of the batches that have not ended
 //  6. with idempotence, from a partition's oldest batch on no more than MaxWindow
 //     batches were assigned, whatever became of them: the broker remembers no
-//     more, and would not recognize the oldest when it is sent again
-//  7. two batches that were ever in flight under one identity do not overlap:
-//     take is the only place that assigns one, and it takes it from the
-//     partition's tracker; giveBack returns only what was never tainted
+//     more, and would not recognize the oldest when it is sent again. The pieces
+//     of a batch count as one: only the last goes while others are in flight
+//  7. two batches that may have been appended under one identity do not overlap:
+//     take assigns one from the partition's tracker, Split divides one that was
+//     never tainted, and giveBack returns only such
 type Outbox struct {
 	c          Config
 	partitions map[kafka.TopicPartition]*partition

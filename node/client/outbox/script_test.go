@@ -120,10 +120,37 @@ func (p *player) command(t *testing.T, d *datadriven.TestData, out *strings.Buil
 			v.Fate = outbox.MaybeAppended
 		}
 		tell(out, p.o.Answer(p.taken[uint64(number(0))], v))
+	case "split": // split BATCH RECORDS...: refused as too large, and split
+		p.split(t, d, out, p.taken[uint64(number(0))], args[1:])
 	case "abandon":
 		tell(out, p.o.Abandon(outbox.ErrAbandoned))
 	default:
 		d.Fatalf(t, "unknown command %q", cmd)
+	}
+}
+
+// split splits a batch into pieces of so many records, of 100 bytes each.
+func (p *player) split(t *testing.T, d *datadriven.TestData, out *strings.Builder, b *outbox.Batch, counts []string) {
+	v := outbox.Verdict{Fate: outbox.NotAppended, Err: codes["too-large"], Final: true}
+	if !b.Splits(v) {
+		fmt.Fprintf(out, "\tis not split\n")
+		tell(out, p.o.Answer(b, v))
+		return
+	}
+	var pieces []outbox.Piece
+	for _, s := range counts {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			d.Fatalf(t, "%v", err)
+		}
+		pieces = append(pieces, outbox.Piece{Count: int32(n), Size: 100 * n})
+	}
+	for _, part := range p.o.Split(b, pieces) {
+		fmt.Fprintf(out, "\t%d records", part.Count)
+		if part.Assigned {
+			fmt.Fprintf(out, ", as %v", part.Identity)
+		}
+		fmt.Fprintf(out, "; used %d\n", p.o.Used())
 	}
 }
 

@@ -3,6 +3,7 @@ package outbox
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/klammlog/klamm/node/kafka"
 )
@@ -71,6 +72,11 @@ func (t *tracker) renew(latest Producer) bool {
 	return true
 }
 
-// giveBack makes b's numbers the next ones: it was not appended, and it was the
-// last to get any.
-func (t *tracker) giveBack(b *Batch) { t.next, t.count = b.Identity.First, b.ordinal }
+// giveBack makes b's numbers the next ones: it was not appended, and it is the last
+// that has any.
+func (p *partition) giveBack(b *Batch) {
+	p.tracker.next, p.tracker.count = b.Identity.First, b.ordinal
+	if i := slices.Index(p.queue, b); i > 0 && p.queue[i-1].ordinal == b.ordinal {
+		p.tracker.count++ // another piece of the same batch keeps the place
+	}
+}

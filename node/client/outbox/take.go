@@ -76,8 +76,8 @@ func (o *Outbox) rotate(p *partition) {
 }
 
 // candidate returns the batch of p to send at that time. A batch that was sent
-// before goes alone: what is in flight has come back first, so that retries keep
-// the order.
+// before, or as part of another, goes alone: what is in flight has come back
+// first, so that retries keep the order.
 func (o *Outbox) candidate(p *partition, now kafka.Instant) *Batch {
 	inFlight := 0
 	for _, b := range p.queue {
@@ -87,7 +87,7 @@ func (o *Outbox) candidate(p *partition, now kafka.Instant) *Batch {
 		}
 		switch {
 		case inFlight >= o.c.MaxInFlight,
-			b.Attempts > 0 && inFlight > 0,
+			(b.Attempts > 0 || b.piece) && inFlight > 0,
 			now < b.notUntil,
 			!o.due(b, now),
 			o.c.Idempotent && !o.identifiable(p, b),

@@ -1,9 +1,3 @@
-// Package partitioner chooses the partition a record goes to.
-//
-// Records with a key go where every other Kafka client sends them, so that
-// producers of different make agree: murmur2 of the key, modulo the number of
-// partitions. Records without one stick to a partition until its batch is sent
-// (KIP-480). It draws no random number itself: the caller passes one.
 package partitioner
 
 import "encoding/binary"
