@@ -14,6 +14,8 @@ const (
 	delivers       = "delivers"
 	retentionKeeps = "retention-keeps"
 	answersInOrder = "answers-in-order"
+	bounded        = "bounded"
+	returnsToRest  = "returns-to-rest"
 )
 
 // promises says in a sentence what each guarantee is.
@@ -35,6 +37,8 @@ var promises = []Guarantee{
 	{delivers, "an idempotent producer with more time than the faults have gets every record acknowledged"},
 	{retentionKeeps, "retention.bytes deletes the oldest segments only, and leaves at least so many bytes"},
 	{answersInOrder, "the answers on a connection come in the order of its requests, one each, and can be decoded"},
+	{bounded, "queues, caches, open files, tasks and memory of a node stay under their limits: klamm list bounds"},
+	{returnsToRest, "when every client has left, a node holds nothing for them any more"},
 	{stateChecks, "every stateful part of a node finds its own invariants intact"},
 }
 

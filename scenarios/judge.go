@@ -70,7 +70,7 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 			res.Judged = append(res.Judged, string(v.Guarantee))
 		}
 	}
-	res.Judged = append(res.Judged, offsetsDense, recoversAcked, stateChecks)
+	res.Judged = append(res.Judged, offsetsDense, recoversAcked, stateChecks, bounded, returnsToRest)
 	if r.drawn.RetentionBytes > 0 {
 		res.Judged = append(res.Judged, retentionKeeps)
 	}

@@ -46,7 +46,12 @@ func (o *observer) look(n *node.Node) {
 	if err := n.Check(); err != nil {
 		o.complain(stateChecks, err.Error())
 	}
-	for _, v := range n.Partitions() {
+	partitions := n.Partitions()
+	f := o.r.broker.footprint(n, len(partitions))
+	if excess := f.excess(); excess != "" {
+		o.complain(bounded, fmt.Sprintf("%s at %s: %s", o.r.broker.node.Name(), o.r.k.Now(), excess))
+	}
+	for _, v := range partitions {
 		if v.Broken != nil {
 			continue
 		}

@@ -142,6 +142,10 @@ func (r *run) play() *Outcome {
 	if r.spec.Until > 0 && ending == sim.TimeUp {
 		return &Outcome{Result: r.unjudged(), State: r.state(), history: r.history.History()}
 	}
+	if ending == sim.Finished && !r.circles() {
+		r.enter("rest")
+		ending = r.rest()
+	}
 	return r.judge(ending)
 }
 

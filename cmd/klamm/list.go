@@ -25,6 +25,7 @@ var lists = []struct {
 	{"scenarios", "what can be run", listScenarios},
 	{"faults", "fault families, and the scenarios that may draw them", listFaults},
 	{"guarantees", "what is judged", listGuarantees},
+	{"bounds", "limits of what a node holds, which every run keeps an eye on", listBounds},
 	{"probes", "rare situations that node code marks", listProbes},
 	{"configs", "settings of broker and topic, with their defaults", listConfigs},
 	{"apis", "Kafka APIs that are served, with their versions", listAPIs},
@@ -37,7 +38,7 @@ func newListCommand() *cobra.Command {
 		kinds = append(kinds, l.name)
 	}
 	cmd := &cobra.Command{
-		Use:       "list {scenarios|faults|guarantees|probes|configs|apis}",
+		Use:       "list {scenarios|faults|guarantees|bounds|probes|configs|apis}",
 		Short:     "Tell what this binary can do",
 		Args:      oneOf(kinds...),
 		ValidArgs: kinds,
@@ -96,6 +97,13 @@ func listFaults() (out []item) {
 func listGuarantees() (out []item) {
 	for _, g := range scenarios.Guarantees() {
 		out = append(out, item{Name: g.Name, About: g.Promise})
+	}
+	return out
+}
+
+func listBounds() (out []item) {
+	for _, b := range scenarios.Bounds() {
+		out = append(out, item{b.Name, b.About})
 	}
 	return out
 }

@@ -1,0 +1,24 @@
+package node
+
+import (
+	"github.com/klammlog/klamm/node/api"
+	"github.com/klammlog/klamm/node/broker"
+	"github.com/klammlog/klamm/node/commitlog"
+)
+
+// Usage is what a node holds at this moment, room by room, and the limits it
+// keeps itself to, as plain numbers.
+type Usage struct {
+	API    api.Usage
+	Broker broker.Usage
+	Dirs   []commitlog.Usage
+}
+
+// Usage returns what is held now.
+func (n *Node) Usage() Usage {
+	u := Usage{API: n.server.Usage(), Broker: n.broker.Usage()}
+	for _, d := range n.dirs {
+		u.Dirs = append(u.Dirs, d.Dir.Usage())
+	}
+	return u
+}

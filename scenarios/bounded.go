@@ -1,0 +1,180 @@
+package scenarios
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/klammlog/klamm/node"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/sim"
+)
+
+// A Bound is a limit on what a node holds in memory, files and tasks: how much it
+// holds, the most it may at any moment, and the most once every client has left
+// and nothing is under way.
+type Bound struct {
+	Name  string
+	About string
+
+	used, limit, rest func(*footprint) int64
+}
+
+// A footprint is what a node holds at one moment, as it says itself and as the
+// simulator sees it from outside.
+type footprint struct {
+	node.Usage
+	tasks      int64 // that live
+	diskFiles  int64 // that are open on the node's disk
+	partitions int64
+}
+
+// Bounds returns every limit that runs are held to.
+func Bounds() []Bound { return bounds }
+
+func none(*footprint) int64 { return 0 }
+
+var bounds = []Bound{
+	{"connections", "at most max.connections",
+		func(f *footprint) int64 { return f.API.Connections },
+		func(f *footprint) int64 { return f.API.MaxConnections }, none},
+	{"connections-of-one-host", "at most max.connections.per.ip",
+		func(f *footprint) int64 { return f.API.OfOneHost },
+		func(f *footprint) int64 { return f.API.MaxOfOneHost }, none},
+	{"request-bytes", "what requests were charged: at most queued.max.request.bytes",
+		func(f *footprint) int64 { return f.API.RequestBytes },
+		func(f *footprint) int64 { return f.API.MaxRequests }, none},
+	{"requests-not-admitted", "at most one for each connection waits for the budget of bytes",
+		func(f *footprint) int64 { return f.API.Waiting },
+		func(f *footprint) int64 { return f.API.Connections }, none},
+	{"requests-in-flight", "of one connection: at most max.requests.in.flight.per.connection",
+		func(f *footprint) int64 { return f.API.Unanswered },
+		func(f *footprint) int64 { return f.API.MaxUnanswered }, none},
+	{"read-ahead", "bytes that a connection reads ahead of its requests: at most 64 KiB",
+		func(f *footprint) int64 { return f.API.AheadBytes },
+		func(f *footprint) int64 { return f.API.MaxAhead }, none},
+	{"pooled-bytes", "buffers that wait for the next request: at most 64 MiB",
+		func(f *footprint) int64 { return f.API.PooledBytes },
+		func(f *footprint) int64 { return f.API.MaxPooled },
+		func(f *footprint) int64 { return f.API.MaxPooled }},
+	{"waits", "places of requests in the lists of partitions: each belongs to a request that is charged for its bytes",
+		func(f *footprint) int64 { return f.Broker.Waits },
+		func(f *footprint) int64 { return f.API.RequestBytes }, none},
+	{"queued-bytes", "appended and not yet written: no more than the requests that brought them",
+		func(f *footprint) int64 { return f.Broker.QueuedBytes },
+		func(f *footprint) int64 { return f.API.RequestBytes }, none},
+	{"producers", "remembered by a partition: no more than producer ids were given out",
+		func(f *footprint) int64 { return f.Broker.Producers },
+		func(f *footprint) int64 { return f.Broker.ProducerIDs },
+		func(f *footprint) int64 { return f.Broker.ProducerIDs }},
+	{"idle-files", "files that logs keep open although nobody uses them: at most 1000 for each log directory",
+		func(f *footprint) int64 { return f.idleFiles() }, idleLimit, idleLimit},
+	{"write-buffers", "that wait for the next writer: at most 8 for each log directory",
+		func(f *footprint) int64 { return f.buffers() }, bufferLimit, bufferLimit},
+	{"open-files", "on the disk: what logs keep open, one for each task besides; when idle none besides",
+		func(f *footprint) int64 { return f.diskFiles },
+		func(f *footprint) int64 { return f.openFiles() + f.tasks },
+		func(f *footprint) int64 { return f.openFiles() }},
+	{"tasks", "two for each connection, eight for each log, one for each append under way, eight for the node; when idle those of the node",
+		func(f *footprint) int64 { return f.tasks },
+		func(f *footprint) int64 {
+			return 8 + 2*f.API.Connections + 8*(f.partitions+1) + f.Broker.Uncommitted
+		},
+		func(f *footprint) int64 { return idleTasks + int64(len(f.Dirs)) }},
+}
+
+// idleTasks are those of an idle node with one listener: the supervisor's, one that
+// accepts, one that follows the metadata, one that ticks. A log directory may have
+// one that removes old files.
+const idleTasks = 4
+
+func (f *footprint) openFiles() (n int64) {
+	for _, d := range f.Dirs {
+		n += d.OpenFiles
+	}
+	return n
+}
+
+func (f *footprint) idleFiles() (n int64) {
+	for _, d := range f.Dirs {
+		n += d.IdleFiles
+	}
+	return n
+}
+
+func (f *footprint) buffers() (n int64) {
+	for _, d := range f.Dirs {
+		n += d.Buffers
+	}
+	return n
+}
+
+func idleLimit(f *footprint) (n int64) {
+	for _, d := range f.Dirs {
+		n += d.MaxIdle
+	}
+	return n
+}
+
+func bufferLimit(f *footprint) (n int64) {
+	for _, d := range f.Dirs {
+		n += d.MaxBuffers
+	}
+	return n
+}
+
+// footprint measures a running node.
+func (b *brokerHost) footprint(n *node.Node, partitions int) footprint {
+	return footprint{
+		Usage: n.Usage(), tasks: int64(len(b.node.LiveTasks())), diskFiles: int64(b.disk.Open()), partitions: int64(partitions),
+	}
+}
+
+// excess says which limit a footprint exceeds, or "".
+func (f *footprint) excess() string {
+	for _, b := range bounds {
+		if used, limit := b.used(f), b.limit(f); used > limit {
+			return fmt.Sprintf("%s: %d, at most %d", b.Name, used, limit)
+		}
+	}
+	return ""
+}
+
+// restless says what an idle node still holds, or "".
+func (f *footprint) restless() string {
+	for _, b := range bounds {
+		if used, rest := b.used(f), b.rest(f); used > rest {
+			return fmt.Sprintf("%s: %d, at most %d at rest", b.Name, used, rest)
+		}
+	}
+	return ""
+}
+
+// restBound is how much virtual time the broker has to get rid of everybody once
+// the clients are gone. A connection whose other end went without a word breaks
+// when its keep-alive time is over.
+const restBound = 6 * time.Minute
+
+// rest waits until the broker holds nothing any more for clients that have all
+// left, and complains if it never does.
+func (r *run) rest() sim.Ending {
+	looked := kafka.Instant(-1)
+	why := "it is down"
+	ending := r.k.Run(r.k.Now().Add(restBound), func() bool {
+		r.observer.step()
+		// Between two events nothing changes but by tasks that run now: look
+		// when time has gone on.
+		if n := r.broker.running; n != nil && r.k.Now() > looked {
+			looked = r.k.Now()
+			f := r.broker.footprint(n, 0)
+			why = f.restless()
+			return why == ""
+		}
+		return false
+	})
+	if ending == sim.TimeUp || ending == sim.Idle {
+		r.observer.complain(returnsToRest, fmt.Sprintf("%s %s after the last client left, at %s: %s",
+			r.broker.node.Name(), restBound, r.k.Now(), why))
+		return sim.Finished
+	}
+	return ending
+}
