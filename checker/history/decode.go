@@ -32,18 +32,25 @@ type File struct {
 
 // Decode reads the history of a File.
 func Decode(r io.Reader, l Limits) (*History, error) {
-	f, err := DecodeFile(r, l)
+	f, err := DecodeFile(r, l, SendDefaults{})
 	if err != nil {
 		return nil, err
 	}
 	return f.History, nil
 }
 
+// SendDefaults are what holds for the sends of an events form that do not tell it,
+// if its header does not either. Nil: nothing, and then they are refused.
+type SendDefaults struct {
+	Acks     *Acks
+	Delivery *Delivery
+}
+
 // DecodeFile reads either JSONL form. It refuses what no run can have told: operations
 // completed before they were invoked, negative offsets, two sends of one record,
 // numbers out of their order; whether the rest is possible is for judges to say.
 // Errors name the line.
-func DecodeFile(r io.Reader, l Limits) (*File, error) {
+func DecodeFile(r io.Reader, l Limits, sends SendDefaults) (*File, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, min(64<<10, l.Line)), l.Line)
 	var f File
@@ -54,7 +61,8 @@ func DecodeFile(r io.Reader, l Limits) (*File, error) {
 		var err error
 		switch {
 		case n == 1:
-			take, end, err = f.begin(lines.Bytes(), l)
+			d := eventDecoder{limits: l, sends: sends}
+			take, end, err = f.begin(lines.Bytes(), &d)
 		case len(bytes.TrimSpace(lines.Bytes())) > 0:
 			err = take(lines.Bytes())
 		}
@@ -74,8 +82,9 @@ func DecodeFile(r io.Reader, l Limits) (*File, error) {
 	return &f, nil
 }
 
-// begin reads the header, and returns what reads the other lines.
-func (f *File) begin(line []byte, l Limits) (take func([]byte) error, end func() *History, err error) {
+// begin reads the header, and returns what reads the other lines: events, if they
+// are such.
+func (f *File) begin(line []byte, events *eventDecoder) (take func([]byte) error, end func() *History, err error) {
 	var h headerLine
 	if err := strict(line, &h); err != nil {
 		return nil, nil, fmt.Errorf("the header: %w", err)
@@ -83,15 +92,15 @@ func (f *File) begin(line []byte, l Limits) (take func([]byte) error, end func()
 	f.Demands, f.Note = h.Demands, h.Note
 	switch {
 	case h.History == formatName && h.Version == eventsVersion:
-		d := newEventDecoder(l, &h)
-		return d.take, d.end, nil
+		events.begin(&h)
+		return events.take, events.end, nil
 	case h.History != formatName || h.Version != formatVersion:
 		return nil, nil, fmt.Errorf("the header says %q version %d: want %q version %d (operations) or %d (events)",
 			h.History, h.Version, formatName, formatVersion, eventsVersion)
 	case h.Acks != nil || h.Delivery != nil:
 		return nil, nil, errors.New("the header tells acks or delivery, which every operation tells")
 	}
-	d := &decoder{limits: l, records: map[RecordID]OpID{}, now: Never}
+	d := &decoder{limits: events.limits, records: map[RecordID]OpID{}, now: Never}
 	d.r = NewTranscriber(func() Instant { return d.now })
 	return d.line, func() *History { return d.r.h }, nil
 }

@@ -55,14 +55,14 @@ func (d *eventDecoder) invokeSend(c ClientID) (int32, error) {
 	switch {
 	case e.has&(fDigest|fValue|fValueBytes) == 0:
 		return 0, errors.New("a send needs a value (perhaps null), value_base64, or a digest")
-	case e.has&fAcks == 0 && d.sends.acks == nil, e.has&fDelivery == 0 && d.sends.delivery == nil:
+	case e.has&fAcks == 0 && d.sends.Acks == nil, e.has&fDelivery == 0 && d.sends.Delivery == nil:
 		return 0, errors.New("a send, or the header for all sends, needs acks and delivery")
 	}
 	if s.Acks = e.acks; e.has&fAcks == 0 {
-		s.Acks = *d.sends.acks
+		s.Acks = *d.sends.Acks
 	}
 	if s.Delivery = e.delivery; e.has&fDelivery == 0 {
-		s.Delivery = *d.sends.delivery
+		s.Delivery = *d.sends.Delivery
 	}
 	if err := d.identify(&s); err != nil {
 		return 0, err

@@ -18,7 +18,7 @@ type eventDecoder struct {
 	limits Limits
 	now    Instant // what the recorder is told
 	line   eventLine
-	sends  sendDefaults
+	sends  SendDefaults
 
 	open    map[opKey]opened
 	names   map[string]string
@@ -34,12 +34,6 @@ type eventDecoder struct {
 
 // maxNames bounds processes and topics, and how many errors share their memory.
 const maxNames = 100_000
-
-// sendDefaults are what the header tells of all sends that do not tell it.
-type sendDefaults struct {
-	acks     *Acks
-	delivery *Delivery
-}
 
 // An opKey names an operation among those that have not ended.
 type opKey struct {
@@ -69,15 +63,18 @@ type streamKey struct {
 	partition PartitionID
 }
 
-func newEventDecoder(l Limits, h *headerLine) *eventDecoder {
-	d := &eventDecoder{
-		limits: l, sends: sendDefaults{h.Acks, h.Delivery},
-		open: map[opKey]opened{}, names: map[string]string{}, errors: map[string]string{}, streams: map[streamKey]*stream{},
-		records: map[RecordID]struct{}{}, byDigest: map[Digest]RecordID{},
-		homeless: map[int32]string{},
+// begin takes in the header.
+func (d *eventDecoder) begin(h *headerLine) {
+	if h.Acks != nil {
+		d.sends.Acks = h.Acks
 	}
+	if h.Delivery != nil {
+		d.sends.Delivery = h.Delivery
+	}
+	d.open, d.streams = map[opKey]opened{}, map[streamKey]*stream{}
+	d.names, d.errors = map[string]string{}, map[string]string{}
+	d.records, d.byDigest, d.homeless = map[RecordID]struct{}{}, map[Digest]RecordID{}, map[int32]string{}
 	d.r = NewTranscriber(func() Instant { return d.now })
-	return d
 }
 
 // take takes in a line.

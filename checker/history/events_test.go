@@ -16,7 +16,7 @@ func TestEventsAreRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := DecodeFile(bytes.NewReader(text), DefaultLimits)
+	f, err := DecodeFile(bytes.NewReader(text), DefaultLimits, SendDefaults{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,9 +171,27 @@ func TestEventsAreRefused(t *testing.T) {
 			}
 		})
 	}
-	noDefaults := strings.NewReader(`{"history":"klamm","version":2}` + "\n" + send)
-	if _, err := Decode(noDefaults, DefaultLimits); err == nil || !strings.Contains(err.Error(), "acks and delivery") {
-		t.Errorf("a send without acks: %v", err)
+}
+
+// How a send was sent is told by itself, by the header, or by whoever reads.
+func TestSendsNeedAcksAndDelivery(t *testing.T) {
+	const send = `{"type":"invoke","f":"send","process":"p","time_ns":5,"topic":"t","partition":0,"value":"x"}`
+	one, single := AcksLeader, OneInFlight
+	read := func(header string, sends SendDefaults) (string, error) {
+		f, err := DecodeFile(strings.NewReader(header+"\n"+send), DefaultLimits, sends)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprint(f.History.Sends[0].Acks, " ", f.History.Sends[0].Delivery), nil
+	}
+	if _, err := read(`{"history":"klamm","version":2}`, SendDefaults{}); err == nil || !strings.Contains(err.Error(), "acks and delivery") {
+		t.Errorf("nobody told: %v", err)
+	}
+	if got, err := read(`{"history":"klamm","version":2}`, SendDefaults{&one, &single}); err != nil || got != "acks=1 one-in-flight" {
+		t.Errorf("the reader told: %s, %v", got, err)
+	}
+	if got, err := read(strings.TrimSpace(eventsHeader), SendDefaults{&one, &single}); err != nil || got != "acks=all plain" {
+		t.Errorf("the header told too: %s, %v", got, err)
 	}
 }
 
@@ -198,7 +216,7 @@ func TestEventWriterWritesWhatIsRead(t *testing.T) {
 	w.Mark(19, LogBegins, &at, 5, "")
 	w.ReadBack(id(0, 20), at, 5)
 	w.Back(id(0, 21), 5, 7)
-	f, err := DecodeFile(bytes.NewReader(w.Take(nil)), DefaultLimits)
+	f, err := DecodeFile(bytes.NewReader(w.Take(nil)), DefaultLimits, SendDefaults{})
 	if err != nil {
 		t.Fatal(err)
 	}

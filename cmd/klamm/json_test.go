@@ -16,7 +16,7 @@ func TestJSONIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range []any{runReport{}, scenarios.Result{}, versionJSON{}, devJSON{}, topicsJSON{}, describeJSON{},
-		producedJSON{}, recordJSON{}, errorJSON{}, item{}} {
+		producedJSON{}, recordJSON{}, errorJSON{}, item{}, checkJSON{}} {
 		for _, name := range jsonNames(reflect.TypeOf(v)) {
 			if !strings.Contains(string(text), "`"+name+"`") && !strings.Contains(string(text), "."+name+"`") &&
 				!strings.Contains(string(text), "`"+name+"[]") && !strings.Contains(string(text), "."+name+"[]") {
@@ -24,7 +24,7 @@ func TestJSONIsDocumented(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"run", "replay", "list", "version", "dev", "topics", "topic", "produced", "record", "error"} {
+	for _, kind := range []string{"run", "replay", "list", "version", "dev", "topics", "topic", "produced", "record", "check", "error"} {
 		if !strings.Contains(string(text), "`klamm."+kind+"`") {
 			t.Errorf("docs/json.md says nothing of klamm.%s", kind)
 		}

@@ -30,6 +30,7 @@ func commands() []*cobra.Command {
 		newTopicCommand(),
 		newProduceCommand(),
 		newConsumeCommand(),
+		newCheckCommand(),
 		newRunCommand(),
 		newReplayCommand(),
 		newListCommand(),
