@@ -169,10 +169,14 @@ func (d *Disk) chance(path string) *rand.Rand {
 	return d.k.Rand("disk/" + d.name + "/fault/" + path)
 }
 
+// slowest is the most that a slow disk takes for one operation: one that begins
+// just before the fault ends must not outlast everybody's patience.
+const slowest = 10 * time.Second
+
 // slowed returns what an operation costs now.
 func (d *Disk) slowed(o *op, cost time.Duration) time.Duration {
 	if l := d.strike(FaultSlow, o.path); l != nil {
-		cost *= time.Duration(max(l.N, 1))
+		return max(cost, min(cost*time.Duration(max(l.N, 1)), slowest))
 	}
 	return cost
 }

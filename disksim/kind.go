@@ -57,7 +57,7 @@ var kindTexts = []struct {
 	{FaultFull, "only n more bytes fit"},
 	{FaultReadOnly, "every change fails"},
 	{FaultTooManyFiles, "no file can be opened"},
-	{FaultSlow, "operations take n times as long"},
+	{FaultSlow, "operations take n times as long, up to ten seconds"},
 	{FaultStall, "operations that begin do not end before the fault does"},
 	{FaultRot, "a drawn bit of a durable page flips"},
 	{FaultBadSector, "a drawn durable page cannot be read until it is written"},

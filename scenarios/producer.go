@@ -116,6 +116,9 @@ func (p *producerClient) main() {
 // send sends one record and leaves a task behind that awaits its result.
 func (p *producerClient) send(producer *client.Producer) {
 	partition := p.draws.Int32N(p.r.options.Partitions)
+	if p.r.givenUp(partition) {
+		return
+	}
 	rec, s := p.compose(partition)
 	h := p.r.history.Send(s)
 	p.open = append(p.open, h)
