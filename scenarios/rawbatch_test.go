@@ -9,10 +9,10 @@ import (
 
 // What a raw batch becomes follows from what its copies were told, in any order.
 func TestWhatCopiesAreToldDecidesTheOutcome(t *testing.T) {
-	acked := func(b *rawBatch) { b.hear(kafka.None, 7) }
-	refused := func(b *rawBatch) { b.hear(kafka.ErrOutOfOrderSequence, kafka.NoOffset) }
-	retriable := func(b *rawBatch) { b.hear(kafka.ErrNotEnoughReplicas, kafka.NoOffset) }
-	unclear := func(b *rawBatch) { b.hear(kafka.ErrRequestTimedOut, kafka.NoOffset) }
+	acked := func(b *rawBatch) { b.hear(kafka.None, 7, kafka.NoTimestamp) }
+	refused := func(b *rawBatch) { b.hear(kafka.ErrOutOfOrderSequence, kafka.NoOffset, kafka.NoTimestamp) }
+	retriable := func(b *rawBatch) { b.hear(kafka.ErrNotEnoughReplicas, kafka.NoOffset, kafka.NoTimestamp) }
+	unclear := func(b *rawBatch) { b.hear(kafka.ErrRequestTimedOut, kafka.NoOffset, kafka.NoTimestamp) }
 	lost := (*rawBatch).lose
 	for name, c := range map[string]struct {
 		copies int
