@@ -10,6 +10,7 @@ import (
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/osenv"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
 )
 
@@ -79,6 +80,91 @@ func TestTheBudgetServesFirstComeFirst(t *testing.T) {
 			t.Errorf("%d bytes used, %d asks left", b.used, len(b.queue))
 		}
 	})
+}
+
+func TestNothingIsLetInWhileMoreIsChargedThanThereIs(t *testing.T) {
+	inWorld(t, func(w *env.World) {
+		b := &budget{w: w, limit: 10}
+		got, err := b.take(4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.charge(20)
+		if err := b.check(); err != nil || b.used != 24 {
+			t.Errorf("%d bytes used: %v", b.used, err)
+		}
+		in := false
+		asks := env.NewGroup(w, "asks")
+		asks.Go("ask", func() {
+			n, err := b.take(3)
+			in = err == nil
+			b.give(n)
+		})
+		await(w, func() bool { return len(b.queue) == 1 })
+		b.discharge(13)
+		w.Offload(func() {})
+		if in {
+			t.Error("let in with 11 bytes used of 10")
+		}
+		b.discharge(7)
+		if err := asks.Wait(kafka.Never); err != nil || !in {
+			t.Errorf("let in: %v, %v", in, err)
+		}
+		b.give(got)
+		if b.used != 0 || b.over != 0 {
+			t.Errorf("%d bytes used, %d charged", b.used, b.over)
+		}
+	})
+}
+
+func TestOnlySoManyConnectionsReadFarAhead(t *testing.T) {
+	busy := maxBusy - 1
+	var readers []*reader
+	for range 2 {
+		r := &reader{conn: &dripping{b: make([]byte, 1<<20)}, pool: &pool{}, busy: &busy}
+		for range 3 { // full buffers ask for larger ones
+			if err := r.fill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		readers = append(readers, r)
+	}
+	if len(readers[0].buf) != busyAhead || len(readers[1].buf) != quietAhead {
+		t.Errorf("buffers of %d and %d bytes", len(readers[0].buf), len(readers[1].buf))
+	}
+	readers[0].release()
+	readers[1].release()
+	if busy != maxBusy-1 {
+		t.Errorf("%d connections are counted, want %d", busy, maxBusy-1)
+	}
+}
+
+func TestAProduceRequestHasAsManyPartitionsAsFitIntoIt(t *testing.T) {
+	request := func(partitions int, records []byte) []byte {
+		q := kmsg.NewPtrProduceRequest()
+		q.SetVersion(9)
+		q.Topics = []kmsg.ProduceRequestTopic{{Topic: "a"}}
+		for range partitions {
+			q.Topics[0].Partitions = append(q.Topics[0].Partitions, kmsg.ProduceRequestTopicPartition{Records: records})
+		}
+		return q.AppendTo(nil)
+	}
+	for _, c := range []struct {
+		name       string
+		partitions int
+		bytes      int
+		ok         bool
+	}{
+		{"a few of nothing", fewProduceItems, 0, true},
+		{"many of nothing", 1000, 0, false},
+		{"many of the smallest batches there are", 1000, 68, true},
+		{"more than there may be", maxProduceItems + 1, 68, false},
+	} {
+		_, err := decodeProduce(request(c.partitions, make([]byte, c.bytes)), 9)
+		if ok := err == nil; ok != c.ok || !ok && !errors.Is(err, errFrame) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
 }
 
 func TestTheBudgetNeverGivesMoreThanItHas(t *testing.T) {
@@ -162,7 +248,7 @@ func TestFramesDoNotDependOnHowTheirBytesArrive(t *testing.T) {
 				sent = append(sent, byte(i+j))
 			}
 		}
-		r := reader{conn: &dripping{b: sent, pieces: pieces}, pool: &pool{}}
+		r := reader{conn: &dripping{b: sent, pieces: pieces}, pool: &pool{}, busy: new(int)}
 		for i, want := range sizes {
 			n, err := r.size(1 << 20)
 			if err != nil || n != want {

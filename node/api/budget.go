@@ -1,19 +1,34 @@
 package api
 
 import (
+	"errors"
+	"fmt"
+	"time"
+
 	"github.com/klammlog/klamm/node/env"
-	"github.com/klammlog/klamm/node/kafka"
 )
 
-// A budget admits bytes before they are read: what the node holds of requests
-// at once is bounded, however many connections there are. First come, first
-// served, so that a large request is not starved by small ones.
+// A budget admits bytes before there is memory for them, however many connections
+// there are: one those of requests before they are read, one those of answers
+// before they are built. First come, first served, so that a large request is not
+// starved by small ones.
+//
+// Who has something of the requests' budget may wait for the answers', never the
+// other way round.
 type budget struct {
 	w     *env.World
 	limit int64
 	used  int64
+	over  int64 // of used: what was charged without asking
 	queue []*ask
+
+	// short is called by the first in the queue, every now and then. It may not
+	// block. It is nil if nobody can help.
+	short func()
 }
+
+// shortAfter is how long the first in the queue waits before it asks for help.
+const shortAfter = 5 * time.Second
 
 type ask struct {
 	bytes   int64
@@ -32,13 +47,45 @@ func (b *budget) take(n int64) (int64, error) {
 	b.w.Probe("a request waited for the budget of bytes")
 	mine := &ask{bytes: n, cond: b.w.NewCond("api/budget")}
 	b.queue = append(b.queue, mine)
+	pause := shortAfter
+	if b.w.Buggify("who waits for memory asks for help at once") {
+		pause = time.Millisecond
+	}
 	for !mine.granted {
-		if err := mine.cond.Wait(kafka.Never); err != nil {
+		err := mine.cond.Wait(b.w.Now().Add(pause))
+		if errors.Is(err, env.ErrDeadline) {
+			if !mine.granted && b.queue[0] == mine && b.short != nil {
+				b.short()
+			}
+			continue
+		}
+		if err != nil {
 			b.giveUp(mine)
 			return 0, err
 		}
 	}
 	return n, nil
+}
+
+// charge takes n bytes without waiting: they turned out to be there. What is used
+// may be more than the limit then; nothing is let in until it is not.
+func (b *budget) charge(n int64) {
+	b.used += n
+	b.over += n
+}
+
+// discharge gives back what was charged. It does not block.
+func (b *budget) discharge(n int64) {
+	b.over -= n
+	b.give(n)
+}
+
+// check returns an error if more was given out than there is.
+func (b *budget) check() error {
+	if b.over < 0 || b.used < b.over || b.used-b.over > b.limit {
+		return fmt.Errorf("%d bytes used, %d of them charged, limit %d", b.used, b.over, b.limit)
+	}
+	return nil
 }
 
 // giveUp takes an ask out of the queue, or gives back what it was just granted.

@@ -23,6 +23,10 @@ type conn struct {
 	read   reader
 	out    []byte // the writer's buffer
 
+	held      int64 // of both budgets
+	receiving stall // in the middle of a frame
+	sending   stall // in the middle of an answer
+
 	queue   []*Call  // taken up and not answered, in order
 	more    env.Cond // the queue has grown, or the reader has ended
 	fewer   env.Cond // the queue has shrunk, or the writer has ended
@@ -40,7 +44,7 @@ func (s *Server) newConn(net env.Conn, listener string) *conn {
 		s:      s,
 		net:    net,
 		client: &Client{Principal: Anonymous, Listener: listener, Peer: net.PeerAddress()},
-		read:   reader{conn: net, pool: &s.pool},
+		read:   reader{conn: net, pool: &s.pool, busy: &s.ahead},
 		more:   s.w.NewCond("api/more"),
 		fewer:  s.w.NewCond("api/fewer"),
 		tasks:  env.NewGroup(s.w, "api/conn"),
@@ -82,6 +86,8 @@ func (c *conn) report(why error) {
 	if errors.Is(why, errFrame) {
 		c.s.stats.BadRequests++
 		c.s.w.Probe("a connection was closed for what it sent")
+	}
+	if errors.Is(why, errFrame) || errors.Is(why, errSlow) {
 		c.s.w.Log.Info("connection closed", "conn", c.client.Peer, "err", why)
 		return
 	}
@@ -173,14 +179,18 @@ func (c *conn) readCall() (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	charged, err := c.s.budget.take(worth)
+	taken, err := c.s.budget.take(worth)
 	if err != nil {
 		return nil, c.interrupted(err)
 	}
-	f := &frame{s: c.s, bytes: c.s.pool.get(size), charged: charged, users: 1}
+	c.held += taken
+	f := &frame{c: c, bytes: c.s.pool.get(size), taken: taken, users: 1}
 	copy(f.bytes, key[:])
 	c.net.SetReadDeadline(c.s.idleDeadline())
-	if err := c.read.full(f.bytes[len(key):]); err != nil {
+	c.receiving.begin(c.s.w)
+	err = c.read.full(f.bytes[len(key):])
+	c.receiving.end()
+	if err != nil {
 		f.release()
 		return nil, c.interrupted(err)
 	}
@@ -264,14 +274,32 @@ func (c *conn) writeLoop() error {
 	}
 }
 
+// writeAtOnce is how much of an answer is written in one go. A client has the idle
+// time for each, so that one with a slow line gets a large answer too.
+const writeAtOnce = 1 << 20
+
 // write writes an answer and keeps its memory for the next. Blocks.
 func (c *conn) write(b []byte) error {
-	c.net.SetWriteDeadline(c.s.idleDeadline())
-	_, err := c.net.Write(b)
-	if cap(b) <= 64<<10 {
+	c.sending.begin(c.s.w)
+	defer c.sending.end()
+	for rest := b; len(rest) > 0; {
+		n := min(len(rest), writeAtOnce)
+		c.net.SetWriteDeadline(c.s.idleDeadline())
+		if _, err := c.net.Write(rest[:n]); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	c.keep(b)
+	return nil
+}
+
+// keep keeps a small answer's memory for the next: there may be thousands of
+// connections.
+func (c *conn) keep(b []byte) {
+	if cap(b) <= 16<<10 {
 		c.out = b[:0]
 	}
-	return err
 }
 
 func (c *conn) trace(event string, call *Call) {

@@ -13,7 +13,8 @@ import (
 // topic is answered for when nothing of it is served by this node any more. If
 // the request's timeout passes before, the answer is REQUEST_TIMED_OUT and the
 // topic is deleted all the same. With delete.topic.enable=false the answer is
-// TOPIC_DELETION_DISABLED, before v3 INVALID_REQUEST.
+// TOPIC_DELETION_DISABLED, before v3 INVALID_REQUEST. A topic that stands in the
+// request again is gone there.
 
 func deleteTopics(s *Server, call *Call, q *kmsg.DeleteTopicsRequest) kmsg.Response {
 	r := kmsg.NewPtrDeleteTopicsResponse()

@@ -7,26 +7,35 @@ import (
 
 // DescribeProducers (key 61): the producers that a partition remembers. 0.
 //
-// They are told in the order of their ids. Nobody is in a transaction: the first
+// They are told in the order of their ids. A partition that stands in the request
+// again is INVALID_REQUEST there. Nobody is in a transaction: the first
 // offset of the current one is -1, and so is the coordinator's epoch.
 
 func describeProducers(s *Server, _ *Call, q *kmsg.DescribeProducersRequest) kmsg.Response {
 	r := kmsg.NewPtrDescribeProducersResponse()
+	seen := map[kafka.TopicPartition]bool{}
 	for _, t := range q.Topics {
 		topic := kmsg.NewDescribeProducersResponseTopic()
 		topic.Topic = t.Topic
 		for _, p := range t.Partitions {
-			topic.Partitions = append(topic.Partitions, s.producersOf(t.Topic, p))
+			tp := kafka.TopicPartition{Topic: t.Topic, Partition: p}
+			a := kmsg.NewDescribeProducersResponseTopicPartition()
+			a.Partition, a.ErrorCode = p, int16(kafka.ErrInvalidRequest)
+			if !seen[tp] {
+				a = s.producersOf(tp)
+			}
+			seen[tp] = true
+			topic.Partitions = append(topic.Partitions, a)
 		}
 		r.Topics = append(r.Topics, topic)
 	}
 	return r
 }
 
-func (s *Server) producersOf(topic string, partition int32) kmsg.DescribeProducersResponseTopicPartition {
+func (s *Server) producersOf(tp kafka.TopicPartition) kmsg.DescribeProducersResponseTopicPartition {
 	r := kmsg.NewDescribeProducersResponseTopicPartition()
-	r.Partition = partition
-	producers, err := s.broker.Producers(topic, partition)
+	r.Partition = tp.Partition
+	producers, err := s.broker.Producers(tp.Topic, tp.Partition)
 	if err != nil {
 		r.ErrorCode, r.ErrorMessage = kafka.Code(err), message(err)
 		return r

@@ -102,5 +102,10 @@ func (f *fetched) send(c *conn, call *Call) error {
 		}
 	}
 	defer f.fetch.Release()
+	taken, err := c.takeForAnswer(f.memory())
+	if err != nil {
+		return err
+	}
+	defer c.giveForAnswer(taken)
 	return c.sendParts(f.encode(newEncoder(call.appendHeader(c.out[:0]), call.Version, 12, f.s.broker.Image())))
 }

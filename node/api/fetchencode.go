@@ -127,6 +127,18 @@ func (e *encoder) fetchTags(it *broker.FetchItem) {
 	}
 }
 
+// memory returns what an answer takes in memory, about.
+func (f *fetched) memory() int64 {
+	const item = 128
+	small := 0
+	for i := range f.fetch.Items {
+		if n := f.fetch.Items[i].Chunk.Len(); n < copyBelow {
+			small += n
+		}
+	}
+	return int64(item*len(f.fetch.Items) + min(small, copyAtOnce))
+}
+
 // sendParts writes an answer. Small chunks are copied between the bytes around
 // them; larger ones go from the file to the socket. Blocks.
 func (c *conn) sendParts(p *parts) error {
@@ -138,41 +150,86 @@ func (c *conn) sendParts(p *parts) error {
 	if len(p.pieces) == 0 {
 		return c.write(p.b)
 	}
-	c.net.SetWriteDeadline(c.s.idleDeadline())
-	var bufs, pooled [][]byte
-	defer func() {
-		for _, b := range pooled {
-			c.s.pool.put(b)
-		}
-	}()
+	c.sending.begin(c.s.w)
+	defer c.sending.end()
+	g := gathered{c: c}
+	defer g.free()
 	at := 0
 	for i := range p.pieces {
 		piece := &p.pieces[i]
-		bufs = append(bufs, p.b[at:piece.end])
+		g.add(p.b[at:piece.end])
 		at = piece.end
-		n := piece.chunk.Len()
-		if n < copyBelow {
-			b := c.s.pool.get(n)
-			pooled = append(pooled, b)
-			if err := piece.chunk.Copy(b); err != nil {
-				return err
-			}
-			bufs = append(bufs, b)
-			continue
-		}
-		if _, err := c.net.WriteBuffers(bufs); err != nil {
-			return err
-		}
-		bufs = bufs[:0]
-		file, from, n := piece.chunk.File()
-		if _, err := c.net.SendFile(file, from, int64(n)); err != nil {
+		if err := g.chunk(&piece.chunk); err != nil {
 			return err
 		}
 	}
-	bufs = append(bufs, p.b[at:])
-	_, err := c.net.WriteBuffers(bufs)
-	if cap(p.b) <= 64<<10 {
-		c.out = p.b[:0]
-	}
+	g.add(p.b[at:])
+	err := g.flush()
+	c.keep(p.b)
 	return err
+}
+
+// A gathered is what is about to be written in one go.
+type gathered struct {
+	c      *conn
+	bufs   [][]byte
+	copied [][]byte // of bufs, from the pool
+	bytes  int      // in copied
+}
+
+// copyAtOnce bounds what is copied before it is written.
+const copyAtOnce = 1 << 20
+
+func (g *gathered) add(b []byte) { g.bufs = append(g.bufs, b) }
+
+// chunk adds a small chunk's bytes, or writes what was gathered and then a large
+// chunk. Blocks.
+func (g *gathered) chunk(chunk *commitlog.Chunk) error {
+	n := chunk.Len()
+	if n >= copyBelow {
+		if err := g.flush(); err != nil {
+			return err
+		}
+		return g.c.sendFile(chunk)
+	}
+	b := g.c.s.pool.get(n)
+	g.copied = append(g.copied, b)
+	if err := chunk.Copy(b); err != nil {
+		return err
+	}
+	g.add(b)
+	if g.bytes += n; g.bytes >= copyAtOnce {
+		return g.flush()
+	}
+	return nil
+}
+
+// flush writes what was gathered. Blocks.
+func (g *gathered) flush() error {
+	g.c.net.SetWriteDeadline(g.c.s.idleDeadline())
+	_, err := g.c.net.WriteBuffers(g.bufs)
+	g.free()
+	return err
+}
+
+// free gives the copies back.
+func (g *gathered) free() {
+	for _, b := range g.copied {
+		g.c.s.pool.put(b)
+	}
+	g.bufs, g.copied, g.bytes = g.bufs[:0], g.copied[:0], 0
+}
+
+// sendFile writes a chunk from its file, as write does with memory. Blocks.
+func (c *conn) sendFile(chunk *commitlog.Chunk) error {
+	file, from, n := chunk.File()
+	for rest := int64(n); rest > 0; {
+		some := min(rest, writeAtOnce)
+		c.net.SetWriteDeadline(c.s.idleDeadline())
+		if _, err := c.net.SendFile(file, from, some); err != nil {
+			return err
+		}
+		from, rest = from+some, rest-some
+	}
+	return nil
 }

@@ -8,8 +8,13 @@ import (
 	"github.com/klammlog/klamm/node/env"
 )
 
-// errFrame: bytes that are not a request. The connection ends.
-var errFrame = errors.New("bad frame")
+var (
+	// errFrame: bytes that are not a request. The connection ends.
+	errFrame = errors.New("bad frame")
+
+	// errSlow: the connection held memory that others waited for.
+	errSlow = errors.New("too slow while others wait for memory")
+)
 
 const (
 	minFrame = 8       // key, version, correlation id
@@ -19,12 +24,16 @@ const (
 	// there may be thousands; more while requests come in a stream.
 	quietAhead = 4 << 10
 	busyAhead  = 64 << 10
+
+	// maxBusy is how many connections may read far ahead at once.
+	maxBusy = 512
 )
 
 // A reader takes frames off a connection.
 type reader struct {
 	conn env.Conn
 	pool *pool
+	busy *int   // how many connections read far ahead
 	buf  []byte // read ahead
 	at   int    // of buf, what is not taken yet begins here
 	end  int
@@ -46,7 +55,8 @@ func (r *reader) resize() {
 	switch {
 	case len(r.buf) == 0:
 		r.buf = make([]byte, quietAhead)
-	case r.end == len(r.buf) && len(r.buf) < busyAhead:
+	case r.end == len(r.buf) && len(r.buf) < busyAhead && *r.busy < maxBusy:
+		*r.busy++
 		r.buf = r.pool.get(busyAhead)
 	case r.end < quietAhead/2 && len(r.buf) == busyAhead:
 		r.release()
@@ -57,6 +67,7 @@ func (r *reader) resize() {
 // release gives the buffer back.
 func (r *reader) release() {
 	if len(r.buf) == busyAhead {
+		*r.busy--
 		r.pool.put(r.buf)
 	}
 	r.buf, r.at, r.end = nil, 0, 0
@@ -104,11 +115,19 @@ func (r *reader) size(limit int64) (int, error) {
 // A frame is one request's bytes. It is given back when nobody looks at it any
 // more: the call that it came with, and the logs that write its records.
 type frame struct {
-	s       *Server
+	c       *conn
 	bytes   []byte
-	charged int64 // what is to be given back to the budget
+	taken   int64 // what is to be given back to the budget
+	charged int64 // what was charged besides
 	users   int
 	dirty   bool // somebody may look at it for ever: it is not used again
+}
+
+// charge charges what the request turned out to take besides its bytes.
+func (f *frame) charge(n int64) {
+	f.charged += n
+	f.c.held += n
+	f.c.s.budget.charge(n)
 }
 
 func (f *frame) hold() { f.users++ }
@@ -119,9 +138,11 @@ func (f *frame) release() {
 	if f.users > 0 {
 		return
 	}
-	f.s.budget.give(f.charged)
+	f.c.held -= f.taken + f.charged
+	f.c.s.budget.discharge(f.charged)
+	f.c.s.budget.give(f.taken)
 	if !f.dirty {
-		f.s.pool.put(f.bytes)
+		f.c.s.pool.put(f.bytes)
 	}
 	f.bytes = nil
 }

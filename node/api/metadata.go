@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/klammlog/klamm/node/config"
@@ -47,7 +48,7 @@ func metadata(s *Server, call *Call, q *kmsg.MetadataRequest) kmsg.Response {
 		return r
 	}
 	mayCreate := (call.Version < 4 || q.AllowAutoTopicCreation) && config.AutoCreateTopics.In(s.config)
-	for _, t := range q.Topics {
+	for _, t := range distinct(q.Topics) {
 		answer := s.oneTopic(q, t)
 		if answer.ErrorCode == int16(kafka.ErrUnknownTopicOrPartition) && mayCreate && s.creating < maxTopicsCreated {
 			s.createSoon(*t.Topic)
@@ -55,6 +56,25 @@ func metadata(s *Server, call *Call, q *kmsg.MetadataRequest) kmsg.Response {
 		r.Topics = append(r.Topics, answer)
 	}
 	return r
+}
+
+// distinct returns each topic once, as Kafka does: to answer for a large one again
+// and again would make a small request a huge answer.
+func distinct(topics []kmsg.MetadataRequestTopic) []kmsg.MetadataRequestTopic {
+	type name struct {
+		text string
+		id   kafka.TopicID
+	}
+	seen := make(map[name]bool, len(topics))
+	return slices.DeleteFunc(topics, func(t kmsg.MetadataRequestTopic) bool {
+		n := name{id: t.TopicID}
+		if t.Topic != nil {
+			n = name{text: *t.Topic}
+		}
+		before := seen[n]
+		seen[n] = true
+		return before
+	})
 }
 
 // createSoon has a topic created that a client asked about.

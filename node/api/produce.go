@@ -25,9 +25,15 @@ import (
 //
 // Decoded and encoded by hand: it is hot, and a list in it can be long.
 
-// maxProduceItems bounds what a request of nothing but empty partitions takes in
-// memory, thirty times its size.
-const maxProduceItems = 1 << 16
+// A request has no more partitions than there could be records for in so many
+// bytes, apart from a few: what each takes in memory is then no more than some
+// times the request's size.
+const (
+	maxProduceItems  = 1 << 14
+	fewProduceItems  = 64
+	leastProduceItem = 64  // bytes of a batch with its partition, at least
+	weightOfItem     = 512 // bytes of memory
+)
 
 // A produceRequest is the decoded request. Records alias the frame.
 type produceRequest struct {
@@ -51,6 +57,7 @@ type produceTopic struct {
 func decodeProduce(body []byte, version int16) (*produceRequest, error) {
 	r := produceFields{fields{b: body}, version >= 9, version >= 13}
 	q := &produceRequest{version: version}
+	most := min(maxProduceItems, fewProduceItems+len(body)/leastProduceItem)
 	q.transactional = r.hasText()
 	q.acks, q.timeout = kafka.Acks(r.int16()), r.int32()
 	for range r.count() {
@@ -62,8 +69,8 @@ func decodeProduce(body []byte, version int16) (*produceRequest, error) {
 			if r.bad {
 				return nil, fmt.Errorf("%w: produce request is cut short", errFrame)
 			}
-			if len(q.items) > maxProduceItems {
-				return nil, fmt.Errorf("%w: produce request for more than %d partitions", errFrame, maxProduceItems)
+			if len(q.items) > most {
+				return nil, fmt.Errorf("%w: produce request of %d bytes for more than %d partitions", errFrame, len(body), most)
 			}
 		}
 		r.tags()
@@ -71,7 +78,9 @@ func decodeProduce(body []byte, version int16) (*produceRequest, error) {
 			return nil, fmt.Errorf("%w: produce request is cut short", errFrame)
 		}
 		t.end = len(q.items)
-		q.topics = append(q.topics, t)
+		if q.topics = append(q.topics, t); len(q.topics) > most {
+			return nil, fmt.Errorf("%w: produce request of %d bytes for more than %d topics", errFrame, len(body), most)
+		}
 	}
 	r.tags()
 	if r.bad {
@@ -149,6 +158,7 @@ func beginProduce(s *Server, call *Call) (answer, error) {
 		Acks: q.acks, Deadline: call.deadlineIn(q.timeout), Items: q.items,
 	}}
 	f := call.frame
+	f.charge(int64(weightOfItem * len(q.items)))
 	f.hold()
 	p.append.Done = func(state broker.Bytes) {
 		f.dirty = f.dirty || state == broker.BytesInDoubt

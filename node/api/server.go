@@ -32,9 +32,12 @@ type Server struct {
 	broker    *broker.Broker
 	handlers  []*handler // by key
 	pool      pool
-	budget    budget
+	budget    budget // of requests
+	answers   budget
+	ahead     int // buffers of those connections that read far ahead
 	listeners []*listener
 	conns     []*conn // in the order they were accepted
+	perIP     map[string]int
 	accepting *env.Group
 	emptied   env.Cond // the last connection has ended
 	stopping  bool
@@ -45,8 +48,10 @@ type Server struct {
 // Stats are counts since the start, and what is open now.
 type Stats struct {
 	Connections, Accepted, Refused uint64
+	Dropped                        uint64 // slow ones, because others waited for memory
 	Requests, BadRequests          uint64
-	QueuedBytes, PooledBytes       int64
+	QueuedBytes, AnswerBytes       int64 // of the two budgets
+	PooledBytes                    int64
 }
 
 type listener struct {
@@ -62,9 +67,12 @@ func Listen(w *env.World, view *config.View) (*Server, error) {
 		config:    view,
 		handlers:  handlersByKey(),
 		budget:    budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)},
+		answers:   budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)},
+		perIP:     map[string]int{},
 		accepting: env.NewGroup(w, "api/accept"),
 		emptied:   w.NewCond("api/emptied"),
 	}
+	s.budget.short, s.answers.short = s.dropSlow, s.dropSlow
 	for _, l := range config.ListenersIn(view, config.Listeners) {
 		net, err := w.Net.Listen(l.Address())
 		if err != nil {
@@ -132,7 +140,7 @@ func (s *Server) acceptLoop(l *listener) {
 
 // accept takes a connection, or closes it if there are too many.
 func (s *Server) accept(net env.Conn, listener string) {
-	if s.stopping || int64(len(s.conns)) >= config.MaxConnections.In(s.config) {
+	if s.stopping || s.full(net.PeerAddress()) {
 		s.stats.Refused++
 		s.w.Probe("a connection was one too many")
 		_ = net.Close()
@@ -140,13 +148,14 @@ func (s *Server) accept(net env.Conn, listener string) {
 	}
 	s.stats.Accepted++
 	c := s.newConn(net, listener)
-	s.conns = append(s.conns, c)
+	s.remember(c)
 	c.start()
 }
 
 func (s *Server) forget(c *conn) {
 	if i := slices.Index(s.conns, c); i >= 0 {
 		s.conns = slices.Delete(s.conns, i, i+1)
+		s.uncount(c)
 	}
 	if len(s.conns) == 0 {
 		s.emptied.Broadcast()
@@ -206,7 +215,7 @@ func (s *Server) closeListeners() {
 func (s *Server) Stats() Stats {
 	out := s.stats
 	out.Connections = uint64(len(s.conns))
-	out.QueuedBytes = s.budget.used
+	out.QueuedBytes, out.AnswerBytes = s.budget.used, s.answers.used
 	out.PooledBytes = int64(s.pool.kept)
 	return out
 }
@@ -214,8 +223,11 @@ func (s *Server) Stats() Stats {
 // Check returns the first limit that is not kept.
 func (s *Server) Check() error {
 	var broken []string
-	if s.budget.used < 0 || s.budget.used > s.budget.limit {
-		broken = append(broken, fmt.Sprintf("%d bytes of requests, limit %d", s.budget.used, s.budget.limit))
+	if err := s.budget.check(); err != nil {
+		broken = append(broken, fmt.Sprintf("requests: %v", err))
+	}
+	if err := s.answers.check(); err != nil {
+		broken = append(broken, fmt.Sprintf("answers: %v", err))
 	}
 	if s.pool.kept > poolLimit {
 		broken = append(broken, fmt.Sprintf("%d bytes pooled, limit %d", s.pool.kept, poolLimit))

@@ -171,12 +171,35 @@ type served func() kmsg.Response
 
 func (f served) drop() {}
 
-func (f served) send(c *conn, call *Call) error { return c.respond(call, f()) }
-
-// respond writes an answer in the request's version. Blocks.
-func (c *conn) respond(call *Call, response kmsg.Response) error {
+func (f served) send(c *conn, call *Call) error {
+	taken, err := c.takeForAnswer(c.s.answerSize(call))
+	if err != nil {
+		return err
+	}
+	defer c.giveForAnswer(taken)
+	response := f()
 	response.SetVersion(call.Version)
-	return c.write(call.appendResponse(c.out[:0], response))
+	b := call.appendResponse(c.out[:0], response)
+	if more := int64(len(b)) - taken; more > 0 {
+		c.s.answers.charge(more)
+		defer c.s.answers.discharge(more)
+	}
+	return c.write(b)
+}
+
+// answerSize estimates how large an answer will be before there is one.
+func (s *Server) answerSize(call *Call) int64 {
+	const item, partition = 16, 200 // bytes; for each byte of the request
+	n := int64(1024 + item*len(call.body))
+	switch kmsg.Key(call.Key) {
+	case kmsg.Metadata, kmsg.DescribeLogDirs:
+		for _, t := range s.broker.Image().Topics() {
+			n += int64(partition * len(t.Partitions))
+		}
+	case kmsg.DescribeTopicPartitions:
+		n += partition * maxPartitionsDescribed
+	}
+	return n
 }
 
 // decode reads a call's body, a large one while other tasks run. Blocks.
