@@ -73,9 +73,20 @@ func newTopic(version int16, t kmsg.CreateTopicsRequestTopic) (meta.NewTopic, er
 		if c.Value == nil {
 			return n, fmt.Errorf("topic %.249s: setting %.249s without a value: %w", t.Topic, c.Name, kafka.ErrInvalidConfig)
 		}
-		n.Settings = append(n.Settings, config.Pair{Name: c.Name, Value: *c.Value})
 	}
+	n.Settings = requested(t)
 	return n, nil
+}
+
+// requested returns the settings that a request has values for.
+func requested(t kmsg.CreateTopicsRequestTopic) []config.Pair {
+	var out []config.Pair
+	for _, c := range t.Configs {
+		if c.Value != nil {
+			out = append(out, config.Pair{Name: c.Name, Value: *c.Value})
+		}
+	}
+	return out
 }
 
 // createdTopic answers for one topic.
@@ -88,6 +99,7 @@ func (s *Server) createdTopic(t kmsg.CreateTopicsRequestTopic, id kafka.TopicID,
 	}
 	created, ok := s.broker.Image().TopicByID(id)
 	if !ok { // only checked, or deleted again
+		r.Configs = topicSettings(s.broker.SettingsOf(&meta.Topic{Settings: requested(t)}))
 		defaults := s.broker.TopicDefaults()
 		r.NumPartitions, r.ReplicationFactor = t.NumPartitions, t.ReplicationFactor
 		if r.NumPartitions == meta.Unset {
@@ -107,13 +119,11 @@ func (s *Server) createdTopic(t kmsg.CreateTopicsRequestTopic, id kafka.TopicID,
 // topicSettings lists all settings in force.
 func topicSettings(v *config.View) []kmsg.CreateTopicsResponseTopicConfig {
 	var out []kmsg.CreateTopicsResponseTopicConfig
-	for _, s := range config.Settings(config.Topic) {
+	for _, s := range shown(config.Topic, v) {
 		value, source := v.Get(s)
 		c := kmsg.NewCreateTopicsResponseTopicConfig()
 		c.Name, c.Source, c.ReadOnly, c.IsSensitive = s.Name, int8(source), !s.Dynamic, s.Sensitive
-		if !s.Sensitive && (!s.Optional || source != config.FromDefault) {
-			c.Value = &value.Text
-		}
+		c.Value = shownText(s, value.Text, source)
 		out = append(out, c)
 	}
 	return out

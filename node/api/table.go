@@ -38,6 +38,8 @@ const (
 	opDelete
 	opAlter
 	opDescribe
+	opDescribeConfigs
+	opAlterConfigs
 	opIdempotentWrite
 )
 
@@ -46,7 +48,8 @@ type resource uint8
 const (
 	onNothing resource = iota
 	onCluster
-	onTopics // those in the request, each by itself
+	onTopics  // those in the request, each by itself
+	onConfigs // the cluster or a topic, as the request names them, each by itself
 )
 
 // A quota says what a request counts against.
@@ -96,14 +99,22 @@ func table() []*handler {
 			needs: permission{opIdempotentWrite, onCluster}, begin: serve(initProducerID)},
 		{key: kmsg.OffsetForLeaderEpoch, min: 2, max: 4, advertise: 2,
 			needs: permission{opDescribe, onTopics}, begin: serve(offsetForLeaderEpoch)},
+		{key: kmsg.DescribeConfigs, min: 1, max: 4, advertise: 1,
+			needs: permission{opDescribeConfigs, onConfigs}, begin: serve(describeConfigs)},
+		{key: kmsg.AlterConfigs, min: 0, max: 2, advertise: 0,
+			needs: permission{opAlterConfigs, onConfigs}, counts: countsChange, begin: serve(alterConfigs)},
 		{key: kmsg.DescribeLogDirs, min: 1, max: 4, advertise: 1,
 			needs: permission{opDescribe, onCluster}, begin: serve(describeLogDirs)},
 		{key: kmsg.CreatePartitions, min: 0, max: 3, advertise: 0,
 			needs: permission{opAlter, onTopics}, counts: countsChange, begin: serve(createPartitions)},
+		{key: kmsg.IncrementalAlterConfigs, min: 0, max: 1, advertise: 0,
+			needs: permission{opAlterConfigs, onConfigs}, counts: countsChange, begin: serve(incrementalAlterConfigs)},
 		{key: kmsg.DescribeCluster, min: 0, max: 2, advertise: 0,
 			needs: permission{opDescribe, onCluster}, begin: serve(describeCluster)},
 		{key: kmsg.DescribeProducers, min: 0, max: 0, advertise: 0,
 			needs: permission{opRead, onTopics}, begin: serve(describeProducers)},
+		{key: kmsg.ListConfigResources, min: 0, max: 1, advertise: 0,
+			needs: permission{opDescribeConfigs, onCluster}, begin: serve(listConfigResources)},
 		{key: kmsg.DescribeTopicPartitions, min: 0, max: 0, advertise: 0,
 			needs: permission{opDescribe, onTopics}, begin: beginDescribeTopicPartitions},
 	}

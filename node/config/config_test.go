@@ -140,6 +140,15 @@ func TestWithoutALimitARateIsTheLargestNumber(t *testing.T) {
 	}
 }
 
+func TestValuesAreShownInTheirPlainestForm(t *testing.T) {
+	v := mustTopic(t, mustBroker(t, Pair{"log.preallocate", "FALSE"}), Pair{"retention.ms", " +007"}, Pair{"cleanup.policy", " compact,, delete"})
+	for s, want := range map[*Setting]string{RetentionTime.Setting: "7", CleanupPolicy.Setting: "compact,delete", Preallocate.Setting: "false"} {
+		if got, _ := v.Get(s); got.Text != want {
+			t.Errorf("%s: %q, want %q", s.Name, got.Text, want)
+		}
+	}
+}
+
 func TestListeners(t *testing.T) {
 	for text, want := range map[string]Listener{
 		"PLAINTEXT://:9092":       {"PLAINTEXT", "", 9092},

@@ -34,7 +34,7 @@ type Change struct {
 // one name stands there twice.
 func Replacing(pairs []Pair) Edit {
 	return func([]Pair, *View) ([]Pair, error) {
-		if err := checkOnce(pairs, kafka.ErrInvalidRequest); err != nil {
+		if err := checkPairs(pairs, kafka.ErrInvalidRequest); err != nil {
 			return nil, err
 		}
 		return sorted(slices.Clone(pairs)), nil

@@ -120,6 +120,7 @@ func TestEdits(t *testing.T) {
 			nil, kafka.ErrInvalidRequest},
 		{"replace", Replacing([]Pair{{"segment.ms", "2"}, {"retention.ms", "1"}}), now,
 			[]Pair{{"retention.ms", "1"}, {"segment.ms", "2"}}, 0},
+		{"replace with more than there is", Replacing(make([]Pair, maxPairs+1)), now, nil, kafka.ErrInvalidRequest},
 		{"replace with one name twice", Replacing([]Pair{{"retention.ms", "1"}, {"retention.ms", "1"}}), now, nil, kafka.ErrInvalidRequest},
 	} {
 		before := append([]Pair{}, c.now...)

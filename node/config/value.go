@@ -12,7 +12,7 @@ import (
 
 // A Value is a setting's value, parsed once.
 type Value struct {
-	Text   string // as written, without surrounding space
+	Text   string // in its plainest form: true for TRUE, 7 for 007
 	Number int64  // whole numbers; booleans as 0 and 1; doubles in millionths
 }
 
@@ -25,12 +25,17 @@ func parseValue(t Type, text string) (Value, error) {
 	switch t {
 	case TypeBool:
 		v.Number, err = parseBool(v.Text)
+		v.Text = strings.ToLower(v.Text)
 	case TypeInt:
 		v.Number, err = parseWhole(v.Text, 32)
+		v.Text = strconv.FormatInt(v.Number, 10)
 	case TypeLong:
 		v.Number, err = parseWhole(v.Text, 64)
+		v.Text = strconv.FormatInt(v.Number, 10)
 	case TypeDouble:
 		v.Number, err = parseDecimal(v.Text)
+	case TypeList:
+		v.Text = strings.Join(parseList(v.Text), ",")
 	}
 	return v, err
 }

@@ -161,7 +161,7 @@ func newTopic(broker *View, pairs []Pair) (*View, []error) {
 // CheckTopic tells whether a topic could set the pairs, on a node with the given
 // settings; nil stands for the defaults. None may stand there twice.
 func CheckTopic(broker *View, pairs []Pair) error {
-	if err := checkOnce(pairs, kafka.ErrInvalidConfig); err != nil {
+	if err := checkPairs(pairs, kafka.ErrInvalidConfig); err != nil {
 		return err
 	}
 	if broker == nil {
@@ -171,8 +171,14 @@ func CheckTopic(broker *View, pairs []Pair) error {
 	return err
 }
 
-// checkOnce refuses pairs with one name.
-func checkOnce(pairs []Pair, kind kafka.Error) error {
+// maxPairs bounds what is looked at one by one. There are far fewer settings.
+const maxPairs = 1000
+
+// checkPairs refuses pairs with one name, and more than there can be.
+func checkPairs(pairs []Pair, kind kafka.Error) error {
+	if len(pairs) > maxPairs {
+		return fmt.Errorf("%d settings: %w", len(pairs), kind)
+	}
 	seen := map[string]bool{}
 	for _, p := range pairs {
 		if seen[p.Name] {

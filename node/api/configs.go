@@ -1,0 +1,132 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/klammlog/klamm/node/broker"
+	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// A configResource is what settings belong to, as requests name it.
+type configResource struct {
+	kind kmsg.ConfigResourceType
+	name string
+}
+
+func (r configResource) String() string {
+	switch r.kind {
+	case kmsg.ConfigResourceTypeTopic:
+		return fmt.Sprintf("topic %.249s", r.name)
+	case kmsg.ConfigResourceTypeBroker:
+		return fmt.Sprintf("broker %.20q", r.name)
+	}
+	return fmt.Sprintf("resource %.249q of type %d", r.name, r.kind)
+}
+
+// A census counts how often resources stand in a request.
+type census map[configResource]int
+
+// checkOnce refuses a resource that stands in its request more than once: of two
+// changes of one thing neither is the one that was meant, and an answer that
+// repeats itself is much larger than its request.
+func (c census) checkOnce(r configResource) error {
+	if n := c[r]; n > 1 {
+		return fmt.Errorf("%s: stands in the request %d times: %w", r, n, kafka.ErrInvalidRequest)
+	}
+	return nil
+}
+
+// brokerNamed returns the broker that a resource names: this node, or
+// meta.EveryBroker by the empty name.
+func (s *Server) brokerNamed(name string) (kafka.NodeID, error) {
+	if name == "" {
+		return meta.EveryBroker, nil
+	}
+	id, err := strconv.ParseInt(name, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("broker %.20q: not a node's number: %w", name, kafka.ErrInvalidRequest)
+	}
+	if kafka.NodeID(id) != s.broker.ID() {
+		return 0, fmt.Errorf("broker %d: this is broker %d: %w", id, s.broker.ID(), kafka.ErrInvalidRequest)
+	}
+	return kafka.NodeID(id), nil
+}
+
+// An intent says whether a change is made, or only checked.
+type intent uint8
+
+const (
+	toChange intent = iota
+	toValidate
+)
+
+func intentOf(validateOnly bool) intent {
+	if validateOnly {
+		return toValidate
+	}
+	return toChange
+}
+
+// alter edits the settings of a resource. Blocks.
+func (s *Server) alter(r configResource, what intent, edit func(config.Scope) config.Edit) error {
+	var d broker.Decision
+	switch r.kind {
+	case kmsg.ConfigResourceTypeTopic:
+		d = s.broker.EditTopic(r.name, edit(config.Topic))
+	case kmsg.ConfigResourceTypeBroker:
+		id, err := s.brokerNamed(r.name)
+		if err != nil {
+			return err
+		}
+		d = s.broker.EditBroker(id, edit(config.Broker))
+	default:
+		return fmt.Errorf("%s: has no settings that can be changed: %w", r, kafka.ErrInvalidRequest)
+	}
+	var err error
+	if what == toValidate {
+		err = s.broker.Consider(d)
+	} else {
+		err = s.broker.Decide(d)
+	}
+	if r.kind == kmsg.ConfigResourceTypeBroker {
+		return brokerRefusal(err)
+	}
+	return err
+}
+
+// brokerRefusal says INVALID_REQUEST, as Kafka does, of settings that a broker
+// does not take.
+func brokerRefusal(err error) error {
+	if !errors.Is(err, kafka.ErrInvalidConfig) {
+		return err
+	}
+	why := strings.TrimSuffix(err.Error(), ": "+kafka.ErrInvalidConfig.Error())
+	return fmt.Errorf("%s: %w", why, kafka.ErrInvalidRequest)
+}
+
+// shown returns the settings of a view that are shown to clients, in the order of
+// their names.
+func shown(scope config.Scope, v *config.View) []*config.Setting {
+	var out []*config.Setting
+	for _, s := range config.Settings(scope) {
+		if _, source := v.Get(s); !s.Internal || source != config.FromDefault {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// shownText returns the text of a value as clients are shown it: nil if it is
+// sensitive, or if there is none.
+func shownText(s *config.Setting, text string, source config.Source) *string {
+	if s.Sensitive || s.Optional && source == config.FromDefault {
+		return nil
+	}
+	return &text
+}
