@@ -1,18 +1,15 @@
 package api
 
-import (
-	"strings"
-
-	"github.com/klammlog/klamm/node/config"
-)
+import "github.com/klammlog/klamm/node/config"
 
 // Usage is what a server holds of its clients at this moment, and the limits that
 // it keeps itself to.
 type Usage struct {
 	Connections, MaxConnections int64
 	OfOneHost, MaxOfOneHost     int64 // connections of the host that has most
-	RequestBytes, MaxRequests   int64 // charged against the budget of bytes
+	RequestBytes, MaxRequests   int64 // admitted by the budget of requests
 	Waiting                     int64 // requests that wait for the budget: one a connection at most
+	AnswerBytes, MaxAnswers     int64 // admitted by the budget of answers
 	PooledBytes, MaxPooled      int64
 	Unanswered, MaxUnanswered   int64 // requests of the connection that has most
 	AheadBytes, MaxAhead        int64 // of the connection that has most
@@ -23,7 +20,8 @@ func (s *Server) Usage() Usage {
 	u := Usage{
 		Connections: int64(len(s.conns)), MaxConnections: config.MaxConnections.In(s.config),
 		MaxOfOneHost: config.MaxConnectionsPerIP.In(s.config),
-		RequestBytes: s.budget.used, MaxRequests: s.budget.limit, Waiting: int64(len(s.budget.queue)),
+		RequestBytes: s.budget.used - s.budget.over, MaxRequests: s.budget.limit, Waiting: int64(len(s.budget.queue)),
+		AnswerBytes: s.answers.used - s.answers.over, MaxAnswers: s.answers.limit,
 		PooledBytes: int64(s.pool.kept), MaxPooled: poolLimit,
 		MaxUnanswered: config.MaxRequestsInFlight.In(s.config), MaxAhead: busyAhead,
 	}
@@ -36,12 +34,4 @@ func (s *Server) Usage() Usage {
 		u.OfOneHost = max(u.OfOneHost, hosts[host])
 	}
 	return u
-}
-
-// hostOf returns an address without its port.
-func hostOf(address string) string {
-	if i := strings.LastIndexByte(address, ':'); i >= 0 {
-		return address[:i]
-	}
-	return address
 }
