@@ -79,9 +79,9 @@ const (
 // Externals lists which rooms may use which other modules. A path covers the
 // packages below it.
 var Externals = []struct{ Path, Rooms, Why string }{
-	{"github.com/twmb/franz-go/pkg/kmsg", "node/api node/client scenarios", "the wire format ends in node/api: use the nouns of node/kafka; raw clients of scenarios speak it by themselves"},
+	{"github.com/twmb/franz-go/pkg/kmsg", "node/api node/client scenarios internal", "the wire format ends in node/api: use the nouns of node/kafka; raw clients of scenarios speak it by themselves"},
 	{"github.com/twmb/franz-go/pkg/kbin", "node/api node/client", "the wire format ends in node/api"},
-	{"github.com/twmb/franz-go", "cmd", "a foreign client is for tests and tools: our own is node/client"},
+	{"github.com/twmb/franz-go", "cmd internal", "a foreign client is for tests and tools: our own is node/client"},
 	{"github.com/klauspost/compress", "node/record", "compression is part of the record format: ask node/record"},
 	{"github.com/pierrec/lz4", "node/record", "compression is part of the record format: ask node/record"},
 	{"go.etcd.io/raft", "node/quorum", "raft is the controllers' own affair"},
