@@ -68,15 +68,9 @@ were not, and how many of them may be in the log all the same.`,
 
 // config returns the producer's settings.
 func (f *produceFlags) config() (client.ProducerConfig, error) {
-	config := client.DefaultProducer()
-	switch f.acks {
-	case "all", "-1":
-	case "1":
-		config.Acks, config.Idempotent = kafka.AcksLeader, false
-	case "0":
-		config.Acks, config.Idempotent = kafka.AcksNone, false
-	default:
-		return config, fmt.Errorf("--acks %q: want 0, 1 or all", f.acks)
+	config, err := producerConfig(f.acks)
+	if err != nil {
+		return config, err
 	}
 	codec, err := record.ParseCodec(f.compression)
 	if err != nil {
@@ -84,6 +78,22 @@ func (f *produceFlags) config() (client.ProducerConfig, error) {
 	}
 	config.Compression.Codec = codec
 	config.MaxBlock, config.DeliveryTimeout = f.timeout, f.timeout
+	return config, nil
+}
+
+// producerConfig returns the settings of a producer that asks for so many
+// acknowledgements.
+func producerConfig(acks string) (client.ProducerConfig, error) {
+	config := client.DefaultProducer()
+	switch acks {
+	case "all", "-1":
+	case "1":
+		config.Acks, config.Idempotent = kafka.AcksLeader, false
+	case "0":
+		config.Acks, config.Idempotent = kafka.AcksNone, false
+	default:
+		return config, fmt.Errorf("--acks %q: want 0, 1 or all", acks)
+	}
 	return config, nil
 }
 

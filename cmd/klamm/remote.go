@@ -26,12 +26,18 @@ type remote struct {
 	output    string
 }
 
-// flags adds what every command that talks to a cluster takes.
+// flags adds what every command takes that talks to a cluster and tells about it.
 func (r *remote) flags(cmd *cobra.Command) {
+	r.connectFlags(cmd)
+	outputFlag(cmd, &r.output)
+}
+
+// connectFlags adds what it takes to find a cluster.
+func (r *remote) connectFlags(cmd *cobra.Command) {
+	r.output = "text"
 	cmd.Flags().StringVarP(&r.bootstrap, "bootstrap", "b", defaultBootstrap(),
 		"brokers to ask first, `HOST:PORT[,HOST:PORT...]`; by default $KLAMM_BOOTSTRAP or $KAFKA_BOOTSTRAP_SERVERS")
 	cmd.Flags().DurationVar(&r.timeout, "timeout", 15*time.Second, "how long to wait for the cluster")
-	outputFlag(cmd, &r.output)
 }
 
 func defaultBootstrap() string {
@@ -49,10 +55,34 @@ type call struct {
 	w        *env.World
 	client   *client.Client
 	deadline kafka.Instant
+	signaled <-chan struct{} // closed at the first signal, if the command finishes first
 }
+
+// told reports whether a signal asked the command to finish.
+func (c *call) told() bool {
+	select {
+	case <-c.signaled:
+		return true
+	default:
+		return false
+	}
+}
+
+// onSignal is what SIGINT and SIGTERM do to a command.
+type onSignal uint8
+
+const (
+	endAtOnce   onSignal = iota // they cancel it
+	finishFirst                 // the first closes call.signaled, the second cancels
+)
 
 // do connects and runs f as a task. SIGINT and SIGTERM cancel it.
 func (r *remote) do(cmd *cobra.Command, f func(c *call) error) error {
+	return r.talk(cmd, endAtOnce, f)
+}
+
+// talk connects and runs f as a task.
+func (r *remote) talk(cmd *cobra.Command, signals onSignal, f func(c *call) error) error {
 	if err := checkOutput(r.output); err != nil {
 		return err
 	}
@@ -63,7 +93,7 @@ func (r *remote) do(cmd *cobra.Command, f func(c *call) error) error {
 			return usage(fmt.Errorf("--bootstrap %q: want HOST:PORT", address))
 		}
 	}
-	ctx, stop := signal.NotifyContext(background(cmd), os.Interrupt, syscall.SIGTERM)
+	ctx, signaled, stop := listen(background(cmd), signals)
 	defer stop()
 	ctx, unread := whileRead(ctx, cmd.OutOrStdout())
 	host, err := osenv.New(osenv.Options{Logger: newLogger(cmd.ErrOrStderr(), "warn"), OnPanic: crashed})
@@ -72,7 +102,7 @@ func (r *remote) do(cmd *cobra.Command, f func(c *call) error) error {
 	}
 	defer host.Close()
 	err = host.Do(ctx, func() error {
-		c := &call{host: host, w: host.World()}
+		c := &call{host: host, w: host.World(), signaled: signaled}
 		c.deadline = c.w.Now().Add(r.timeout)
 		if c.client, err = client.New(c.w, config); err != nil {
 			return usage(err)
@@ -86,6 +116,32 @@ func (r *remote) do(cmd *cobra.Command, f func(c *call) error) error {
 		return exitCode(128 + int(syscall.SIGPIPE)) // as a write to nobody would have ended it
 	}
 	return r.explain(interrupted(err))
+}
+
+// listen returns a context that signals end, and what tells of the first of them.
+func listen(ctx context.Context, signals onSignal) (context.Context, <-chan struct{}, func()) {
+	if signals == endAtOnce {
+		ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		return ctx, nil, stop
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	got, first := make(chan os.Signal, 2), make(chan struct{})
+	signal.Notify(got, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		for heard := false; ; heard = true {
+			select {
+			case <-ctx.Done():
+				return
+			case <-got:
+			}
+			if heard {
+				cancel()
+				return
+			}
+			close(first)
+		}
+	}()
+	return ctx, first, func() { signal.Stop(got); cancel() }
 }
 
 // An advised error says what to do about another.

@@ -30,6 +30,7 @@ func commands() []*cobra.Command {
 		newTopicCommand(),
 		newProduceCommand(),
 		newConsumeCommand(),
+		newRecordCommand(),
 		newCheckCommand(),
 		newRunCommand(),
 		newReplayCommand(),
