@@ -13,6 +13,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/kafka"
@@ -46,6 +47,24 @@ const (
 	TypeDouble Type = 6 // kept as an exact number of millionths
 	TypeList   Type = 7
 )
+
+func (t Type) String() string {
+	switch t {
+	case TypeBool:
+		return "boolean"
+	case TypeString:
+		return "string"
+	case TypeInt:
+		return "int"
+	case TypeLong:
+		return "long"
+	case TypeDouble:
+		return "double"
+	case TypeList:
+		return "list"
+	}
+	return "type " + strconv.Itoa(int(t))
+}
 
 // A Setting describes one setting.
 type Setting struct {
