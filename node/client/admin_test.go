@@ -92,7 +92,10 @@ func TestOffsets(t *testing.T) {
 
 func TestNobodyThere(t *testing.T) {
 	run(t, func(x *fixture) {
-		c := ok(x, call(client.New(x.w, client.DefaultConfig("127.0.0.1:1"))))
+		l := ok(x, call(x.w.Net.Listen("127.0.0.1:0")))
+		nobody := l.Address()
+		x.check("close", l.Close())
+		c := ok(x, call(client.New(x.w, client.DefaultConfig(nobody))))
 		x.want("reach", c.Reach(x.deadline), link.ErrNotSent)
 		_, err := c.ListTopics(x.w.Now().Add(300 * time.Millisecond))
 		x.want("list", err, link.ErrNotSent)

@@ -24,6 +24,7 @@ const (
 	startEarliest
 	startLatest
 	startTime
+	startNewest
 )
 
 // At begins with the record at an offset.
@@ -39,6 +40,10 @@ func Latest() Start { return Start{kind: startLatest} }
 // Latest if there is none.
 func AtTime(t kafka.Timestamp) Start { return Start{kind: startTime, time: t} }
 
+// Newest begins with the record that has the largest timestamp of all (KIP-734);
+// without any record, as Latest.
+func Newest() Start { return Start{kind: startNewest} }
+
 func (s Start) String() string {
 	switch s.kind {
 	case startEarliest:
@@ -47,6 +52,8 @@ func (s Start) String() string {
 		return "latest"
 	case startTime:
 		return fmt.Sprintf("time %d", s.time)
+	case startNewest:
+		return "newest"
 	}
 	return fmt.Sprintf("offset %d", s.offset)
 }
@@ -58,8 +65,18 @@ func (s Start) wire() int64 {
 		return int64(kafka.EarliestOffset)
 	case startLatest:
 		return int64(kafka.LatestOffset)
+	case startNewest:
+		return int64(kafka.MaxTimestampOff)
 	}
 	return int64(s.time)
+}
+
+// version returns the lowest version of ListOffsets that knows the start.
+func (s Start) version() int16 {
+	if s.kind == startNewest {
+		return 7
+	}
+	return 1
 }
 
 // A Place is a partition and where in it.
@@ -71,8 +88,8 @@ type Place struct {
 // A Found is the answer to a Place.
 type Found struct {
 	Partition kafka.TopicPartition
-	Offset    kafka.Offset    // kafka.NoOffset: no record is that young
-	Timestamp kafka.Timestamp // of the record, for AtTime
+	Offset    kafka.Offset    // kafka.NoOffset: no record is that young, or there is none
+	Timestamp kafka.Timestamp // of the record, for AtTime and Newest
 	Err       error
 }
 
@@ -80,19 +97,18 @@ type Found struct {
 // an answer or the deadline passes. Results are in the order of the places; the
 // error is the first among them. Blocks.
 func (c *Client) Offsets(places []Place, deadline kafka.Instant) ([]Found, error) {
-	s := &search{c: c, places: places, deadline: deadline, found: make([]Found, len(places)),
-		open: make(map[kafka.TopicPartition]int)}
+	s := &search{c: c, places: places, deadline: deadline, found: make([]Found, len(places)), open: make([]bool, len(places))}
 	for i, p := range places {
 		s.found[i] = Found{Partition: p.Partition, Offset: p.From.offset}
 		if p.From.kind != startOffset {
 			s.found[i].Offset, s.found[i].Err = kafka.NoOffset, ErrNoPosition
-			s.open[p.Partition] = i
+			s.open[i] = true
 		}
 	}
-	for round := 1; len(s.open) > 0; round++ {
+	for round := 1; slices.Contains(s.open, true); round++ {
 		s.round()
 		pause := c.backOff(round)
-		if len(s.open) == 0 || c.w.Now().Add(pause) >= deadline {
+		if !slices.Contains(s.open, true) || c.w.Now().Add(pause) >= deadline {
 			break
 		}
 		if err := c.w.Sleep(pause); err != nil {
@@ -112,30 +128,45 @@ type search struct {
 	c        *Client
 	places   []Place
 	found    []Found
-	open     map[kafka.TopicPartition]int // places without a final answer, and where in found
+	open     []bool // which places have no final answer
 	deadline kafka.Instant
 }
 
-// round asks each leader once. Blocks.
+// A question is one request of a search: places that one broker leads, each
+// partition once.
+type question struct {
+	address string
+	version int16 // the lowest that can ask
+	asked   map[kafka.TopicPartition]int
+	places  []Place
+}
+
+// round asks about each open place once. Blocks.
 func (s *search) round() {
-	var leaders []string
-	byLeader := make(map[string][]Place)
-	for _, p := range s.places {
-		if _, ok := s.open[p.Partition]; !ok {
+	var questions []*question
+	for i, p := range s.places {
+		if !s.open[i] {
 			continue
 		}
 		address, err := s.leader(p.Partition)
 		if err != nil {
-			s.fail(p.Partition, err)
+			s.fail(i, err)
 			continue
 		}
-		if !slices.Contains(leaders, address) {
-			leaders = append(leaders, address)
+		at := slices.IndexFunc(questions, func(q *question) bool {
+			_, taken := q.asked[p.Partition]
+			return q.address == address && !taken
+		})
+		if at < 0 {
+			at = len(questions)
+			questions = append(questions, &question{address: address, version: 1, asked: make(map[kafka.TopicPartition]int)})
 		}
-		byLeader[address] = append(byLeader[address], p)
+		q := questions[at]
+		q.asked[p.Partition], q.places = i, append(q.places, p)
+		q.version = max(q.version, p.From.version())
 	}
-	for _, address := range leaders {
-		s.ask(address, byLeader[address])
+	for _, q := range questions {
+		s.ask(q)
 	}
 }
 
@@ -159,36 +190,34 @@ func (c *Client) whyNoLeader(tp kafka.TopicPartition) error {
 }
 
 // fail notes why a place has no answer; a definite reason is its answer.
-func (s *search) fail(tp kafka.TopicPartition, err error) {
+func (s *search) fail(i int, err error) {
 	s.c.needUpdate()
-	s.found[s.open[tp]].Err = err
-	if OutcomeOf(err) == kafka.Definite {
-		delete(s.open, tp)
-	}
+	s.found[i].Err = err
+	s.open[i] = OutcomeOf(err) != kafka.Definite
 }
 
 // ask asks one leader. Blocks.
-func (s *search) ask(address string, places []Place) {
-	resp, err := s.c.links.get(address).Do(s.c.offsetsRequest(places), link.Options{MinVersion: 1}, s.deadline)
+func (s *search) ask(q *question) {
+	resp, err := s.c.links.get(q.address).Do(s.c.offsetsRequest(q.places), link.Options{MinVersion: q.version}, s.deadline)
 	if err != nil {
-		for _, p := range places {
-			s.fail(p.Partition, err)
+		for _, p := range q.places {
+			s.fail(q.asked[p.Partition], err)
 		}
 		return
 	}
 	for _, t := range resp.(*kmsg.ListOffsetsResponse).Topics {
 		for _, part := range t.Partitions {
 			tp := kafka.TopicPartition{Topic: t.Topic, Partition: part.Partition}
-			i, ok := s.open[tp]
+			i, ok := q.asked[tp]
 			if !ok {
 				continue
 			}
 			if code := kafka.Error(part.ErrorCode); code != kafka.None {
-				s.fail(tp, fmt.Errorf("%s: %w", tp, code))
+				s.fail(i, fmt.Errorf("%s: %w", tp, code))
 				continue
 			}
 			s.found[i] = Found{Partition: tp, Offset: kafka.Offset(part.Offset), Timestamp: kafka.Timestamp(part.Timestamp)}
-			delete(s.open, tp)
+			s.open[i] = false
 		}
 	}
 }

@@ -85,8 +85,8 @@ func (c ProducerConfig) check() error {
 // appended in that order (see ProducerConfig for what retries do to it).
 //
 // Three kinds of tasks work for it: one that keeps an eye on time, leaders and
-// the producer id (run), one for each broker that encodes and sends (sender),
-// and one for each request that waits for the answer.
+// the producer id (run), and for each broker one that encodes and sends and one
+// that takes the answers (sender).
 type Producer struct {
 	w         *env.World
 	client    *Client
@@ -157,12 +157,18 @@ func (p *Producer) Flush(deadline kafka.Instant) error {
 	return nil
 }
 
+// Refuse takes no more records, as Close does at first; those that were taken go
+// their way. It does not block.
+func (p *Producer) Refuse() {
+	p.closing = true
+	p.room.Broadcast()
+}
+
 // Close takes no more records, waits until the deadline for results, and ends
 // the producer; records without a result then get one: Failed if they were never
 // sent, else Unknown. It returns the error of the flush. Blocks.
 func (p *Producer) Close(deadline kafka.Instant) error {
-	p.closing = true
-	p.room.Broadcast()
+	p.Refuse()
 	err := p.Flush(deadline)
 	p.closed = true
 	p.settle(p.outbox.Abandon(outbox.ErrAbandoned))
@@ -215,9 +221,7 @@ func (p *Producer) assignSenders(now kafka.Instant) {
 		case !ok:
 			p.client.needUpdate()
 		case p.senders[leader.ID] == nil:
-			s := &sender{p: p, node: leader.ID}
-			p.senders[leader.ID] = s
-			p.tasks.Go(fmt.Sprintf("sender to broker %d", leader.ID), s.run)
+			p.senders[leader.ID] = p.newSender(leader.ID)
 		}
 	}
 }

@@ -27,6 +27,16 @@ func (p *Producer) SendTo(partition int32, r Record) (*Delivery, error) {
 	return p.send(&r, partition)
 }
 
+// Partitions returns how many partitions a topic has. It waits for metadata, at
+// most MaxBlock. Blocks.
+func (p *Producer) Partitions(topic string) (int32, error) {
+	t, err := p.admit(topic, 0)
+	if err != nil {
+		return 0, err
+	}
+	return int32(len(t.Partitions)), nil
+}
+
 func (p *Producer) send(r *Record, partition int32) (*Delivery, error) {
 	one := record.Record{Timestamp: r.Timestamp, Key: r.Key, Value: r.Value, Headers: r.Headers}
 	if one.Timestamp == 0 {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -9,17 +10,35 @@ import (
 	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/client/link"
 	"github.com/klammlog/klamm/node/client/outbox"
+	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/record"
 )
 
 // A sender encodes batches and sends them to one broker, in the order the outbox
-// hands them out.
+// hands them out. A task of its own takes the answers, in the order of the
+// requests: that is the order in which they come, and so results of one partition
+// are told in the order of its records.
 type sender struct {
 	p        *Producer
 	node     kafka.NodeID
 	codecs   record.Codecs
-	inFlight int // requests
+	inFlight []request
+	sent     env.Cond // there is another request in flight
+}
+
+// A request is what is in flight.
+type request struct {
+	call    *link.Call
+	batches []*outbox.Batch
+}
+
+// newSender returns a sender to a broker, and starts its tasks.
+func (p *Producer) newSender(node kafka.NodeID) *sender {
+	s := &sender{p: p, node: node, sent: p.w.NewCond(fmt.Sprintf("requests to broker %d", node))}
+	p.tasks.Go(fmt.Sprintf("sender to broker %d", node), s.run)
+	p.tasks.Go(fmt.Sprintf("answers of broker %d", node), s.takeAnswers)
+	return s
 }
 
 // run sends until the producer closes.
@@ -43,7 +62,7 @@ func (s *sender) run() {
 // this broker leads.
 func (s *sender) collect(now kafka.Instant) []*outbox.Batch {
 	p := s.p
-	if s.inFlight >= p.c.MaxInFlight {
+	if len(s.inFlight) >= p.c.MaxInFlight {
 		return nil
 	}
 	var batches []*outbox.Batch
@@ -95,13 +114,26 @@ func (s *sender) ship(batches []*outbox.Batch) {
 		Patience:   time.Second, // the broker's own time limit is the same
 		Unanswered: p.c.Acks == kafka.AcksNone,
 	})
-	s.inFlight++
-	p.tasks.Go("produce answer", func() {
-		resp, err := call.Wait(kafka.Never)
-		s.inFlight--
-		p.answered(alive, resp, err)
+	s.inFlight = append(s.inFlight, request{call, alive})
+	s.sent.Broadcast()
+}
+
+// takeAnswers takes what becomes of the requests, until the producer closes.
+func (s *sender) takeAnswers() {
+	p := s.p
+	for !p.closed {
+		if len(s.inFlight) == 0 {
+			if s.sent.Wait(kafka.Never) != nil {
+				return
+			}
+			continue
+		}
+		oldest := s.inFlight[0]
+		resp, err := oldest.call.Wait(kafka.Never)
+		s.inFlight = slices.Delete(s.inFlight, 0, 1)
+		p.answered(oldest.batches, resp, err)
 		p.wake.Broadcast()
-	})
+	}
 }
 
 // encode builds the batches' bytes. Blocks.
