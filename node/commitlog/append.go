@@ -177,10 +177,14 @@ func (l *Log) admit(views []record.Batch) (txn.Decision, error) {
 	return txn.Decision{Verdict: txn.Append}, nil
 }
 
+// producerBatch returns what a batch says about its producer. How long a producer
+// has been silent is told by this machine's clock: its records may be as old as
+// they like, and it is to be remembered all the same. After a restart the time of
+// the recovery counts.
 func (l *Log) producerBatch(h head) txn.Batch {
-	ts := h.maxTimestamp
-	if ts < 0 {
-		ts = l.w.Wall()
+	ts := l.w.Wall()
+	if l.o.Config.Timestamps == record.LogAppendTime && h.maxTimestamp >= 0 {
+		ts = h.maxTimestamp
 	}
 	return txn.Batch{Producer: h.producer, Epoch: h.producerEpoch, First: h.sequence,
 		Last: h.sequence.Add(int32(h.end - h.base - 1)), Base: h.base, Timestamp: ts}
