@@ -122,7 +122,10 @@ func listConfigs() (out []item) {
 			if s.Optional {
 				value = "unset by default"
 			}
-			out = append(out, item{s.Name, fmt.Sprintf("%s, %s. %s", scope, value, s.Doc)})
+			if scope == config.Broker && s.Dynamic {
+				value += ", may change while the node runs"
+			}
+			out = append(out, item{s.Name, fmt.Sprintf("%s, %s, %s. %s", scope, s.Type, value, s.Doc)})
 		}
 	}
 	return out

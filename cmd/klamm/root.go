@@ -28,6 +28,7 @@ func commands() []*cobra.Command {
 		newDevCommand(),
 		newServeCommand(),
 		newTopicCommand(),
+		newBrokerCommand(),
 		newProduceCommand(),
 		newConsumeCommand(),
 		newRecordCommand(),

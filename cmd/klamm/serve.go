@@ -85,13 +85,22 @@ func (f *serveFlags) pairs() ([]config.Pair, error) {
 func parseSettings(args []string) ([]config.Pair, error) {
 	var pairs []config.Pair
 	for _, arg := range args {
-		name, value, ok := strings.Cut(arg, "=")
-		if !ok || name == "" {
-			return nil, fmt.Errorf("--set %q: want NAME=VALUE", arg)
+		p, err := parseSetting("--set", arg)
+		if err != nil {
+			return nil, err
 		}
-		pairs = append(pairs, config.Pair{Name: name, Value: value})
+		pairs = append(pairs, p)
 	}
 	return pairs, nil
+}
+
+// parseSetting reads the NAME=VALUE of a flag.
+func parseSetting(flag, arg string) (config.Pair, error) {
+	name, value, ok := strings.Cut(arg, "=")
+	if !ok || name == "" {
+		return config.Pair{}, fmt.Errorf("%s %q: want NAME=VALUE", flag, arg)
+	}
+	return config.Pair{Name: name, Value: value}, nil
 }
 
 // serve runs a node until a signal ends it.
