@@ -66,8 +66,8 @@ var bounds = []Bound{
 		func(f *footprint) int64 { return f.Broker.Producers },
 		func(f *footprint) int64 { return f.Broker.ProducerIDs },
 		func(f *footprint) int64 { return f.Broker.ProducerIDs }},
-	{"idle-files", "files that logs keep open although nobody uses them: at most 1000 for each log directory",
-		func(f *footprint) int64 { return f.idleFiles() }, idleLimit, idleLimit},
+	{"log-files", "that logs keep open: at most 1000 for each log directory, or as many as are in use at once",
+		func(f *footprint) int64 { return f.openFiles() }, fileLimit, fileLimit},
 	{"write-buffers", "that wait for the next writer: at most 8 for each log directory",
 		func(f *footprint) int64 { return f.buffers() }, bufferLimit, bufferLimit},
 	{"open-files", "on the disk: what logs keep open, one for each task besides; when idle none besides",
@@ -94,13 +94,6 @@ func (f *footprint) openFiles() (n int64) {
 	return n
 }
 
-func (f *footprint) idleFiles() (n int64) {
-	for _, d := range f.Dirs {
-		n += d.IdleFiles
-	}
-	return n
-}
-
 func (f *footprint) buffers() (n int64) {
 	for _, d := range f.Dirs {
 		n += d.Buffers
@@ -108,9 +101,9 @@ func (f *footprint) buffers() (n int64) {
 	return n
 }
 
-func idleLimit(f *footprint) (n int64) {
+func fileLimit(f *footprint) (n int64) {
 	for _, d := range f.Dirs {
-		n += d.MaxIdle
+		n += max(d.MaxOpen, d.OpenFiles-d.IdleFiles)
 	}
 	return n
 }

@@ -15,7 +15,7 @@ func busy() footprint {
 	f.API = api.Usage{Connections: 4, MaxConnections: 10, OfOneHost: 2, MaxOfOneHost: 5, RequestBytes: 1000, MaxRequests: 5000,
 		Waiting: 1, PooledBytes: 100, MaxPooled: 200, Unanswered: 3, MaxUnanswered: 16, AheadBytes: 64, MaxAhead: 128}
 	f.Broker = broker.Usage{Waits: 6, Uncommitted: 2, QueuedBytes: 300, Producers: 3, ProducerIDs: 1000}
-	f.Dirs = []commitlog.Usage{{OpenFiles: 10, IdleFiles: 5, MaxIdle: 1000, Buffers: 1, MaxBuffers: 8}}
+	f.Dirs = []commitlog.Usage{{OpenFiles: 10, MaxOpen: 1000, IdleFiles: 5, Buffers: 1, MaxBuffers: 8}}
 	return f
 }
 
@@ -31,7 +31,7 @@ var beyond = map[string]func(*footprint){
 	"waits":                   func(f *footprint) { f.Broker.Waits = 1001 },
 	"queued-bytes":            func(f *footprint) { f.Broker.QueuedBytes = 1001 },
 	"producers":               func(f *footprint) { f.Broker.Producers = 1001 },
-	"idle-files":              func(f *footprint) { f.Dirs[0].IdleFiles = 1001 },
+	"log-files":               func(f *footprint) { f.Dirs[0].OpenFiles = 1001 },
 	"write-buffers":           func(f *footprint) { f.Dirs[0].Buffers = 9 },
 	"open-files":              func(f *footprint) { f.diskFiles = 31 },
 	"tasks":                   func(f *footprint) { f.tasks = 43 },

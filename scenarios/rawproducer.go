@@ -44,9 +44,10 @@ type rawProducer struct {
 type rawStyle struct {
 	idempotent  bool
 	acks        kafka.Acks
-	repeats     int   // how often what is pending is sent again before it is given up
-	maxInFlight int   // requests
-	version     int16 // of Produce
+	repeats     int           // how often what is pending is sent again before it is given up
+	maxInFlight int           // requests
+	version     int16         // of Produce
+	timeout     time.Duration // that the broker may take; 0: as long as the producer waits
 	codec       record.Codec
 }
 
@@ -68,6 +69,7 @@ func drawRaw(draws *rand.Rand) rawStyle {
 	s := rawStyle{acks: kafka.AcksAll, maxInFlight: 1 + draws.IntN(5)}
 	s.version = int16(3 + draws.IntN(9))
 	s.codec = pick(draws, record.None, record.None, record.Gzip, record.Snappy, record.Zstd)
+	s.timeout = pick(draws, 0, 0, 5*time.Millisecond, 100*time.Millisecond, time.Second)
 	switch draws.IntN(8) {
 	case 0:
 		s.acks = kafka.AcksNone
@@ -315,6 +317,9 @@ func (p *rawProducer) request(batches []*rawBatch) kmsg.Request {
 	req := kmsg.NewPtrProduceRequest()
 	req.Version, req.Acks = p.version, int16(p.acks)
 	req.TimeoutMillis = int32(p.r.requestTimeout / time.Millisecond)
+	if p.timeout > 0 {
+		req.TimeoutMillis = int32(p.timeout / time.Millisecond)
+	}
 	t := kmsg.NewProduceRequestTopic()
 	t.Topic = topicName
 	for _, b := range batches {

@@ -38,7 +38,7 @@ func (l *Log) CompactBelow(now kafka.Timestamp, stable kafka.Offset) error {
 	if err := l.complete(); err != nil {
 		return err
 	}
-	p := &compaction{l: l, rules: l.cleanRules(), now: now}
+	p := &compaction{l: l, rules: l.cleanRules(), now: now, cuts: l.manifest.catalog.cuts}
 	if ready, err := p.prepare(stable); err != nil || !ready {
 		return err
 	}
@@ -73,6 +73,7 @@ type compaction struct {
 	plan    cleanPlan
 	cleaner *cleaner
 	in, out []byte
+	cuts    uint32 // of the log when the pass began
 }
 
 // prepare decides whether there is something to do, and has the manifest ready
@@ -318,9 +319,10 @@ func batchSize(b []byte) int {
 	return min(maxBatch, int(binary.BigEndian.Uint32(b[8:]))+lengthEnd)
 }
 
-// because returns an error of reading a segment, or that it went away.
+// because returns an error of reading a segment, or that the segment went away or
+// the log was cut meanwhile.
 func (p *compaction) because(s *segment, err error) error {
-	if err != nil && s.gone && p.l.dir.failed == nil {
+	if err != nil && (s.gone || p.cuts != p.l.manifest.catalog.cuts) && p.l.dir.failed == nil {
 		return errInterrupted
 	}
 	return err

@@ -28,8 +28,8 @@ const (
 
 // DirOptions says how a directory is used.
 type DirOptions struct {
-	// OpenFiles bounds the files held open that nobody is using at the moment;
-	// 0 means 1000. Files in use are not counted.
+	// OpenFiles bounds the files held open; 0 means 1000. If more are in use at
+	// once, they are open.
 	OpenFiles int
 }
 

@@ -7,13 +7,14 @@ import (
 	"github.com/klammlog/klamm/node/kafka"
 )
 
-// files is the set of open files of a directory: those in use, and up to limit
-// more, the least recently used of which are closed first.
+// files is the set of open files of a directory: up to limit, of which the least
+// recently used are closed first; or as many as are in use at once, if that is
+// more.
 type files struct {
 	w     *env.World
 	fs    env.FS
 	limit int
-	open  int   // files that are open
+	open  int   // files that are open, or about to be
 	idle  int   // of them, not pinned
 	head  *slot // least recently used idle file
 	last  *slot
@@ -56,6 +57,7 @@ func (s *slot) pin() (env.File, error) {
 		return s.file, nil
 	}
 	s.busy = true
+	fs.open++ // before it is open: several may be at it at once
 	err := fs.makeRoom()
 	var f env.File
 	if err == nil {
@@ -63,10 +65,10 @@ func (s *slot) pin() (env.File, error) {
 	}
 	s.release()
 	if err != nil {
+		fs.open--
 		return nil, err
 	}
 	s.file, s.pins = f, s.pins+1
-	fs.open++
 	return f, nil
 }
 
@@ -107,10 +109,10 @@ func (s *slot) close() error {
 	return err
 }
 
-// makeRoom closes the longest unused files until one more may be opened.
+// makeRoom closes the longest unused files until no more are open than may be.
 func (fs *files) makeRoom() error {
 	var errs []error
-	for fs.idle > 0 && (fs.idle >= fs.limit || fs.w.Buggify("close every unused file")) {
+	for fs.idle > 0 && (fs.open > fs.limit || fs.w.Buggify("close every unused file")) {
 		errs = append(errs, fs.head.close())
 	}
 	return errors.Join(errs...)
