@@ -80,7 +80,7 @@ func (m *machine) fill(bytes int64, size int) {
 	m.do(func() error {
 		for done := int64(0); done < bytes; {
 			var r commitlog.AppendResult
-			for range 256 {
+			for i := 0; i < 256 && done < bytes; i++ {
 				var err error
 				if r, err = m.log.Append(append([]byte(nil), one...), 1); err != nil {
 					return err
@@ -205,7 +205,7 @@ func BenchmarkOpenClean(b *testing.B) {
 			c.SegmentBytes = 4096
 			m := newMachine(b, path, c)
 			m.open()
-			m.fill(segments*4096, 3000)
+			m.fill(segments*3000, 3000) // a segment holds one batch
 			m.do(m.log.Checkpoint)
 			m.do(m.log.Close)
 			b.ResetTimer()

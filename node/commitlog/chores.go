@@ -189,8 +189,9 @@ func (l *Log) rebuildIndex(s *segment) error {
 		if !ok {
 			break
 		}
+		gap := h.base != fresh.end
 		fresh.observe(h)
-		if !fresh.index.due(h.position, l.o.Config.IndexInterval) {
+		if !gap && !fresh.index.due(h.position, l.o.Config.IndexInterval) {
 			continue
 		}
 		if err := readFull(f, buf, h.position); err != nil {

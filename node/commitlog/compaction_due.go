@@ -25,9 +25,10 @@ func (d Dirt) More(than Dirt) bool {
 // Dirt tells whether CompactBelow has something to do, so that the dirtiest of
 // several logs can come first. If max.compaction.lag.ms has passed since the
 // active segment's first record, that segment is rolled: only what is not
-// written to any more is compacted. Blocks.
+// written to any more is compacted. A log in which a pass met rot is not due any
+// more. Blocks.
 func (l *Log) Dirt(now kafka.Timestamp, stable kafka.Offset) (Dirt, error) {
-	if err := l.usable(); err != nil || l.o.Config.Cleanup&CleanupCompact == 0 {
+	if err := l.usable(); err != nil || l.o.Config.Cleanup&CleanupCompact == 0 || l.rotten {
 		return Dirt{}, err
 	}
 	if err := l.complete(); err != nil {

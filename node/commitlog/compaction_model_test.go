@@ -290,7 +290,7 @@ func (m *tableModel) run(steps int) error {
 func TestCompactionModel(t *testing.T) {
 	count := *modelCount
 	if count == 0 {
-		if count = 80; testing.Short() {
+		if count = 60; testing.Short() {
 			count = 25
 		}
 	}
@@ -308,7 +308,7 @@ func TestCompactionModel(t *testing.T) {
 	for _, name := range []string{"compaction swapped segments", "a compaction was interrupted", "open finished a swap of segments",
 		"retention deleted a segment", "a read began again because its segment was gone"} {
 		t.Logf("%7d %s", reached[name], name)
-		if reached[name] == 0 && count >= 80 {
+		if reached[name] == 0 && count >= 60 {
 			t.Errorf("never reached: %s", name)
 		}
 	}

@@ -32,7 +32,7 @@ func (l *Log) CompactBelow(now kafka.Timestamp, stable kafka.Offset) error {
 	if err := l.usable(); err != nil {
 		return err
 	}
-	if l.o.Config.Cleanup&CleanupCompact == 0 {
+	if l.o.Config.Cleanup&CleanupCompact == 0 || l.rotten {
 		return nil
 	}
 	if err := l.complete(); err != nil {
@@ -48,6 +48,7 @@ func (l *Log) CompactBelow(now kafka.Timestamp, stable kafka.Offset) error {
 		return nil
 	}
 	if err != nil {
+		l.rotten = errors.Is(err, ErrCorrupt)
 		return fmt.Errorf("%s: compaction: %w", l.name, err)
 	}
 	if p.cleaner == nil {
@@ -239,11 +240,14 @@ func (p *compaction) eachChunk(s *segment, f func(record.Batch) error, then func
 		return l.readError(s, 0, err)
 	}
 	defer s.log().unpin()
+	v := verifying{l: l, s: s, end: s.base}
+	if v.known, err = s.index.floor(l, func(e entry) bool { return e.position == 0 }); err != nil {
+		return l.readError(s, 0, err)
+	}
 	want := compactionBuffer
 	for at := int64(0); at < s.size; {
 		n := int(min(int64(want), s.size-at))
-		p.in = slices.Grow(p.in[:0], n)[:n]
-		if err := readFull(file, p.in, at); err != nil {
+		if err := p.fill(&v, file, n); err != nil {
 			return l.readError(s, at, err)
 		}
 		used := 0
@@ -270,6 +274,40 @@ func (p *compaction) eachChunk(s *segment, f func(record.Batch) error, then func
 		at += int64(used)
 	}
 	return nil
+}
+
+// fill reads a chunk, and checks that its whole batches are those that were put
+// there: what a pass takes for granted it makes true. What is not is read twice
+// more. Blocks.
+func (p *compaction) fill(v *verifying, f env.File, n int) error {
+	p.in = slices.Grow(p.in[:0], n)[:n]
+	for try := 0; ; try++ {
+		if err := readFull(f, p.in, v.at); err != nil {
+			return err
+		}
+		if v.s.fresh {
+			v.at += int64(wholeBatches(p.in))
+			return nil
+		}
+		before := *v
+		err := v.check(&reader{f: f, at: v.at, end: v.at + int64(wholeBatches(p.in)), buf: p.in, pos: v.at, held: n})
+		if err == nil || !errors.Is(err, errBatch) || try == 2 {
+			return err
+		}
+		*v = before
+	}
+}
+
+// wholeBatches returns how many bytes of b are whole batches, by what they claim.
+func wholeBatches(b []byte) int {
+	used := 0
+	for {
+		n := batchSize(b[used:])
+		if n <= 0 || n > len(b)-used {
+			return used
+		}
+		used += n
+	}
 }
 
 // errInterrupted says that the log has changed in a way that makes the pass

@@ -73,8 +73,9 @@ func (p *compaction) copyCleaned(w *cleanedFile, old *segment) error {
 // note counts a batch that will be written at a position. Nobody else knows the
 // segment yet.
 func (w *cleanedFile) note(b record.Batch, at, interval int64) {
+	gap := b.BaseOffset() != w.s.end // only an entry vouches for that
 	w.s.observe(headOf(b, at))
-	if w.s.index.due(at, interval) {
+	if gap || w.s.index.due(at, interval) {
 		w.s.index.note(entryOf(b, at), w.s)
 	}
 }

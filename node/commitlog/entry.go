@@ -49,6 +49,11 @@ func entryOf(b record.Batch, position int64) entry {
 		epoch: b.LeaderEpoch(), identity: identityOf(b.Bytes())}
 }
 
+// same reports whether two entries are of the same batch.
+func (e entry) same(o entry) bool {
+	return e.offset == o.offset && e.length == o.length && e.epoch == o.epoch && e.identity == o.identity
+}
+
 func (e entry) encode(b []byte, base kafka.Offset, seed uint32) {
 	le.PutUint32(b[4:], uint32(e.offset-base))
 	le.PutUint32(b[8:], uint32(e.position))

@@ -192,9 +192,7 @@ func (x *index) cut(l *Log, position int64) error {
 func (x *index) floor(l *Log, holds func(entry) bool) (entry, error) {
 	_, e, err := x.search(l, holds)
 	if errors.Is(err, errIndex) {
-		x.broken = true
-		l.w.Probe("an index was bad and is built again")
-		l.chore(chore{do: choreReindex, segment: x.segment})
+		x.blame(l)
 		return entry{offset: x.segment.base}, nil
 	}
 	return e, err
@@ -289,6 +287,57 @@ func (x *index) read(f env.File, i, n int) ([]entry, error) {
 		es[k] = e
 	}
 	return es, nil
+}
+
+// next returns the position of the first batch behind another that has an entry;
+// the segment's size if none has. Blocks.
+func (x *index) next(l *Log, position int64) (int64, error) {
+	es, err := x.from(l, position)
+	for _, e := range es {
+		if e.position > position {
+			return e.position, nil
+		}
+	}
+	return x.segment.size, err
+}
+
+// from returns some entries: from the last one at or before a position on.
+// Without a usable index there are none. Blocks.
+func (x *index) from(l *Log, position int64) ([]entry, error) {
+	n, e, err := x.search(l, func(e entry) bool { return e.position <= position })
+	if errors.Is(err, errIndex) {
+		x.blame(l)
+		return nil, nil
+	}
+	if err != nil || x.broken {
+		return nil, err
+	}
+	if n >= x.entries { // behind the last in the file
+		es := slices.Clone(x.waiting)
+		if e.length > 0 && (len(es) == 0 || e.position < es[0].position) {
+			es = append([]entry{e}, es...)
+		}
+		return es, nil
+	}
+	f, err := x.file().pin()
+	if err != nil {
+		return nil, err
+	}
+	defer x.file().unpin()
+	first := max(0, n-1)
+	es, err := x.read(f, first, min(searchBlock, x.entries-first))
+	if errors.Is(err, errIndex) {
+		x.blame(l)
+		return nil, nil
+	}
+	return es, err
+}
+
+// blame has a bad index made again. It does not block.
+func (x *index) blame(l *Log) {
+	x.broken = true
+	l.w.Probe("an index was bad and is built again")
+	l.chore(chore{do: choreReindex, segment: x.segment})
 }
 
 // before returns a search condition: entries of batches that begin at or before

@@ -298,7 +298,7 @@ func (r *recovery) missing(x *scan, err error) error {
 func (x *scan) belongs(l *Log, h head, is entry) error {
 	s := x.s
 	was, indexed := x.found[h.position]
-	if indexed && (was.offset != is.offset || was.length != is.length || was.epoch != is.epoch || was.identity != is.identity) {
+	if indexed && !was.same(is) {
 		return fmt.Errorf("%w: at %d: not the batch that was written: offset %d length %d epoch %d, index says %d, %d, %d",
 			errBatch, h.position, is.offset, is.length, is.epoch, was.offset, was.length, was.epoch)
 	}

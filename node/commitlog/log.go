@@ -95,6 +95,7 @@ type Log struct {
 	closed  bool
 	ended   bool // Close or Delete is done: nothing is served
 
+	rotten    bool         // compaction met what is corrupt, and leaves the log alone
 	swaps     uint64       // segments were replaced by compacted ones so often
 	lastPoint kafka.Offset // up to where the manifest knows the log to be durable
 	stats     Stats

@@ -82,17 +82,32 @@ func (l *Log) offsetIn(s *segment, ts kafka.Timestamp) (Located, error) {
 	w := walk{f: f, at: e.position, end: end}
 	for {
 		h, ok, err := w.next()
-		if err != nil || !ok {
-			return nowhere, l.maybeReadError(s, h.position, err)
+		if err != nil {
+			return nowhere, l.readError(s, w.at, err)
+		}
+		if !ok {
+			return nowhere, l.mustBeGood(s, f, e.position, end)
 		}
 		if h.maxTimestamp < ts || h.end <= l.start {
 			continue
+		}
+		if err := l.mustBeGood(s, f, e.position, h.next()); err != nil {
+			return nowhere, err
 		}
 		at, err := l.recordIn(s, f, h, func(r kafka.Timestamp) bool { return r >= ts })
 		if err != nil || at != nowhere {
 			return at, err
 		}
 	}
+}
+
+// mustBeGood fails if not all of a range is what was written. Blocks.
+func (l *Log) mustBeGood(s *segment, f env.File, from, to int64) error {
+	good, err := l.verify(s, f, from, to)
+	if err == nil && good < to {
+		err = fmt.Errorf("%w: at %d", errBatch, good)
+	}
+	return l.maybeReadError(s, good, err)
 }
 
 func (l *Log) maybeReadError(s *segment, at int64, err error) error {
@@ -138,6 +153,9 @@ func (l *Log) recordWith(s *segment, base kafka.Offset, ts kafka.Timestamp) (Loc
 			return nowhere, l.maybeReadError(s, e.position, err)
 		}
 		if h.base >= base {
+			if err := l.mustBeGood(s, f, e.position, h.next()); err != nil {
+				return nowhere, err
+			}
 			at, err := l.recordIn(s, f, h, func(r kafka.Timestamp) bool { return r == ts })
 			return at, err
 		}

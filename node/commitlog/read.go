@@ -3,6 +3,7 @@ package commitlog
 import (
 	"errors"
 	"fmt"
+	"io"
 	"sort"
 
 	"github.com/klammlog/klamm/node/env"
@@ -156,13 +157,14 @@ func (r *reading) in(s *segment) (c Chunk, passed bool, err error) {
 	if err == nil && found {
 		var to int64
 		if to, err = r.stop(s, f, h); err == nil && to > h.position {
-			c.at, c.size = h.position, int(to-h.position)
-			err = l.verify(s, f, c.at, to)
+			c.at = h.position
+			to, err = l.verify(s, f, c.at, to)
+			c.size = int(to - c.at)
 		}
 	}
 	// Second look: all that was found may have been deleted or cut off.
 	r.stale = s.gone || r.cuts != l.manifest.catalog.cuts
-	if err != nil {
+	if err != nil && !r.stale {
 		err = l.readError(s, c.at, err)
 	}
 	if c.size == 0 || err != nil || r.stale {
@@ -185,8 +187,15 @@ func (r *reading) start(s *segment, f env.File) (head, bool, error) {
 		return head{}, false, err
 	}
 	w := walk{f: f, at: e.position, end: size}
+	v := verifying{l: r.log, s: s, at: e.position, end: e.offset, known: e}
 	for {
 		h, ok, err := w.next()
+		if err == nil && ok {
+			err = v.checkHead(h, &w)
+		}
+		if errors.Is(err, ErrCorrupt) || errors.Is(err, errBatch) {
+			return h, false, r.log.misled(s, f, e.position, v.at, err)
+		}
 		if err != nil || !ok || h.end > r.from {
 			return h, ok, err
 		}
@@ -238,37 +247,12 @@ func (r *reading) walkTo(s *segment, f env.File, from, limit int64) (int64, erro
 	}
 }
 
-// verify checks the batches of a range that this process did not write, the
-// first time it is read; and every time once the directory has failed, because
-// then the page cache may show anything. Blocks.
-func (l *Log) verify(s *segment, f env.File, from, to int64) error {
-	if l.dir.failed == nil && (s.fresh || s.checked.contains(from, to)) {
-		return nil
-	}
-	r := reader{f: f, at: from, end: to}
-	for {
-		b, ok, err := r.next()
-		if err != nil {
-			l.w.Probe("a read was refused because its batch is corrupt")
-			l.stats.Corrupt++
-			return err
-		}
-		if !ok {
-			break
-		}
-		if b.EndOffset() > s.end || b.BaseOffset() < s.base {
-			l.stats.Corrupt++
-			return fmt.Errorf("%w: offsets %d to %d in a segment of %d to %d", errBatch, b.BaseOffset(), b.EndOffset(), s.base, s.end)
-		}
-	}
-	s.checked.add(from, to)
-	return nil
-}
-
-// readError says where something could not be read.
+// readError says where something could not be read, and tells whoever looks after
+// the node.
 func (l *Log) readError(s *segment, at int64, err error) error {
-	if errors.Is(err, errBatch) || errors.Is(err, record.ErrCorrupt) {
+	if errors.Is(err, errBatch) || errors.Is(err, record.ErrCorrupt) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
+	l.damaged(s, at, err)
 	return fmt.Errorf("%s: %s at %d: %w", l.name, s, at, err)
 }

@@ -29,6 +29,8 @@ type segment struct {
 
 	fresh   bool   // every byte was written by this process
 	checked ranges // of what is not fresh, what was found to be as it was written
+	bad     ranges // what was found not to be, and is not served
+	blamed  bool   // someone was told that it cannot be read
 	sealed  bool   // the manifest vouches for all of it
 	ready   bool   // the files exist
 	settled bool   // and are durable in their directory
@@ -131,6 +133,18 @@ func (r ranges) contains(from, to int64) bool {
 		}
 	}
 	return false
+}
+
+// first returns the first of the ranges that has a part between two positions.
+func (r ranges) first(from, to int64) (span, bool) {
+	var found span
+	ok := false
+	for _, s := range r {
+		if s.from < to && from < s.to && (!ok || s.from < found.from) {
+			found, ok = s, true
+		}
+	}
+	return found, ok
 }
 
 func (r *ranges) add(from, to int64) {

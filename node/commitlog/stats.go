@@ -2,17 +2,18 @@ package commitlog
 
 // Stats counts what a log has done since it was opened.
 type Stats struct {
-	Batches uint64 // written
-	Bytes   uint64 // written
-	Groups  uint64 // writes they took
-	Syncs   uint64 // of segments
-	Rolls   uint64
-	Reads   uint64 // chunks returned
-	Corrupt uint64 // reads refused
-	Refused uint64 // times that queued appends were refused
-	Dropped uint64 // segments deleted by retention or DeleteRecords
-	Cut     uint64 // bytes that recovery cut off as a torn tail
-	Scanned uint64 // bytes that recovery read
+	Batches  uint64 // written
+	Bytes    uint64 // written
+	Groups   uint64 // writes they took
+	Syncs    uint64 // of segments
+	Rolls    uint64
+	Reads    uint64 // chunks returned
+	Corrupt  uint64 // reads refused
+	TakenOut uint64 // bytes that are not served any more because they are corrupt
+	Refused  uint64 // times that queued appends were refused
+	Dropped  uint64 // segments deleted by retention or DeleteRecords
+	Cut      uint64 // bytes that recovery cut off as a torn tail
+	Scanned  uint64 // bytes that recovery read
 
 	Compactions    uint64 // passes that were carried out
 	CompactRead    uint64 // bytes

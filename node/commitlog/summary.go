@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -176,16 +177,20 @@ func (l *Log) segments() []*segment {
 	return l.known
 }
 
-// complete makes all segments known: after a clean start only the last one is.
-// An error is one of reading the manifest, or that it rotted. Blocks.
+// complete makes all segments known: after a clean start only the last one is. If
+// the manifest has rotted the log has failed afterwards; other errors, of reading
+// it, may pass. Blocks.
 func (l *Log) complete() error {
 	if !l.manifest.catalog.partial {
 		return nil
 	}
-	if err := l.manifest.complete(); err != nil {
-		err = fmt.Errorf("%s: %w", l.name, err)
-		l.w.Log.Error("the manifest cannot be read", "partition", l.name, "dir", l.dir.name, "err", err)
-		return err
+	err := l.manifest.complete()
+	if errors.Is(err, ErrQuarantined) && l.failed == nil {
+		l.w.Log.Error("partition is quarantined", "partition", l.name, "dir", l.dir.name, "err", err)
+		l.fail(err)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", l.name, err)
 	}
 	return nil
 }

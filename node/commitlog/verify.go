@@ -1,0 +1,210 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// What this process did not write itself is checked before it is served, once. A
+// batch's checksum leaves out its base offset and its leader epoch; those have to
+// follow from the batch before, from the index, and from the leader epochs that
+// the log knows. So a check begins at a batch that the index identifies.
+//
+// What is bad is read twice more, then it is taken out: it is never served nor
+// looked at again, up to the next batch that the index knows. What is before and
+// behind it is served.
+
+// verify checks the batches of a range, the first time it is read; and every time
+// once the directory has failed, because then the page cache may show anything.
+// It returns where the good ones end; without any, what is wrong. Blocks.
+func (l *Log) verify(s *segment, f env.File, from, to int64) (int64, error) {
+	if bad, ok := s.bad.first(from, to); ok {
+		if bad.from <= from {
+			return from, fmt.Errorf("%w: positions %d to %d were taken out", ErrCorrupt, bad.from, bad.to)
+		}
+		to = bad.from
+	}
+	if l.dir.failed == nil && (s.fresh || s.checked.contains(from, to)) {
+		return to, nil
+	}
+	e, err := s.index.floor(l, func(e entry) bool { return e.position <= from })
+	if err != nil {
+		return from, err
+	}
+	v := verifying{l: l, s: s, at: e.position, end: e.offset, known: e}
+	if e.length == 0 && from > readerBuffer {
+		v.at, v.end = from, kafka.NoOffset // there is no index
+	}
+	began, cuts := v.at, l.manifest.catalog.cuts
+	for try := 0; ; try++ {
+		err := v.check(&reader{f: f, at: v.at, end: to})
+		if err == nil {
+			s.checked.add(began, to)
+			return to, nil
+		}
+		if !errors.Is(err, errBatch) {
+			return from, err
+		}
+		if try < 2 {
+			continue
+		}
+		if cuts == l.manifest.catalog.cuts {
+			l.takeOut(s, v.at, err)
+		}
+		if v.at <= from {
+			return from, err
+		}
+		s.checked.add(began, v.at)
+		return v.at, nil
+	}
+}
+
+// A verifying is a walk through batches, each of which has to be the one that was
+// put there.
+type verifying struct {
+	l      *Log
+	s      *segment
+	at     int64        // up to here everything is good
+	end    kafka.Offset // what the batch before ends with; NoOffset if there was none
+	known  entry        // what the index says about the batch it began with
+	window []entry      // of the index, what was read of it last
+}
+
+// check goes on to the end of what the reader has. What is not a batch of this
+// place is errBatch. Blocks.
+func (v *verifying) check(r *reader) error {
+	for {
+		at := r.at
+		b, ok, err := r.next()
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return fmt.Errorf("%w: file ends before %d", errBatch, r.end)
+		}
+		if err != nil || !ok {
+			return err
+		}
+		if err := v.belongs(headOf(b, at), entryOf(b, at)); err != nil {
+			return err
+		}
+		v.at, v.end = r.at, b.EndOffset()
+	}
+}
+
+// belongs checks what a batch's checksum leaves out: its place in the log. Blocks.
+func (v *verifying) belongs(h head, is entry) error {
+	s, at := v.s, h.position
+	if h.base < s.base || h.end > s.end || h.end <= h.base {
+		return fmt.Errorf("%w: at %d: offsets %d to %d in a segment of %d to %d", errBatch, at, h.base, h.end, s.base, s.end)
+	}
+	if es := v.l.epochs.entries; len(es) > 0 && h.base >= es[0].Start && h.epoch != v.l.epochs.EpochAt(h.base) {
+		return fmt.Errorf("%w: at %d: offset %d of leader epoch %d, was of %d", errBatch, at, h.base, h.epoch, v.l.epochs.EpochAt(h.base))
+	}
+	if h.base == v.end && (v.known.length == 0 || at != v.known.position) {
+		return nil
+	}
+	if v.end != kafka.NoOffset && h.base < v.end {
+		return fmt.Errorf("%w: at %d: offset %d behind %d", errBatch, at, h.base, v.end)
+	}
+	return v.identified(is)
+}
+
+// identified asks the index about a batch that does not follow the one before: it
+// has an entry. Without an index that has to be believed. Blocks.
+func (v *verifying) identified(is entry) error {
+	e, err := v.entryFor(is.position)
+	if err != nil || v.s.index.broken {
+		return err
+	}
+	if e.length == 0 || e.position != is.position || !e.same(is) {
+		return fmt.Errorf("%w: at %d: offset %d, epoch %d, %d bytes are not what the index says: offset %d at %d, epoch %d, %d bytes",
+			errBatch, is.position, is.offset, is.epoch, is.length, e.offset, e.position, e.epoch, e.length)
+	}
+	return nil
+}
+
+// entryFor returns the last entry of the index up to a position. One batch after
+// the other asks, so the entries behind are read with it. Blocks.
+func (v *verifying) entryFor(at int64) (entry, error) {
+	if n := len(v.window); n == 0 || at < v.window[0].position || at > v.window[n-1].position {
+		w, err := v.s.index.from(v.l, at)
+		if err != nil {
+			return entry{}, err
+		}
+		v.window = w
+	}
+	i := sort.Search(len(v.window), func(i int) bool { return v.window[i].position > at })
+	if i == 0 {
+		return entry{}, nil
+	}
+	return v.window[i-1], nil
+}
+
+// checkHead is belongs for a head on the way to what is looked for. Only what does
+// not follow the batch before is asked about, and nothing that this process
+// wrote. Blocks.
+func (v *verifying) checkHead(h head, w *walk) error {
+	if v.s.fresh || h.base == v.end && h.end <= v.s.end {
+		v.at, v.end = h.next(), h.end
+		return nil
+	}
+	is := entry{offset: h.base, position: h.position, length: h.size, epoch: h.epoch, identity: identityOf(w.buf[h.position-w.pos:])}
+	if err := v.belongs(h, is); err != nil {
+		return err
+	}
+	v.at, v.end = h.next(), h.end
+	return nil
+}
+
+// misled looks closer at a part in which a walk came upon err, at a position, and
+// returns err. Blocks.
+func (l *Log) misled(s *segment, f env.File, from, at int64, err error) error {
+	to, indexErr := s.index.next(l, at)
+	if indexErr == nil {
+		_, indexErr = l.verify(s, f, from, to)
+	}
+	if indexErr != nil && !errors.Is(indexErr, ErrCorrupt) && !errors.Is(indexErr, errBatch) {
+		return indexErr
+	}
+	return err
+}
+
+// takeOut has a part of a segment not served any more: from a position to the
+// next batch that the index knows.
+func (l *Log) takeOut(s *segment, at int64, err error) {
+	to, entryErr := s.index.next(l, at)
+	if entryErr != nil || to <= at || to > s.size {
+		to = s.size
+	}
+	if s.gone || to <= at {
+		return // a truncation or a compaction was quicker
+	}
+	s.bad.add(at, to)
+	l.stats.TakenOut += uint64(to - at)
+	l.w.Probe("a part of a log was taken out because it is corrupt")
+	if s.blamed {
+		return
+	}
+	s.blamed = true
+	l.w.Log.Error("a part of a log is corrupt and not served any more", "partition", l.name, "segment", s.String(),
+		"position", at, "bytes", to-at, "err", err)
+}
+
+// damaged tells once about a segment that the disk does not give, or not as it
+// was written.
+func (l *Log) damaged(s *segment, at int64, err error) {
+	corrupt := errors.Is(err, ErrCorrupt)
+	if corrupt {
+		l.w.Probe("a read was refused because its batch is corrupt")
+		l.stats.Corrupt++
+	}
+	if s.blamed || s.gone || !corrupt && !errors.Is(err, env.ErrIO) {
+		return
+	}
+	s.blamed = true
+	l.w.Probe("a segment cannot be read")
+	l.w.Log.Error("a segment cannot be read", "partition", l.name, "segment", s.String(), "position", at, "err", err)
+}
