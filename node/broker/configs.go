@@ -19,7 +19,11 @@ func (b *Broker) OnConfig(f func(*config.View)) { b.onConfig = append(b.onConfig
 
 // configure puts what the image sets over the node's own configuration.
 func (b *Broker) configure() {
-	b.config = b.configured.InForce(b.image.Overlay(b.id))
+	overlay := b.image.Overlay(b.id)
+	if _, err := b.configured.Overlaid(overlay); err != nil {
+		b.w.Log.Warn("setting of a broker is not in force", "err", err)
+	}
+	b.config = b.configured.InForce(overlay)
 	b.plain = config.TopicInForce(b.config, nil)
 }
 
@@ -39,20 +43,23 @@ func (b *Broker) reconfigure() {
 // refresh brings this node's part of a topic under the settings in force, if it
 // has one. Logs and appends read them at their next use.
 func (b *Broker) refresh(t *meta.Topic) {
-	if local := b.topics[t.ID]; local != nil {
-		local.adopt(b, b.SettingsOf(t))
+	local := b.topics[t.ID]
+	if local == nil {
+		return
 	}
+	for _, p := range t.Settings {
+		if _, known := config.Lookup(config.Topic, p.Name); !known {
+			b.w.Probe("a topic has a setting that this version does not know")
+			b.w.Log.Warn("setting of a topic is not known and not in force", "topic", t.Name, "setting", p.Name)
+		}
+	}
+	local.adopt(b, b.SettingsOf(t))
 }
 
 // SettingsOf returns the settings in force for a topic.
 func (b *Broker) SettingsOf(t *meta.Topic) *config.View {
 	if len(t.Settings) == 0 {
 		return b.plain
-	}
-	for _, p := range t.Settings {
-		if _, known := config.Lookup(config.Topic, p.Name); !known {
-			b.w.Probe("a topic has a setting that this version does not know")
-		}
 	}
 	return config.TopicInForce(b.config, t.Settings)
 }
