@@ -1,15 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/klammlog/klamm/node/client"
 	"github.com/klammlog/klamm/node/kafka"
@@ -17,7 +15,8 @@ import (
 
 type consumeFlags struct {
 	remote
-	offset     string
+	from       string
+	to         string
 	partitions []int32
 	count      int
 	exitAtEnd  bool
@@ -29,81 +28,95 @@ func newConsumeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "consume TOPIC",
 		Short: "Print records",
-		Long: `Print the records of a topic, until it is interrupted, or --count or --exit-at-end
-end it. The record format of -f:
+		Long: `Print the records of a topic, until it is interrupted, or --to, --count or --exit-at-end
+end it.
+
+A PLACE is beginning, end, an offset, -N for N records before the end of each
+partition, or @TIME: the first record that is not older. TIME is milliseconds since 1970,
+RFC 3339, or how long ago: @2026-05-04T10:00:00Z, @1777888800000, @15m. Where --to is, is
+found out when reading begins; the record there is not printed any more.
+
+The record format of -f:
 
 ` + formatHelp,
 		Example: `  klamm consume orders --exit-at-end
-  klamm consume orders --offset -10 -f '%p@%o %k: %s\n'
-  klamm consume orders -o json --count 1`,
+  klamm consume orders --from -10 -f '%p@%o %k: %s\n'
+  klamm consume orders --from @1h --to @30m -o json
+  klamm consume orders --partition 0 --from 100 --to 200 -f '%o %D %h\n'`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			format, err := parseTemplate(f.format)
-			if err != nil {
+			r := &reading{f: &f}
+			if err := r.parse(); err != nil {
 				return usage(err)
-			}
-			begin, err := parseBegin(f.offset)
-			if err != nil {
-				return usage(err)
-			}
-			if f.count < 0 {
-				return usage(fmt.Errorf("--count %d: want 0, for all, or more", f.count))
 			}
 			return f.do(cmd, func(c *call) error {
-				r := &reading{f: &f, c: c, format: format, out: bufio.NewWriter(cmd.OutOrStdout()), err: cmd.ErrOrStderr()}
-				return r.run(args[0], begin)
+				r.c, r.out, r.errs = c, cmd.OutOrStdout(), cmd.ErrOrStderr()
+				r.meter = newMeter(r.out, r.errs)
+				return r.run(args[0])
 			})
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&f.offset, "offset", "O", "beginning", "where to begin in each partition: beginning, end, an offset, or -N for the last N records")
+	flags.StringVarP(&f.from, "from", "O", "beginning", "the `PLACE` where to begin in each partition")
+	flags.StringVar(&f.to, "to", "", "the `PLACE` where to end in each partition")
 	flags.Int32SliceVarP(&f.partitions, "partition", "p", nil, "the partitions to read; all by default")
 	flags.IntVarP(&f.count, "count", "n", 0, "end after so many records")
-	flags.BoolVarP(&f.exitAtEnd, "exit-at-end", "e", false, "end after the records that were there at the start")
+	flags.BoolVarP(&f.exitAtEnd, "exit-at-end", "e", false, "end after the records that were there at the start: --to end")
 	flags.StringVarP(&f.format, "format", "f", `%s\n`, "how to print a record as text")
+	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "offset" {
+			name = "from" // as it was called, and is elsewhere
+		}
+		return pflag.NormalizedName(name)
+	})
 	f.flags(cmd)
 	return cmd
 }
 
-// A begin is where to begin in each partition: at a place, or so many records
-// before the end.
-type begin struct {
-	place client.Start
-	last  int64
-}
-
-func parseBegin(s string) (begin, error) {
-	switch s {
-	case "beginning", "start", "earliest":
-		return begin{place: client.Earliest()}, nil
-	case "end", "latest":
-		return begin{place: client.Latest()}, nil
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return begin{}, fmt.Errorf("--offset %q: want beginning, end, a number, or -N for the last N records", s)
-	}
-	if n < 0 {
-		return begin{last: -n}, nil
-	}
-	return begin{place: client.At(kafka.Offset(n))}, nil
-}
-
 // A reading prints records.
 type reading struct {
-	f      *consumeFlags
-	c      *call
-	format template
-	out    *bufio.Writer
-	err    io.Writer
-	cons   *client.Consumer
-	tps    []kafka.TopicPartition
-	ends   map[kafka.TopicPartition]kafka.Offset // with --exit-at-end: of the partitions not read to the end
-	count  int
+	f        *consumeFlags
+	c        *call
+	format   template
+	from, to spot
+	out      io.Writer
+	errs     io.Writer
+	meter    *meter
+	text     []byte // to be printed
+	cons     *client.Consumer
+	tps      []kafka.TopicPartition
+	ends     map[kafka.TopicPartition]kafka.Offset // with an end: of the partitions not read to theirs
+	count    int
+}
+
+// parse reads the flags.
+func (r *reading) parse() (err error) {
+	f := r.f
+	if r.format, err = parseTemplate(f.format); err != nil {
+		return err
+	}
+	if r.from, err = parseSpot("--from", f.from); err != nil {
+		return err
+	}
+	switch {
+	case f.exitAtEnd && f.to != "":
+		return errors.New("--exit-at-end and --to exclude each other")
+	case f.exitAtEnd:
+		f.to = "end"
+	}
+	if f.to != "" {
+		if r.to, err = parseSpot("--to", f.to); err != nil {
+			return err
+		}
+	}
+	if f.count < 0 {
+		return fmt.Errorf("--count %d: want 0, for all, or more", f.count)
+	}
+	return nil
 }
 
 // run reads until the end. Blocks.
-func (r *reading) run(topic string, from begin) error {
+func (r *reading) run(topic string) error {
 	t, err := r.c.topic(topic)
 	if err != nil {
 		return err
@@ -120,7 +133,7 @@ func (r *reading) run(topic string, from begin) error {
 		}
 		r.tps = append(r.tps, kafka.TopicPartition{Topic: topic, Partition: p})
 	}
-	places, err := r.places(from)
+	places, err := r.places()
 	if err != nil {
 		return err
 	}
@@ -130,143 +143,74 @@ func (r *reading) run(topic string, from begin) error {
 	defer r.cons.Close(kafka.Never)
 	r.cons.Assign(places...)
 	err = r.loop()
-	if flushErr := r.out.Flush(); err == nil {
+	if flushErr := r.flush(); err == nil {
 		err = flushErr
+	}
+	r.meter.clear()
+	if r.meter.live || isTerminal(r.errs) {
+		fmt.Fprintf(r.errs, "%d records read from %s, %s\n", r.count, topic, r.meter.rates())
 	}
 	return err
 }
 
-// places resolves where to begin and where to end. Blocks.
-func (r *reading) places(from begin) ([]client.Place, error) {
-	places := placesAt(r.tps, from.place)
-	if from.last == 0 && !r.f.exitAtEnd {
-		return places, nil
-	}
-	ends, err := r.c.client.Offsets(placesAt(r.tps, client.Latest()), r.c.deadline)
-	if err != nil {
-		return nil, err
-	}
-	starts, err := r.c.client.Offsets(placesAt(r.tps, client.Earliest()), r.c.deadline)
-	if err != nil {
-		return nil, err
-	}
-	if from.last > 0 {
-		for i := range places {
-			places[i].From = client.At(max(starts[i].Offset, ends[i].Offset-kafka.Offset(from.last)))
-		}
-	}
-	if r.f.exitAtEnd {
-		r.ends = make(map[kafka.TopicPartition]kafka.Offset)
-		for i, e := range ends {
-			if e.Offset > starts[i].Offset {
-				r.ends[e.Partition] = e.Offset
-			}
-		}
-	}
-	return places, nil
-}
-
-func placesAt(tps []kafka.TopicPartition, at client.Start) []client.Place {
-	var places []client.Place
-	for _, tp := range tps {
-		places = append(places, client.Place{Partition: tp, From: at})
-	}
-	return places
-}
+// pollRecords is how many records are printed at once.
+const pollRecords = 2000
 
 // loop prints what it polls. Blocks.
 func (r *reading) loop() error {
 	for !r.atEnd() {
-		records, err := r.cons.Poll(r.c.w.Now().Add(100*time.Millisecond), 500)
+		records, err := r.cons.Poll(r.c.w.Now().Add(100*time.Millisecond), pollRecords)
 		var trouble *client.PartitionError
 		switch {
 		case errors.As(err, &trouble) && client.OutcomeOf(err) != kafka.Definite:
-			fmt.Fprintf(r.err, "klamm: %v\n", err) // the consumer goes on trying
+			fmt.Fprintf(r.errs, "klamm: %v\n", err) // the consumer goes on trying
 		case errors.Is(err, kafka.ErrOffsetOutOfRange):
-			return advised{fmt.Sprintf("%s holds no offset %d: choose another with --offset ('klamm topic describe %s' tells which there are)",
+			return advised{fmt.Sprintf("%s holds no offset %d: choose another with --from ('klamm topic describe %s' tells which there are)",
 				trouble.Partition, trouble.Offset, trouble.Partition.Topic), err}
 		case err != nil:
 			return err
 		}
 		for _, rec := range records {
 			if end, ok := r.ends[rec.At()]; r.ends != nil && (!ok || rec.Offset >= end) {
-				continue // came after the start
+				continue // behind the end
 			}
 			if err := r.print(rec); err != nil {
 				return err
 			}
+			r.meter.add(1, int64(len(rec.Key)+len(rec.Value)), "read")
 			if r.count++; r.count == r.f.count {
 				return nil
 			}
 		}
-		if err := r.out.Flush(); err != nil {
+		if err := r.flush(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// atEnd reports whether every partition was read as far as it went at the
-// start.
+// atEnd reports whether every partition was read to its end.
 func (r *reading) atEnd() bool {
 	if r.ends == nil {
 		return false
 	}
 	for _, tp := range r.tps {
-		if at, err := r.cons.Position(tp); err == nil && at >= r.ends[tp] {
-			delete(r.ends, tp)
+		if end, ok := r.ends[tp]; ok {
+			if at, err := r.cons.Position(tp); err == nil && at >= end {
+				delete(r.ends, tp)
+				r.cons.Pause(tp) // it is assigned
+			}
 		}
 	}
 	return len(r.ends) == 0
 }
 
-// recordJSON is what consume prints of a record. Bytes that are not UTF-8 are in
-// the fields that end in _base64.
-type recordJSON struct {
-	Kind      string       `json:"_kind"`
-	Version   int          `json:"_version"`
-	Topic     string       `json:"topic"`
-	Partition int32        `json:"partition"`
-	Offset    int64        `json:"offset"`
-	Timestamp int64        `json:"timestamp"`
-	Key       *string      `json:"key"`
-	KeyBytes  []byte       `json:"key_base64,omitempty"`
-	Value     *string      `json:"value"`
-	ValBytes  []byte       `json:"value_base64,omitempty"`
-	Headers   []headerJSON `json:"headers,omitempty"`
-}
-
-type headerJSON struct {
-	Key      string  `json:"key"`
-	Value    *string `json:"value"`
-	ValBytes []byte  `json:"value_base64,omitempty"`
-}
-
-func (r *reading) print(rec client.Record) error {
-	if r.f.output != "json" {
-		_, err := r.out.Write(r.format.append(nil, rec))
-		return err
+// flush writes what is to be printed. Other tasks go on while it waits for whoever
+// reads. Blocks.
+func (r *reading) flush() (err error) {
+	if len(r.text) > 0 {
+		r.c.host.Outside(func() { _, err = r.out.Write(r.text) })
+		r.text = r.text[:0]
 	}
-	j := recordJSON{Kind: "klamm.record", Version: 1, Topic: rec.Topic, Partition: rec.Partition,
-		Offset: int64(rec.Offset), Timestamp: int64(rec.Timestamp)}
-	j.Key, j.KeyBytes = textOrBytes(rec.Key)
-	j.Value, j.ValBytes = textOrBytes(rec.Value)
-	for _, h := range rec.Headers {
-		hj := headerJSON{Key: h.Key}
-		hj.Value, hj.ValBytes = textOrBytes(h.Value)
-		j.Headers = append(j.Headers, hj)
-	}
-	return printJSON(r.out, j)
-}
-
-// textOrBytes returns b as text if it is, else as bytes; null is neither.
-func textOrBytes(b []byte) (*string, []byte) {
-	switch {
-	case b == nil:
-		return nil, nil
-	case utf8.Valid(b):
-		s := string(b)
-		return &s, nil
-	}
-	return nil, b
+	return err
 }

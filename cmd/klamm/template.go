@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/klammlog/klamm/node/client"
 )
 
 // formatHelp explains -f.
-const formatHelp = `%t topic   %p partition   %o offset      %T timestamp in ms   %e leader epoch
-%k key     %s value       %h headers     %K length of key     %S length of value (-1: null)
+const formatHelp = `%t topic   %p partition   %o offset      %T timestamp in ms   %D timestamp as RFC 3339
+%k key     %s, %v value   %h headers     %K length of key     %S length of value (-1: null)
+%e leader epoch
 %% percent \n newline     \t tab         \r return            \\ backslash   \xHH byte`
 
 // A template writes records as -f asks.
@@ -22,7 +24,7 @@ type part struct {
 	verb byte
 }
 
-const verbs = "tpoTeksKSh"
+const verbs = "tpoTDeksvKSh"
 
 // parseTemplate reads what -f takes.
 func parseTemplate(s string) (template, error) {
@@ -82,11 +84,13 @@ func (t template) append(dst []byte, r client.Record) []byte {
 			dst = strconv.AppendInt(dst, int64(r.Offset), 10)
 		case 'T':
 			dst = strconv.AppendInt(dst, int64(r.Timestamp), 10)
+		case 'D':
+			dst = time.UnixMilli(int64(r.Timestamp)).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
 		case 'e':
 			dst = strconv.AppendInt(dst, int64(r.Epoch), 10)
 		case 'k':
 			dst = append(dst, r.Key...)
-		case 's':
+		case 's', 'v':
 			dst = append(dst, r.Value...)
 		case 'K':
 			dst = appendLength(dst, r.Key)
