@@ -15,7 +15,7 @@ import (
 //
 //   - the record acknowledged at the offset told is older; or
 //   - a record not older was acknowledged at a lower offset, or "none" was told,
-//     before the lookup began, and the record may not go.
+//     before the lookup began, and neither retention nor compaction may take it.
 //
 // It looks at the sends whose acknowledgement promised the record to stay, with
 // the timestamps that were acknowledged.
@@ -43,7 +43,7 @@ func answersByTime(ix *index, p *part, asked []int32, f *findings) {
 	for _, li := range asked {
 		l := &ix.h.ListOffsets[li]
 		for len(byEnd) > 0 && ix.h.Sends[byEnd[0]].Completed < l.Invoked {
-			if s := byEnd[0]; ix.h.Sends[s].Offset >= p.mayGo && ix.h.Sends[s].Offset >= p.begins {
+			if s := byEnd[0]; ix.h.Sends[s].Offset >= p.mayGo && ix.h.Sends[s].Offset >= p.begins && !ix.fates.mayGo(&ix.h.Sends[s]) {
 				known.add(s)
 			}
 			byEnd = byEnd[1:]
@@ -134,13 +134,4 @@ func notFirst(ix *index, p *part, l *history.ListOffsets, s int32) (string, []hi
 	}
 	return fmt.Sprintf("%s offset for timestamp %d: %s was told at %v, but the record acknowledged at offset %d by %v has timestamp %d",
 		ix.name(p.id), l.Asked, told, l.Completed, send.Offset, send.Completed, send.Timestamp), []history.Event{ix.sendEvent(s), ix.h.Event(l.Op)}
-}
-
-// waivedByTime waives what makes sense only while acknowledged records stay where
-// they are found.
-func waivedByTime(d *Demands) string {
-	if d.Compaction {
-		return "compaction may take a record that a lookup would find"
-	}
-	return d.loss()
 }

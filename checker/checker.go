@@ -29,6 +29,9 @@ const (
 	OffsetsForward  Guarantee = "offsets-forward"
 	ByTimeFirst     Guarantee = "by-time-first"
 	LinearizableLog Guarantee = "linearizable-log"
+
+	ReadCommittedOnly Guarantee = "read-committed-only"
+	CompactedState    Guarantee = "compacted-state"
 )
 
 // KeptViolations is how many violations of one guarantee a report keeps; the
@@ -57,8 +60,10 @@ var judges = []judge{
 	{NoPollSkip, never, judgeNoPollSkip},
 	{AckedOffsetTrue, never, judgeAckedOffsetTrue},
 	{OffsetsForward, waivedByLoss, judgeOffsetsForward},
-	{ByTimeFirst, waivedByTime, judgeByTime},
+	{ByTimeFirst, waivedByLoss, judgeByTime},
 	{LinearizableLog, waivedByLoss, judgeLinearizableLog},
+	{ReadCommittedOnly, waivedByLoss, judgeReadCommittedOnly},
+	{CompactedState, waivedCompaction, judgeCompactedState},
 }
 
 // Guarantees returns the names of all guarantees judged, in the order of reports.

@@ -1,6 +1,10 @@
 package checker
 
-import "github.com/klammlog/klamm/checker/history"
+import (
+	"time"
+
+	"github.com/klammlog/klamm/checker/history"
+)
 
 // Flush is what it means, on one machine, that a broker holds a record.
 type Flush string
@@ -43,6 +47,14 @@ type Demands struct {
 	// Compaction: a record may go when a later one has its key, a tombstone at
 	// any time.
 	Compaction bool `json:"compaction,omitempty"`
+
+	// With compaction: how long a tombstone stays after it was sent, and how long
+	// a record after its timestamp; 0 promises neither. WallZero is what the
+	// brokers' clocks showed at most when the history's instant was 0; they ran
+	// true.
+	DeleteRetention  time.Duration     `json:"delete_retention_ns,omitempty"`
+	MinCompactionLag time.Duration     `json:"min_compaction_lag_ns,omitempty"`
+	WallZero         history.Timestamp `json:"wall_zero,omitempty"`
 
 	// Transactions: offsets may be taken by control records, and records may be
 	// hidden from read_committed.

@@ -19,6 +19,7 @@ type index struct {
 	seen     []sighting // of every send: where it was read
 	parts    []part     // of every partition, by its ID
 	inOrder  []*part    // by topic and number
+	fates    keyFates   // nil without compaction
 }
 
 // A sighting is the lowest and the highest offset at which a send's record was
@@ -64,6 +65,7 @@ func newIndex(h *history.History, d Demands) *index {
 	ix.groupOps()
 	ix.readMarks()
 	ix.resolveReads()
+	ix.fates = newKeyFates(ix)
 	for i := range ix.parts {
 		p := &ix.parts[i]
 		ix.collectAcked(p)

@@ -25,9 +25,8 @@ import (
 // verdict inconclusive.
 func judgeNoLostAck(ix *index, f *findings) {
 	f.unasked = "no send asked for an acknowledgement that promises anything"
-	fates := newKeyFates(ix)
 	ix.judged(func(p *part) {
-		l := lostAcks{ix: ix, p: p, fates: fates, lost: make([]witness, len(p.acked)), next: make([]int32, len(p.acked)+1)}
+		l := lostAcks{ix: ix, p: p, fates: ix.fates, lost: make([]witness, len(p.acked)), next: make([]int32, len(p.acked)+1)}
 		for i := range l.next {
 			l.next[i] = int32(i)
 		}

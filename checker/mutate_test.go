@@ -3,6 +3,7 @@ package checker
 import (
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/klammlog/klamm/checker/history"
 )
@@ -19,6 +20,12 @@ func randomDemands(rng *rand.Rand) Demands {
 	}
 	if rng.IntN(20) == 0 {
 		d.Unclean = true
+	}
+	if one() {
+		d.DeleteRetention = time.Duration(rng.IntN(30))
+	}
+	if one() {
+		d.MinCompactionLag, d.WallZero = time.Duration(rng.IntN(4))*time.Millisecond, history.Timestamp(rng.IntN(4))
 	}
 	return d
 }

@@ -415,7 +415,7 @@ func (n naive) byTimeFirst() int {
 				continue
 			}
 			found := s.Timestamp >= l.Asked && s.Completed < l.Invoked
-			stays := s.Offset >= n.mayGo(s.Partition) && s.Offset >= n.mark(history.LogBegins, s.Partition)
+			stays := s.Offset >= n.mayGo(s.Partition) && s.Offset >= n.mark(history.LogBegins, s.Partition) && !n.compacted(s, s.Offset)
 			wrong = wrong || (s.Offset == l.Offset && s.Timestamp < l.Asked)
 			wrong = wrong || (found && stays && (l.Offset == history.NoOffset || s.Offset < l.Offset))
 		}

@@ -21,6 +21,9 @@ func TestJudgesAgreeWithDefinitions(t *testing.T) {
 		AckedOffsetTrue: naive.ackedOffsetTrue,
 		OffsetsForward:  naive.offsetsForward,
 		ByTimeFirst:     naive.byTimeFirst,
+
+		ReadCommittedOnly: naive.readCommittedOnly,
+		CompactedState:    naive.compactedState,
 	}
 	histories := uint64(12000)
 	if testing.Short() {

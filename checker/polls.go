@@ -75,7 +75,6 @@ func backward(ix *index, poll, last int32, why string, f *findings) {
 // count at which somebody who sees no more than this consumer read a record that
 // compaction may not have taken. It holds for every run.
 func judgeNoPollSkip(ix *index, f *findings) {
-	fates := newKeyFates(ix)
 	ix.judged(func(p *part) {
 		for _, stream := range p.streams {
 			for i, pi := range stream {
@@ -85,7 +84,7 @@ func judgeNoPollSkip(ix *index, f *findings) {
 				if i > 0 {
 					from = min(from, ix.h.Polls[stream[i-1]].After)
 				}
-				if at, ok := firstSkipped(ix, p, poll, gapRule{from, fates}); ok {
+				if at, ok := firstSkipped(ix, p, poll, from); ok {
 					skipped(ix, stream[max(i-1, 0)], pi, at, f)
 				}
 			}
@@ -93,17 +92,12 @@ func judgeNoPollSkip(ix *index, f *findings) {
 	})
 }
 
-// A gapRule says where a poll must have begun, and what may be missing from it.
-type gapRule struct {
-	from  history.Offset
-	fates keyFates
-}
-
-// firstSkipped returns the first offset that the poll should have returned.
-func firstSkipped(ix *index, p *part, poll *history.Poll, rule gapRule) (history.Offset, bool) {
+// firstSkipped returns the first offset that the poll, which must have begun at
+// from, should have returned.
+func firstSkipped(ix *index, p *part, poll *history.Poll, from history.Offset) (history.Offset, bool) {
 	records := sortedRecords(ix.h, poll)
 	if !ix.d.sparse() {
-		at := rule.from
+		at := from
 		for i := range records {
 			if records[i].Offset > at {
 				break
@@ -114,7 +108,7 @@ func firstSkipped(ix *index, p *part, poll *history.Poll, rule gapRule) (history
 		}
 		return at, at < poll.After
 	}
-	for i := slotFrom(p.slots, rule.from); i < len(p.slots) && p.slots[i].offset < poll.After; i++ {
+	for i := slotFrom(p.slots, from); i < len(p.slots) && p.slots[i].offset < poll.After; i++ {
 		s := &p.slots[i]
 		for len(records) > 0 && records[0].Offset < s.offset {
 			records = records[1:]
@@ -122,7 +116,7 @@ func firstSkipped(ix *index, p *part, poll *history.Poll, rule gapRule) (history
 		if len(records) > 0 && records[0].Offset == s.offset {
 			continue
 		}
-		if visible(ix, s, poll) && !compacted(ix, s, rule.fates) {
+		if visible(ix, s, poll) && !compacted(ix, s) {
 			return s.offset, true
 		}
 	}
@@ -135,12 +129,12 @@ func visible(ix *index, s *slot, poll *history.Poll) bool {
 }
 
 // compacted reports whether compaction may have emptied the slot.
-func compacted(ix *index, s *slot, fates keyFates) bool {
-	if fates == nil {
+func compacted(ix *index, s *slot) bool {
+	if ix.fates == nil {
 		return false
 	}
 	send := ix.sendOf[s.first.read]
-	return send < 0 || fates.mayGoAt(&ix.h.Sends[send], s.offset)
+	return send < 0 || ix.fates.mayGoAt(&ix.h.Sends[send], s.offset)
 }
 
 func skipped(ix *index, before, poll int32, at history.Offset, f *findings) {

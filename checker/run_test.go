@@ -3,6 +3,7 @@ package checker
 import (
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/klammlog/klamm/checker/history"
 )
@@ -32,6 +33,7 @@ type testEntry struct {
 	history.Read
 	key  history.Digest
 	tomb bool
+	at   history.Instant // when it was appended
 }
 
 // A runSize says how large a run to make.
@@ -47,7 +49,10 @@ func smallRun(rng *rand.Rand) runSize {
 		delivery: []history.Delivery{history.Plain, history.OneInFlight, history.Idempotent, history.Idempotent},
 	}
 	z.demands.Retention = rng.IntN(4) == 0
-	z.demands.Compaction = rng.IntN(4) == 0
+	z.demands.Compaction = rng.IntN(5) < 2
+	if z.demands.Compaction {
+		z.demands.DeleteRetention = time.Duration(rng.IntN(3) * rng.IntN(40))
+	}
 	return z
 }
 
@@ -84,7 +89,7 @@ func (r *testRun) step() {
 		l := &r.logs[r.rng.IntN(len(r.logs))]
 		l.removePrefix(l.start + history.Offset(r.rng.IntN(3)))
 	case r.d.Compaction:
-		r.logs[r.rng.IntN(len(r.logs))].compact(r.rng)
+		r.logs[r.rng.IntN(len(r.logs))].compact(r.rng, r.now-history.Instant(r.d.DeleteRetention))
 	}
 }
 
@@ -93,14 +98,18 @@ func (l *testLog) removePrefix(to history.Offset) {
 	l.entries = slices.DeleteFunc(l.entries, func(e testEntry) bool { return e.Offset < l.start })
 }
 
-// compact removes some records that later ones make superfluous.
-func (l *testLog) compact(rng *rand.Rand) {
+// compact removes some records that later ones make superfluous, and tombstones
+// from before a time that are all that is left of their keys.
+func (l *testLog) compact(rng *rand.Rand, old history.Instant) {
 	last := map[history.Digest]history.Offset{}
 	for _, e := range l.entries {
 		last[e.key] = e.Offset
 	}
+	left := map[history.Digest]bool{}
 	l.entries = slices.DeleteFunc(l.entries, func(e testEntry) bool {
-		return (last[e.key] > e.Offset || e.tomb) && rng.IntN(2) == 0
+		gone := (last[e.key] > e.Offset || e.tomb && !left[e.key] && e.at < old) && rng.IntN(2) == 0
+		left[e.key] = left[e.key] || !gone
+		return gone
 	})
 }
 
@@ -192,7 +201,7 @@ func (p *testProducer) apply(r *testRun) {
 		s := &r.s.sends[w.index]
 		l := &r.logs[s.Partition]
 		w.applied = l.end
-		l.entries = append(l.entries, testEntry{history.Read{Offset: l.end, Record: s.Record, Digest: s.Digest, Epoch: 1}, s.Key, s.Tombstone})
+		l.entries = append(l.entries, testEntry{history.Read{Offset: l.end, Record: s.Record, Digest: s.Digest, Epoch: 1}, s.Key, s.Tombstone, r.now})
 		l.end++
 		return
 	}

@@ -32,6 +32,8 @@ var promises = []Guarantee{
 	{string(checker.OffsetsForward), "earliest, latest and by-time offsets never go back"},
 	{string(checker.ByTimeFirst), "a lookup by time tells the first record that is not older"},
 	{string(checker.LinearizableLog), "append, read and latest-offset are linearizable per partition"},
+	{string(checker.ReadCommittedOnly), "nothing above the high watermark is served: what was read once stays"},
+	{string(checker.CompactedState), "who reads a compacted partition sees each key's last record, or nothing of a deleted key"},
 	{offsetsDense, "log start <= high watermark <= log end; offsets of a log follow each other"},
 	{recoversAcked, "after any crash, recovery keeps every byte that was held as log.flush promises"},
 	{delivers, "an idempotent producer with more time than the faults have gets every record acknowledged"},

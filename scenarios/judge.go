@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/klammlog/klamm/checker"
+	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/disksim"
+	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/sim"
 )
 
@@ -19,10 +21,21 @@ func (r *run) demands() checker.Demands {
 		Flush: checker.Flush(o.Flush), Unrestricted: o.Unrestricted,
 		Retention: o.RetentionBytes > 0 || o.RetentionTime > 0, Compaction: o.compacts(),
 	}
-	if slices.ContainsFunc(r.drawn.Families, losesPageCache) {
+	if !slices.ContainsFunc(o.Families, func(f Family) bool { return slices.Contains(clockFamilies, f) }) {
+		ahead := r.broker.node.WallTime() - wallAt(0) - kafka.Timestamp(time.Duration(r.k.Now()).Milliseconds())
+		d.WallZero = history.Timestamp(wallAt(0) + ahead + 1)
+		d.DeleteRetention = max(0, o.DeleteRetention-time.Duration(ahead+1)*time.Millisecond)
+		d.MinCompactionLag = o.MinLag
+	}
+	if slices.ContainsFunc(o.Families, losesPageCache) {
 		d.PowerLoss = checker.AnyPowerLoss
 	}
 	return d
+}
+
+// wallAt returns what a clock that is right shows at an instant.
+func wallAt(t kafka.Instant) kafka.Timestamp {
+	return sim.WallStart + kafka.Timestamp(time.Duration(t).Milliseconds())
 }
 
 // losesPageCache reports whether a family takes away what was written and not

@@ -7,9 +7,9 @@ import (
 	"github.com/klammlog/klamm/node/kafka"
 )
 
-// wallStart is the wall-clock time at instant 0: some moment in 2025, so that
+// WallStart is the wall-clock time at instant 0: some moment in 2025, so that
 // code which takes 0 or small numbers for a date is found out.
-const wallStart = 1_750_000_000_000
+const WallStart = 1_750_000_000_000
 
 const million = 1_000_000
 
@@ -35,7 +35,7 @@ func (c *clock) wall(now kafka.Instant) kafka.Timestamp {
 	if c.frozen {
 		return c.stopped
 	}
-	return kafka.Timestamp(wallStart + int64(c.monotonic(now))/int64(time.Millisecond) + c.offset)
+	return kafka.Timestamp(WallStart + int64(c.monotonic(now))/int64(time.Millisecond) + c.offset)
 }
 
 // kernel returns the first virtual time at which the node's monotonic clock shows
