@@ -54,15 +54,22 @@ func Start(w *env.World, c Config) (*Node, error) {
 	return n, nil
 }
 
+// start does first what changes nothing on the disks.
 func (n *Node) start() error {
-	if err := n.openDirs(); err != nil {
-		return err
-	}
-	var err error
-	if n.metadata, err = broker.OpenLocal(n.w, n.dirs[0].Dir); err != nil {
+	err := n.checkDirs()
+	if err != nil {
 		return err
 	}
 	if n.server, err = api.Listen(n.w, n.settings); err != nil {
+		return err
+	}
+	if err := n.openDirs(); err != nil {
+		return err
+	}
+	if n.metadata, err = broker.OpenLocal(n.w, n.dirs[0].Dir); err != nil {
+		return err
+	}
+	if err := n.checkOwner(); err != nil {
 		return err
 	}
 	if err := n.register(); err != nil {
@@ -113,10 +120,7 @@ func (n *Node) register() error {
 			}
 			records = meta.Format(id)
 		}
-		old, known := image.Broker(n.id)
-		if others := image.Brokers(); !known && len(others) > 0 {
-			return nil, fmt.Errorf("log directory %s belongs to node %d", n.dirs[0].Dir.Name(), others[0].ID)
-		}
+		old, _ := image.Broker(n.id)
 		for _, id := range old.Directories {
 			if !n.has(id) {
 				n.w.Probe("a log directory of an earlier start is missing")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -31,12 +32,16 @@ func startProcess(pairs []config.Pair, out io.Writer, level string) (*process, e
 	if err != nil {
 		return nil, usage(err)
 	}
-	dirs := config.LogDirs.In(settings)
+	dirs, undo, err := makeDirs(config.LogDirs.In(settings))
+	if err != nil {
+		return nil, err
+	}
 	p := &process{logs: osenv.NewAsync(out)}
 	died := func(panic osenv.Panic) { p.logs.Close(); crashed(panic) }
 	host, err := osenv.New(osenv.Options{LogDirs: dirs, Logger: newLogger(p.logs, level), OnPanic: died})
 	if err != nil {
 		p.logs.Close()
+		undo()
 		return nil, fmt.Errorf("log directories %v: %w", dirs, err)
 	}
 	p.host = host
@@ -47,12 +52,13 @@ func startProcess(pairs []config.Pair, out io.Writer, level string) (*process, e
 	if err != nil {
 		host.Close()
 		p.logs.Close()
+		undo()
 		return nil, explainStart(err, settings)
 	}
 	return p, nil
 }
 
-// explainStart says what to do about the two mistakes everybody makes.
+// explainStart says what to do about the mistakes everybody makes.
 func explainStart(err error, settings *config.View) error {
 	switch {
 	case errors.Is(err, env.ErrAddrInUse):
@@ -61,6 +67,8 @@ func explainStart(err error, settings *config.View) error {
 	case errors.Is(err, env.ErrLocked):
 		return advised{fmt.Sprintf("data directory %s is in use by another klamm: stop it, or choose another with --data-dir",
 			strings.Join(config.LogDirs.In(settings), ",")), err}
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, env.ErrReadOnly):
+		return advised{fmt.Sprintf("data directory %s cannot be written: %v", strings.Join(config.LogDirs.In(settings), ","), pathError(err)), err}
 	}
 	return err
 }

@@ -35,6 +35,13 @@ func parsePath(path string) (kafka.TopicPartition, bool) {
 	return tp, err == nil && n >= 0 && tp.String() == path
 }
 
+// IsPartition reports whether a name in a log directory is that of a partition,
+// other than the metadata's.
+func IsPartition(name string) bool {
+	_, ok := parsePath(name)
+	return ok && name != MetadataPath
+}
+
 // A logDir is one log directory and how many partitions lie in it.
 type logDir struct {
 	*commitlog.Dir
