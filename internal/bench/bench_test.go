@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 func TestEverySectionReports(t *testing.T) {
 	var out bytes.Buffer
 	p := &plan{out: &out, dir: t.TempDir(), rounds: 1, window: 30 * time.Millisecond, warm: 10 * time.Millisecond,
-		batch: 16 << 10, cold: 8 << 20, crowd: 60, idle: 10}
+		sizes: []int{1024}, batch: 16 << 10, cold: 8 << 20, crowd: 60, idle: 10}
 	if err := p.run(""); err != nil {
 		t.Fatal(err)
 	}
@@ -32,8 +32,8 @@ func TestEverySectionReports(t *testing.T) {
 	if got := strings.Count(report, "\n## "); got != len(sections) {
 		t.Errorf("%d sections, want %d", got, len(sections))
 	}
-	if got := regexp.MustCompile(`\d \([0-9.e-]+–[0-9.e-]+\)`).FindAllString(report, -1); len(got) < 130 {
-		t.Errorf("%d figures, want 130 and more", len(got))
+	if got := regexp.MustCompile(`\d \([0-9.e-]+–[0-9.e-]+\)`).FindAllString(report, -1); len(got) < 80 {
+		t.Errorf("%d figures, want 80 and more", len(got))
 	}
 	if wrong := regexp.MustCompile(`NaN|Inf|%!`).FindString(report); wrong != "" {
 		t.Errorf("the report says %s", wrong)

@@ -14,7 +14,7 @@ import (
 // batches of records, and records of batches.
 func (p *plan) client() error {
 	t := newTable("values", "log.flush", "direction", "M records/s", "node, CPU ns/record")
-	for _, size := range sizes {
+	for _, size := range p.sizes {
 		for _, flush := range []string{"os", "ack"} {
 			var in, out contestOf
 			for range p.rounds {
@@ -54,7 +54,7 @@ func (p *plan) clientOnce(size int, flush string, in, out *contestOf) (err error
 		return fmt.Errorf("produce: %w", err)
 	}
 	in.add(s)
-	if s, err = p.clientConsumes(server, s.count); err != nil {
+	if s, err = p.clientConsumes(server, max(s.count, 1)); err != nil {
 		return fmt.Errorf("consume: %w", err)
 	}
 	out.add(s)

@@ -36,6 +36,7 @@ type plan struct {
 	rounds  int           // measurements of each figure
 	window  time.Duration // of one measurement
 	warm    time.Duration // before it
+	sizes   []int         // of values, in bytes
 	batch   int           // bytes of records in a replayed batch
 	cold    int           // bytes of records to read cold
 	crowd   int           // connections that are many
@@ -65,7 +66,7 @@ func main() {
 	}
 	log.SetFlags(0)
 	log.SetPrefix("bench: ")
-	p := plan{out: os.Stdout, warm: 500 * time.Millisecond, cold: 1 << 30, crowd: 5000, idle: 1000}
+	p := plan{out: os.Stdout, warm: 500 * time.Millisecond, sizes: []int{100, 1024}, cold: 1 << 30, crowd: 5000, idle: 1000}
 	only := flag.String("only", "", "sections, separated by commas: raw, produce, fetch, client, latency, connections, idle")
 	flag.StringVar(&p.dir, "dir", os.TempDir(), "`DIR` on the disk to measure; the data are removed")
 	flag.StringVar(&p.profile, "cpuprofile", "", "a `DIR` for processor profiles of the node, one for each of its processes")

@@ -13,9 +13,6 @@ var floors = map[string]map[int]string{
 	"fetch":       {100: "-", 1024: "200"},
 }
 
-// sizes of values.
-var sizes = []int{100, 1024}
-
 // A contest is what several servers did with the same load, round by round.
 type contest struct {
 	rate, cost map[string]*figure
@@ -57,7 +54,7 @@ func (c *contest) row(t *table, l load, flush, floor string) {
 func (p *plan) produce() error {
 	t := newTable(throughputColumns...)
 	var holds []string
-	for _, size := range sizes {
+	for _, size := range p.sizes {
 		for _, flush := range []string{"os", "ack"} {
 			l := newLoad(p.batch, size)
 			c := newContest(roleNode, roleStick)
@@ -115,7 +112,7 @@ func (r *replay) records(l load) func() int64 {
 // fetch measures reading what is in the page cache.
 func (p *plan) fetch() error {
 	t := newTable(throughputColumns...)
-	for _, size := range sizes {
+	for _, size := range p.sizes {
 		l := newLoad(p.batch, size)
 		c := newContest(roleNode, roleStick)
 		for range p.rounds {
