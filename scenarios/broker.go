@@ -64,6 +64,9 @@ func (r *run) topicConfig() []config.Pair {
 	if o.RetentionBytes > 0 {
 		pairs = append(pairs, config.Pair{Name: "retention.bytes", Value: strconv.FormatInt(o.RetentionBytes, 10)})
 	}
+	if o.MessageMax > 0 {
+		pairs = append(pairs, config.Pair{Name: "max.message.bytes", Value: strconv.FormatInt(o.MessageMax, 10)})
+	}
 	if o.FlushMessages > 0 && o.Flush == "os" {
 		pairs = append(pairs, config.Pair{Name: "flush.messages", Value: strconv.FormatInt(o.FlushMessages, 10)})
 	}

@@ -77,6 +77,7 @@ func (k Keeping) pairs() []config.Pair {
 type Habits struct {
 	Keys          int           // that all producers share; 0: each has fifty of its own
 	Tombstones    int           // one send in so many has no value; 0: none
+	Oversized     int           // one send in so many is larger than the topic takes; 0: none
 	Backdated     time.Duration // timestamps lie up to so much in the past
 	Dawdle        time.Duration // consumers rest up to so long before a poll, while there are faults
 	AnyReset      bool          // consumers draw auto.offset.reset
@@ -88,6 +89,6 @@ type Habits struct {
 func defaultHabits() Habits { return Habits{LookupPause: 300 * time.Millisecond} }
 
 func (h Habits) String() string {
-	return fmt.Sprintf("keys=%d tombstone.one.in=%d backdated=%s dawdle=%s any.reset=%t delete.records=%t lookup.pause=%s client.clocks=%t",
-		h.Keys, h.Tombstones, h.Backdated, h.Dawdle, h.AnyReset, h.DeleteRecords, h.LookupPause, h.ClientClocks)
+	return fmt.Sprintf("keys=%d tombstone.one.in=%d oversized.one.in=%d backdated=%s dawdle=%s any.reset=%t delete.records=%t lookup.pause=%s client.clocks=%t",
+		h.Keys, h.Tombstones, h.Oversized, h.Backdated, h.Dawdle, h.AnyReset, h.DeleteRecords, h.LookupPause, h.ClientClocks)
 }

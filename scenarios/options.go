@@ -28,6 +28,7 @@ type Options struct {
 	IndexInterval  int64
 	RetentionBytes int64 // 0: everything is kept
 	FlushMessages  int64 // with log.flush=os: sync after so many; 0 never
+	MessageMax     int64 // max.message.bytes; 0: Kafka's default
 	Keeping
 	Habits
 
@@ -80,6 +81,11 @@ func draw(s *Scenario, seed uint64) Options {
 	}
 	o.Raws = pick(sim.Stream(seed, "options/raw"), 0, 1, 1, 2)
 	o.Keeping, o.Habits = defaultKeeping(), defaultHabits()
+	if r := sim.Stream(seed, "options/message.max"); r.IntN(2) == 0 {
+		// Any record fits, and any raw batch; what clients batch does not always.
+		o.MessageMax = int64(o.ValueMax+200) * pick[int64](r, 4, 4, 8, 20)
+		o.Oversized = pick(r, 0, 20, 50, 200)
+	}
 	if s.Shape != nil {
 		s.Shape(&o, sim.Stream(seed, "options/"+s.Name))
 	}
@@ -113,8 +119,8 @@ func (o Options) lines() []string {
 	return []string{
 		fmt.Sprintf("producers=%d consumers=%d raws=%d partitions=%d sends=%d value.max=%d safety=%s",
 			o.Producers, o.Consumers, o.Raws, o.Partitions, o.Sends, o.ValueMax, o.Safety),
-		fmt.Sprintf("log.flush=%s segment.bytes=%d retention.bytes=%d index.interval.bytes=%d flush.messages=%d",
-			o.Flush, o.SegmentBytes, o.RetentionBytes, o.IndexInterval, o.FlushMessages),
+		fmt.Sprintf("log.flush=%s segment.bytes=%d retention.bytes=%d index.interval.bytes=%d flush.messages=%d max.message.bytes=%d",
+			o.Flush, o.SegmentBytes, o.RetentionBytes, o.IndexInterval, o.FlushMessages, o.MessageMax),
 		o.Keeping.String(),
 		o.Habits.String() + fmt.Sprintf(" mode=%s", o.mode()),
 		fmt.Sprintf("buggify=%t hold.one.in=%d hold.max=%s preempt.one.in=%d crash.profile=%s stale.tail=%t slow.link=%t",

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -23,6 +24,7 @@ type producerClient struct {
 	kept   int // of them, those kept until the faults have ended: service must go on
 	pause  time.Duration
 	open   []history.SendHandle // without an answer
+	broken map[int32]bool       // partitions to which a record was sent that is too large
 	done   bool
 }
 
@@ -45,7 +47,7 @@ func (r *run) newProducer(name string, sends int) *producerClient {
 		c.Idempotent, c.MaxInFlight, c.Retries = false, 1, 0
 	}
 	c.FirstSequence = firstSequence(r.k.Rand("sequence/" + name))
-	p := &producerClient{config: c, draws: draws, left: sends, kept: sends / 10}
+	p := &producerClient{config: c, draws: draws, left: sends, kept: sends / 10, broken: map[int32]bool{}}
 	p.pause = 2 * r.options.Safety * meanBurst / time.Duration(max(sends, 1))
 	p.machine = r.newMachine(name, p.main)
 	return p
@@ -120,6 +122,10 @@ func (p *producerClient) send(producer *client.Producer) {
 		return
 	}
 	rec, s := p.compose(partition)
+	if max := p.r.options.MessageMax; max > 0 && int64(len(rec.Value)) >= max {
+		p.broken[partition] = true
+	}
+	broken := p.broken[partition]
 	h := p.r.history.Send(s)
 	p.open = append(p.open, h)
 	d, err := producer.SendTo(partition, rec)
@@ -135,7 +141,7 @@ func (p *producerClient) send(producer *client.Producer) {
 		}
 		p.settle(h)
 		conclude(h, result)
-		p.noteUndelivered(s, result)
+		p.noteUndelivered(s, result, broken)
 		if result.Outcome == client.Acked {
 			p.r.stamps = append(p.r.stamps, result.Timestamp)
 		}
@@ -155,8 +161,14 @@ func (p *producerClient) patient() bool {
 }
 
 // noteUndelivered notes a record that a patient producer did not get acknowledged.
-func (p *producerClient) noteUndelivered(s history.Send, r client.Result) {
-	if p.patient() && r.Outcome != client.Acked {
+// A record that the topic does not take is not one of them, and what is sent behind
+// it may end without anybody knowing how: its sequences follow one that never
+// comes.
+func (p *producerClient) noteUndelivered(s history.Send, r client.Result, broken bool) {
+	switch {
+	case !p.patient(), r.Outcome == client.Acked:
+	case broken && (r.Outcome == client.Unknown || errors.Is(r.Err, kafka.ErrMessageTooLarge)):
+	default:
 		p.r.undelivered = append(p.r.undelivered, Violation{Guarantee: delivers,
 			Sentence: fmt.Sprintf("%s-%d send #%d of %s ended as %s: %v", topicName, s.Partition, s.Seq, p.node.Name(), r.Outcome, r.Err)})
 	}
@@ -227,7 +239,11 @@ func (p *producerClient) key() []byte {
 // value returns the identity and drawn many bytes.
 func (p *producerClient) value(id history.RecordID) []byte {
 	value := history.AppendIdentity(nil, id)
-	for n := p.draws.IntN(p.r.options.ValueMax + 1); len(value) < n; {
+	n := p.draws.IntN(p.r.options.ValueMax + 1)
+	if one := p.r.options.Oversized; one > 0 && p.draws.IntN(one) == 0 {
+		n = int(p.r.options.MessageMax)
+	}
+	for len(value) < n {
 		value = append(value, byte('a'+len(value)%23))
 	}
 	return value

@@ -104,9 +104,9 @@ func (b *Batch) Complete() bool { return b.complete }
 //     batches were assigned, whatever became of them: the broker remembers no
 //     more, and would not recognize the oldest when it is sent again. The pieces
 //     of a batch count as one: only the last goes while others are in flight
-//  7. two batches that may have been appended under one identity do not overlap:
-//     take assigns one from the partition's tracker, Split divides one that was
-//     never tainted, and giveBack returns only such
+//  7. two batches that may have been appended under one identity do not overlap,
+//     but for the pieces of a batch with that batch: take assigns an identity from
+//     the partition's tracker, and giveBack returns only what was never tainted
 type Outbox struct {
 	c          Config
 	partitions map[kafka.TopicPartition]*partition

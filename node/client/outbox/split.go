@@ -14,21 +14,20 @@ type Piece struct {
 }
 
 // Splits reports whether a verdict asks for the batch to be split: the broker
-// takes no batch of its size, but may take its records in smaller ones. A batch
-// that may be in the log is never split: the broker would not recognize its
-// pieces.
+// takes no batch of its size, but may take its records in smaller ones.
 func (b *Batch) Splits(v Verdict) bool {
-	return v.Fate == NotAppended && kafka.ErrorOf(v.Err) == kafka.ErrMessageTooLarge &&
-		b.Count > 1 && !b.tainted && !b.Ended()
+	return v.Fate == NotAppended && kafka.ErrorOf(v.Err) == kafka.ErrMessageTooLarge && b.Count > 1 && !b.Ended()
 }
 
 // Split replaces a batch that was refused by its pieces, which together hold its
 // records, and returns them. It is called instead of Answer, after Splits.
 //
 // The pieces share the batch's sequences, number and deadline: what was sent
-// behind it carries the sequences that follow. They go one at a time, as retries
-// do, so that from the oldest one on the broker has no more batches to remember
-// than before.
+// behind it carries the sequences that follow. Should an earlier attempt of the
+// batch be in the log, or come to be, the broker refuses the first piece, which
+// begins with the same sequence, and the others after it; or it refuses the batch
+// because it has the piece. Pieces go one at a time, as retries do, so that from
+// the oldest one on the broker has no more batches to remember than before.
 func (o *Outbox) Split(b *Batch, pieces []Piece) []*Batch {
 	p := o.partitions[b.Partition]
 	at := slices.Index(p.queue, b)
