@@ -18,7 +18,7 @@ var definition = regexp.MustCompile(`(?m)^\t(\w+) = \w+\{define\(&Setting\{\n\t\
 // take only the value false say what is so.
 func TestEverySettingActs(t *testing.T) {
 	var own, others strings.Builder
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+	look := func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
@@ -29,9 +29,11 @@ func TestEverySettingActs(t *testing.T) {
 			others.Write(text)
 		}
 		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+	}
+	for _, root := range []string{"..", "../../cmd"} { // log.dirs are the host's to open
+		if err := filepath.WalkDir(root, look); err != nil {
+			t.Fatal(err)
+		}
 	}
 	variables := map[string]string{}
 	for _, m := range definition.FindAllStringSubmatch(own.String(), -1) {
