@@ -68,9 +68,7 @@ ends the reading; what was read is still sent.`,
 				if _, err := c.topic(args[0]); err != nil {
 					return err
 				}
-				s := newSending(&f, c, args[0])
-				s.open(cmd)
-				return s.run(config, in, composer)
+				return newSending(cmd, &f, c).run(config, in, composer)
 			})
 		},
 	}

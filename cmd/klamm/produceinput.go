@@ -43,13 +43,14 @@ const maxRecord = 16 << 20
 
 // An input is where records come from, in pieces that hold whole records.
 type input struct {
+	start     func() // begins the reading, in a goroutine of its own
 	pieces    chan []byte
 	err       error // why pieces ended; io.EOF is the end. Good when it is closed
 	stop      chan struct{}
 	delimiter []byte // nil: a piece is a record
 }
 
-// open begins to read standard input, or files.
+// open checks how to read standard input, or files.
 func (f *produceFlags) open(stdin io.Reader, files []string) (*input, error) {
 	in := &input{pieces: make(chan []byte, 4), stop: make(chan struct{})}
 	switch {
@@ -60,7 +61,7 @@ func (f *produceFlags) open(stdin io.Reader, files []string) (*input, error) {
 	case f.separator != "" && f.hasKey:
 		return nil, errors.New("--key and --key-separator exclude each other")
 	case len(files) > 0:
-		go in.readFiles(files)
+		in.start = func() { go in.readFiles(files) }
 		return in, nil
 	}
 	var text strings.Builder
@@ -79,7 +80,7 @@ func (f *produceFlags) open(stdin io.Reader, files []string) (*input, error) {
 	if in.delimiter = []byte(text.String()); len(in.delimiter) == 0 {
 		return nil, errors.New("--delimiter is empty")
 	}
-	go in.readStream(stdin)
+	in.start = func() { go in.readStream(stdin) }
 	return in, nil
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -17,13 +16,13 @@ import (
 // each in JSON, in the order of the input, or else of those that were not
 // acknowledged.
 type sending struct {
-	f       *produceFlags
-	c       *call
-	topic   string
-	out     *bufio.Writer
-	errs    io.Writer
-	meter   *meter
-	waiting []*produced // with -o json: without a line yet, in order
+	f     *produceFlags
+	c     *call
+	topic string
+	lines *resultLines // with -o json
+	out   io.Writer
+	errs  io.Writer
+	meter *meter
 
 	number                 int // of the last record read, from 1
 	acked, failed, unknown int
@@ -31,22 +30,16 @@ type sending struct {
 	first                  error // the first reason for a record without acknowledgement
 }
 
-// The most records that may wait for their line, and that are told one by one.
-const (
-	maxOpen = 10000
-	maxTold = 20
-)
+// maxTold is how many records without acknowledgement are told one by one.
+const maxTold = 20
 
-func newSending(f *produceFlags, c *call, topic string) *sending {
-	return &sending{f: f, c: c, topic: topic}
-}
-
-func (s *sending) open(cmd *cobra.Command) {
-	s.out, s.errs = bufio.NewWriter(cmd.OutOrStdout()), cmd.ErrOrStderr()
+func newSending(cmd *cobra.Command, f *produceFlags, c *call) *sending {
+	s := &sending{f: f, c: c, topic: cmd.Flags().Arg(0), out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr()}
 	s.meter = newMeter(io.Discard, s.errs)
 	if stdin, ok := cmd.InOrStdin().(io.Writer); ok && isTerminal(stdin) {
 		s.meter.live = false // somebody types there
 	}
+	return s
 }
 
 // A produced record is on its way.
@@ -62,8 +55,9 @@ func (p *produced) Delivered(d *client.Delivery) { p.end(d.Result()) }
 // end takes in a record's result.
 func (p *produced) end(r client.Result) {
 	s := p.s
-	if s.f.output == "json" {
+	if s.lines != nil {
 		p.result = &r
+		s.lines.changed.Broadcast()
 	}
 	switch r.Outcome {
 	case client.Acked, client.Sent:
@@ -77,7 +71,7 @@ func (p *produced) end(r client.Result) {
 	if s.first == nil {
 		s.first = r.Err
 	}
-	if s.f.output == "json" {
+	if s.lines != nil {
 		return
 	}
 	if s.told++; s.told <= maxTold {
@@ -93,16 +87,19 @@ func (s *sending) run(config client.ProducerConfig, in *input, composer *compose
 	if err != nil {
 		return err
 	}
+	if s.f.output == "json" {
+		s.lines = newResultLines(s.c, s.out)
+	}
+	in.start()
 	sendErr := s.send(p, in, composer)
 	closeErr := p.Close(kafka.Never)
 	if errors.Is(sendErr, errInterrupted) && errors.Is(closeErr, env.ErrCanceled) {
 		closeErr = nil // the second signal; what it left without result is told
 	}
-	if err := s.print(); err != nil {
-		return err
-	}
-	if err := s.out.Flush(); err != nil {
-		return err
+	if s.lines != nil {
+		if err := s.lines.close(); err != nil {
+			return err
+		}
 	}
 	s.meter.clear()
 	err = errors.Join(s.verdict(), sendErr, closeErr)
@@ -114,7 +111,7 @@ func (s *sending) run(config client.ProducerConfig, in *input, composer *compose
 
 // tell says what was sent, and how fast if it was much or somebody watches.
 func (s *sending) tell() {
-	if s.f.output == "json" {
+	if s.lines != nil {
 		return
 	}
 	line := fmt.Sprintf("%d records sent to %s", s.acked, s.topic)
@@ -130,8 +127,8 @@ func (s *sending) verdict() error {
 	if bad == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d of %d records were not acknowledged, %d of them may be in the log; the first: %w",
-		bad, bad+s.acked, s.unknown, s.first)
+	return advised{fmt.Sprintf("%d of %d records were not acknowledged, %d of them may be in the log; the first: %v",
+		bad, bad+s.acked, s.unknown, s.first), s.first}
 }
 
 // send reads and sends records until they end, or a signal comes. Blocks.
@@ -178,8 +175,10 @@ func (s *sending) sendOne(p *client.Producer, c *composer, piece []byte) error {
 		d, err = p.Send(r)
 	}
 	one := &produced{s: s, number: s.number}
-	if s.f.output == "json" {
-		s.waiting = append(s.waiting, one)
+	if s.lines != nil {
+		if err := s.lines.add(one); err != nil {
+			return err
+		}
 	}
 	switch {
 	case err == nil:
@@ -189,48 +188,7 @@ func (s *sending) sendOne(p *client.Producer, c *composer, piece []byte) error {
 		at := kafka.TopicPartition{Topic: s.topic, Partition: partition}
 		one.end(client.Result{Outcome: client.Failed, Partition: at, Offset: kafka.NoOffset, Err: err})
 	default:
-		return fmt.Errorf("record %d: %w", s.number, err)
-	}
-	if len(s.waiting) >= maxOpen/2 {
-		if err := s.print(); err != nil {
-			return err
-		}
-	}
-	if len(s.waiting) >= maxOpen {
-		return p.Flush(kafka.Never) // their results are printed with the next
-	}
-	return nil
-}
-
-// producedJSON is the result of one record.
-type producedJSON struct {
-	Kind      string `json:"_kind"`
-	Version   int    `json:"_version"`
-	Topic     string `json:"topic"`
-	Partition int32  `json:"partition"`
-	Offset    *int64 `json:"offset"` // null if it is not known
-	Outcome   string `json:"outcome"`
-	Error     string `json:"error,omitempty"`
-}
-
-// print prints the results that there are, in order. A record that was never taken
-// has none.
-func (s *sending) print() error {
-	for len(s.waiting) > 0 && s.waiting[0].result != nil {
-		r := s.waiting[0].result
-		s.waiting = s.waiting[1:]
-		j := producedJSON{Kind: "klamm.produced", Version: 1, Topic: r.Partition.Topic,
-			Partition: r.Partition.Partition, Outcome: r.Outcome.String()}
-		if r.Offset != kafka.NoOffset {
-			o := int64(r.Offset)
-			j.Offset = &o
-		}
-		if r.Err != nil {
-			j.Error = r.Err.Error()
-		}
-		if err := printJSON(s.out, j); err != nil {
-			return err
-		}
+		return advised{fmt.Sprintf("record %d was not sent: %v", s.number, err), err}
 	}
 	return nil
 }

@@ -156,6 +156,7 @@ func (a advised) Unwrap() error { return a.err }
 // explain turns the errors a beginner meets into advice.
 func (r *remote) explain(err error) error {
 	switch {
+	case errors.As(err, new(advised)): // it says more already
 	case errors.Is(err, link.ErrNotSent) && errors.Is(err, env.ErrRefused):
 		return advised{fmt.Sprintf("no broker listens at %s: start one with 'klamm dev', or name another with --bootstrap",
 			r.bootstrap), err}
