@@ -75,22 +75,17 @@ type Broker struct {
 
 	configured *config.View // the node's own configuration
 	config     *config.View // what is in force: more may be set while the node runs
-	plain      *config.View // of topics that set nothing
+	plain      rules        // of topics that set nothing
 	onConfig   []func(*config.View)
 }
 
 // A topic is this node's part of one incarnation of a topic.
 type topic struct {
-	id         kafka.TopicID
-	name       string
-	settings   *config.View
-	log        commitlog.Config // what settings mean to logs, which read it at each use
-	limits     record.Limits    // what they mean to appends; the time is filled in
-	repack     *record.Compression
+	id   kafka.TopicID
+	name string
+	rules
 	partitions []*Partition // by number; nil where this node has no replica
 	settled    int          // so many of them were opened, or are known to be broken
-
-	leastInSync int // min.insync.replicas
 }
 
 // Stats are counts since the start, and what is there now.

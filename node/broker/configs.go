@@ -3,11 +3,29 @@ package broker
 import (
 	"math"
 
+	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
 	"github.com/klammlog/klamm/node/record"
 )
+
+// rules are what a topic's settings mean here, worked out when they change and not
+// for each append. They are replaced in place: logs keep a pointer to their part.
+type rules struct {
+	settings    *config.View
+	log         commitlog.Config    // read by logs at each use
+	limits      record.Limits       // what producers are allowed; the time is filled in
+	repack      *record.Compression // how the log has its records; nil: as they come
+	leastInSync int                 // min.insync.replicas
+}
+
+func (b *Broker) rulesOf(v *config.View) rules {
+	return rules{
+		settings: v, log: b.logConfig(v), limits: limitsIn(v), repack: repackIn(v),
+		leastInSync: int(config.MinInsyncReplicas.In(v)),
+	}
+}
 
 // Config returns the node's settings in force. They are replaced as a whole when
 // something is set while the node runs.
@@ -24,7 +42,7 @@ func (b *Broker) configure() {
 		b.w.Log.Warn("setting of a broker is not in force", "err", err)
 	}
 	b.config = b.configured.InForce(overlay)
-	b.plain = config.TopicInForce(b.config, nil)
+	b.plain = b.rulesOf(config.TopicInForce(b.config, nil))
 }
 
 // reconfigure does that when the image has changed: topics that set nothing
@@ -53,23 +71,19 @@ func (b *Broker) refresh(t *meta.Topic) {
 			b.w.Log.Warn("setting of a topic is not known and not in force", "topic", t.Name, "setting", p.Name)
 		}
 	}
-	local.adopt(b, b.SettingsOf(t))
+	if len(t.Settings) == 0 {
+		local.rules = b.plain
+		return
+	}
+	local.rules = b.rulesOf(b.SettingsOf(t))
 }
 
 // SettingsOf returns the settings in force for a topic.
 func (b *Broker) SettingsOf(t *meta.Topic) *config.View {
 	if len(t.Settings) == 0 {
-		return b.plain
+		return b.plain.settings
 	}
 	return config.TopicInForce(b.config, t.Settings)
-}
-
-// adopt works out what a topic's settings mean to its partitions, once and not
-// for each append.
-func (t *topic) adopt(b *Broker, v *config.View) {
-	t.settings, t.log = v, b.logConfig(v)
-	t.limits, t.repack = limitsIn(v), repackIn(v)
-	t.leastInSync = int(config.MinInsyncReplicas.In(v))
 }
 
 // limitsIn returns what a topic allows its producers; the time is left open.
