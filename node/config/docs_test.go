@@ -33,11 +33,9 @@ func TestSettingsAreListed(t *testing.T) {
 
 func page() string {
 	var b strings.Builder
-	b.WriteString(`# Settings
-
-Names, types and defaults are Kafka's. klamm's own are `+"`log.flush`, `max.requests.in.flight.per.connection`, and the default of
-`queued.max.request.bytes`"+`. Whatever is accepted acts; all else is refused by name. ` + "`klamm topic config` and `klamm broker config`" + ` show and change them.
-
+	b.WriteString("# Settings\n\nNames, types and defaults are Kafka's; `log.flush`, `max.requests.in.flight.per.connection` and the default of\n" +
+		"`queued.max.request.bytes` are klamm's own. Whatever is accepted acts; all else is refused by name.\n" +
+		"`klamm topic config` and `klamm broker config` show and change settings.\n" + `
 ## Topics
 
 A topic that does not set a value takes the one of its broker, in the last column, or else the default. All can change at any time.
