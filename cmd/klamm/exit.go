@@ -19,13 +19,13 @@ const (
 	exitInterrupted      = 130
 )
 
-const exitCodesHelp = `What the exit code of klamm run and klamm replay says:
+const exitCodesHelp = `What the exit code of klamm run, klamm replay and klamm check says:
 
   0    every guarantee held; of replay: --until ended the run before a verdict
   1    a safety guarantee was broken, or the broker crashed by itself
   2    usage: the command line or the configuration is wrong
   3    something never finished after the faults had stopped
-  4    a run tested nothing
+  4    a run tested nothing; of check: a history shows nothing either way
   5    a repeated run was not the same
   7    a replay did not reproduce a failure: every guarantee held
   70   internal error: a process of klamm's own died, or evidence could not be written
