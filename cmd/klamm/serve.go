@@ -21,6 +21,7 @@ type serveFlags struct {
 	dataDir  string
 	listen   string
 	logLevel string
+	metrics  string
 }
 
 func newServeCommand() *cobra.Command {
@@ -44,7 +45,7 @@ which there are.`,
 			if err != nil {
 				return usage(err)
 			}
-			return serve(pairs, f.logLevel, cmd.ErrOrStderr())
+			return f.serve(pairs, cmd.ErrOrStderr())
 		},
 	}
 	flags := cmd.Flags()
@@ -52,6 +53,7 @@ which there are.`,
 	flags.StringArrayVar(&f.set, "set", nil, "a setting, `NAME=VALUE`; may be repeated")
 	flags.StringVar(&f.dataDir, "data-dir", "", "the directory of the logs (log.dirs)")
 	flags.StringVar(&f.listen, "listen", "", "where to take connections, `HOST:PORT` (listeners)")
+	flags.StringVar(&f.metrics, "metrics-listen", "", "where to tell metrics for Prometheus, `HOST:PORT`, under /metrics; nowhere if not set")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	return cmd
 }
@@ -104,15 +106,27 @@ func parseSetting(flag, arg string) (config.Pair, error) {
 }
 
 // serve runs a node until a signal ends it.
-func serve(pairs []config.Pair, logLevel string, out io.Writer) error {
+func (f *serveFlags) serve(pairs []config.Pair, out io.Writer) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	p, err := startProcess(pairs, out, logLevel)
+	var told *exposition
+	if f.metrics != "" {
+		var err error
+		if told, err = listenMetrics(f.metrics); err != nil {
+			return err
+		}
+		defer told.close()
+	}
+	p, err := startProcess(pairs, out, f.logLevel)
 	if err != nil {
 		return err
 	}
 	defer p.logs.Close()
+	if told != nil {
+		told.serve(p)
+		fmt.Fprintf(out, "klamm: metrics at %s\n", told.url())
+	}
 	fmt.Fprintf(out, "klamm: ready at %s\n", p.address())
 	select {
 	case err := <-p.failed():

@@ -50,6 +50,7 @@ func TestProduceAnswersAreWhatTheGeneratedEncoderWrites(t *testing.T) {
 		{Topic: "led", Partition: 1, Err: errors.New("disk on fire")},
 	}
 	p := &produced{
+		s: &Server{},
 		request: &produceRequest{topics: []produceTopic{
 			{name: "a", id: kafka.TopicID{1}, first: 0, end: 2}, {name: "led", id: kafka.TopicID{2}, first: 2, end: 4}, {name: "none", first: 4, end: 4}}},
 		append: broker.Append{Items: items},
@@ -124,7 +125,7 @@ func TestFetchAnswersAreWhatTheGeneratedEncoderWrites(t *testing.T) {
 	m := image(t)
 	for _, isolation := range []int8{0, 1} {
 		for version := int16(4); version <= 18; version++ {
-			f := &fetched{request: &kmsg.FetchRequest{Version: version, IsolationLevel: isolation, Topics: topics}}
+			f := &fetched{s: &Server{}, request: &kmsg.FetchRequest{Version: version, IsolationLevel: isolation, Topics: topics}}
 			f.fetch.Items = items
 			want := generatedFetch(version, isolation, topics, items).AppendTo(nil)
 			if diff := cmp.Diff(want, f.encode(newEncoder(nil, version, 12, m)).b); diff != "" {

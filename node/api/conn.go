@@ -194,6 +194,7 @@ func (c *conn) readCall() (*Call, error) {
 		f.release()
 		return nil, c.interrupted(err)
 	}
+	c.s.stats.ReceivedBytes += uint64(4 + size)
 	call, err := c.newCall(f)
 	if err != nil {
 		f.release()
@@ -233,6 +234,7 @@ func (c *conn) newCall(f *frame) (*Call, error) {
 // takeUp has a call take effect and queues it for its answer. Blocks.
 func (c *conn) takeUp(call *Call) error {
 	c.s.stats.Requests++
+	c.s.counts.request(call.Key)
 	c.trace("request", call)
 	var err error
 	if call.answer, err = call.handler.begin(c.s, call); err != nil {
@@ -288,6 +290,7 @@ func (c *conn) write(b []byte) error {
 		if _, err := c.net.Write(rest[:n]); err != nil {
 			return err
 		}
+		c.s.stats.SentBytes += uint64(n)
 		rest = rest[n:]
 	}
 	c.keep(b)

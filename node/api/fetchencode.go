@@ -29,6 +29,7 @@ func (f *fetched) encode(e *encoder) *parts {
 	out := &parts{}
 	e.int32(0) // throttle time
 	if e.version >= 7 {
+		f.s.counts.code(int16(f.code))
 		e.int16(int16(f.code))
 		e.int32(0) // no session
 	}
@@ -65,6 +66,7 @@ func (f *fetched) encodeItem(e *encoder, out *parts, it *broker.FetchItem) {
 		code = kafka.ErrNotLeaderOrFollower
 	}
 	e.int32(it.Partition)
+	f.s.counts.code(int16(code))
 	e.int16(int16(code))
 	e.int64(int64(it.HighWatermark))
 	e.int64(int64(it.HighWatermark)) // last stable offset: there are no transactions
@@ -207,7 +209,8 @@ func (g *gathered) chunk(chunk *commitlog.Chunk) error {
 // flush writes what was gathered. Blocks.
 func (g *gathered) flush() error {
 	g.c.net.SetWriteDeadline(g.c.s.idleDeadline())
-	_, err := g.c.net.WriteBuffers(g.bufs)
+	n, err := g.c.net.WriteBuffers(g.bufs)
+	g.c.s.stats.SentBytes += uint64(n)
 	g.free()
 	return err
 }
@@ -229,6 +232,7 @@ func (c *conn) sendFile(chunk *commitlog.Chunk) error {
 		if _, err := c.net.SendFile(file, from, some); err != nil {
 			return err
 		}
+		c.s.stats.SentBytes += uint64(some)
 		from, rest = from+some, rest-some
 	}
 	return nil

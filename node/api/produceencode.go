@@ -21,6 +21,7 @@ func (p *produced) encode(e *encoder) {
 		}
 		e.count(t.end - t.first)
 		for i := t.first; i < t.end; i++ {
+			p.s.counts.code(kafka.Code(p.append.Items[i].Err))
 			e.appended(&p.append.Items[i])
 		}
 		e.tags()

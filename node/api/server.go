@@ -43,12 +43,14 @@ type Server struct {
 	stopping  bool
 	creating  int // topics that are being created because somebody asked for them
 	stats     Stats
+	counts    counts
 }
 
 // Stats are counts since the start, and what is open now.
 type Stats struct {
 	Connections, Accepted, Refused uint64
 	Dropped                        uint64 // slow ones, because others waited for memory
+	ReceivedBytes, SentBytes       uint64 // of requests and answers
 	Requests, BadRequests          uint64
 	QueuedBytes, AnswerBytes       int64 // of the two budgets
 	PooledBytes                    int64

@@ -189,6 +189,7 @@ func (f served) send(c *conn, call *Call) error {
 	}
 	defer c.giveForAnswer(taken)
 	response := f()
+	eachCode(response, c.s.counts.code)
 	response.SetVersion(call.Version)
 	b := call.appendResponse(c.out[:0], response)
 	if more := int64(len(b)) - taken; more > 0 {

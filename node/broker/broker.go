@@ -72,6 +72,7 @@ type Broker struct {
 	throttle commitlog.Throttle // of compaction
 	codecs   record.Pool
 	stats    Stats
+	waiting  waiting
 
 	configured *config.View // the node's own configuration
 	config     *config.View // what is in force: more may be set while the node runs
@@ -91,6 +92,7 @@ type topic struct {
 // Stats are counts since the start, and what is there now.
 type Stats struct {
 	Appends, AppendedBytes  uint64 // batches given to logs
+	AppendedRecords         uint64
 	RefusedBatches          uint64
 	Fetches, FetchedBytes   uint64
 	FetchWaits, AppendWaits uint64 // times that a request had to wait
@@ -100,6 +102,9 @@ type Stats struct {
 	ProducerIDs, Blocks     uint64 // given out, and taken from the cluster
 	Partitions, Offline     int
 }
+
+// waiting counts the requests that wait now.
+type waiting struct{ produce, fetch int64 }
 
 // Open returns a broker that serves what the image says. When it returns, every
 // partition of this node is open, or known to be broken. Blocks.

@@ -68,7 +68,9 @@ func (b *Broker) Fetch(f *Fetch) error {
 			continue
 		}
 		f.Release()
+		b.waiting.fetch++
 		err := f.wait.await(b.w, f.Deadline)
+		b.waiting.fetch--
 		f.wait.leave()
 		if err != nil {
 			return err

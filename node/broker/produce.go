@@ -231,6 +231,7 @@ func (b *Broker) append(a *Append, it *AppendItem) bool {
 	it.at, it.Base, it.AppendTime, it.LogStart = r, r.Base, r.LogAppendTime, l.LogStart()
 	b.stats.Appends++
 	b.stats.AppendedBytes += uint64(len(it.Records))
+	b.stats.AppendedRecords += uint64(it.batch.Count())
 	if !r.Duplicate {
 		it.p.sizes = append(it.p.sizes, sized{end: r.End, bytes: int64(len(it.Records))})
 	}
@@ -248,7 +249,10 @@ func (b *Broker) append(a *Append, it *AppendItem) bool {
 func (b *Broker) AwaitAppend(a *Append) error {
 	if !a.wait.satisfied() {
 		b.stats.AppendWaits++
-		if err := a.wait.await(b.w, a.Deadline); err != nil {
+		b.waiting.produce++
+		err := a.wait.await(b.w, a.Deadline)
+		b.waiting.produce--
+		if err != nil {
 			return err
 		}
 		if !a.wait.satisfied() {

@@ -46,8 +46,10 @@ type Dir struct {
 	full   kafka.Instant // until then appends are refused for lack of space
 	logs   []*Log        // in the order of opening
 	files  files
-	sweep  sweeper
-	spare  [][]byte // buffers of writers
+
+	flushes Flushes
+	sweep   sweeper
+	spare   [][]byte // buffers of writers
 }
 
 // keepBuffers is how many buffers wait for the next writer.

@@ -51,7 +51,9 @@ func (l *Log) syncSegment(s *segment) error {
 		return err
 	}
 	size, end, cuts := s.size, s.end, l.manifest.catalog.cuts
+	began := l.w.Now()
 	err = f.SyncData()
+	l.dir.flushes.add(l.w.Now().Sub(began))
 	l.leave(&s.syncing)
 	if err != nil {
 		return l.dir.fail("sync "+s.String(), err)

@@ -1,0 +1,17 @@
+package node
+
+import (
+	"github.com/klammlog/klamm/node/api"
+	"github.com/klammlog/klamm/node/broker"
+)
+
+// A Snapshot is the node's metrics as plain numbers, for those who show them.
+type Snapshot struct {
+	API    api.Metrics
+	Broker broker.Metrics
+}
+
+// Snapshot gathers the metrics. Blocks.
+func (n *Node) Snapshot() Snapshot {
+	return Snapshot{API: n.server.Metrics(), Broker: n.broker.Metrics()}
+}
