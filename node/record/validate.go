@@ -101,6 +101,9 @@ func (b Batch) check(l Limits) (kafka.Timestamp, error) {
 	if b.Compression() != None {
 		return b.MaxTimestamp(), nil
 	}
+	if largest, ok := b.quickly(l); ok {
+		return largest, nil
+	}
 	return b.checkRecords(b.iterate(b.payload()), l)
 }
 
