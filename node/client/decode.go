@@ -30,6 +30,7 @@ const (
 // came before the batch that is broken.
 func (d decoder) decode(b []byte, from kafka.Offset) (chunk, error) {
 	ch := chunk{end: from, epoch: kafka.NoLeaderEpoch, bytes: len(b)}
+	ch.records = make([]Record, 0, announced(b))
 	for len(b) > 0 {
 		batch, size, err := record.View(b)
 		if errors.Is(err, record.ErrShort) && ch.end > from {
@@ -47,6 +48,24 @@ func (d decoder) decode(b []byte, from kafka.Offset) (chunk, error) {
 		}
 	}
 	return ch, nil
+}
+
+// mostAnnounced bounds the memory that is taken because headers say so.
+const mostAnnounced = 1 << 15
+
+// announced returns how many records the headers of batches tell of, within
+// reason.
+func announced(b []byte) int {
+	n := 0
+	for len(b) > 0 && n < mostAnnounced {
+		batch, size, err := record.View(b)
+		if err != nil {
+			break
+		}
+		n += int(max(batch.Count(), 0))
+		b = b[size:]
+	}
+	return min(n, mostAnnounced)
 }
 
 // batch adds one batch's records to a chunk, all or none.
@@ -83,9 +102,6 @@ func (d decoder) records(ch *chunk, batch record.Batch) error {
 		}
 		if last = r.Offset; r.Offset < ch.end {
 			continue
-		}
-		if len(ch.records) == before { // the count is known to fit the bytes
-			ch.records = slices.Grow(ch.records, int(batch.Count()))
 		}
 		ch.records = append(ch.records, d.record(batch, r))
 	}

@@ -90,6 +90,7 @@ type shipment struct {
 	batch      *outbox.Batch
 	builder    record.Builder
 	deliveries [][]Delivery // of its records, in chunks: one for each record would cost more than the record
+	read       bool         // the builder is being read by somebody who offloads that
 	result     outbox.Result
 	done       env.Cond // the result is there, or the deliveries are another shipment's; nil until somebody waits
 }
@@ -129,7 +130,6 @@ func (s *shipment) register(timestamp kafka.Timestamp) *Delivery {
 // deliver sets the result. The records are no longer needed.
 func (s *shipment) deliver(r outbox.Result) {
 	s.result = r
-	s.builder = record.Builder{}
 	deliveries := s.deliveries
 	s.deliveries = nil
 	s.changed()

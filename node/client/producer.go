@@ -93,6 +93,7 @@ type Producer struct {
 	c         ProducerConfig
 	outbox    *outbox.Outbox
 	shipments map[*outbox.Batch]*shipment
+	spare     []record.Builder // empty, for their memory
 	links     *pool
 	tasks     *env.Group
 	senders   map[kafka.NodeID]*sender
@@ -238,13 +239,38 @@ func (p *Producer) expire(now kafka.Instant) {
 // settle hands the results of ended batches to whoever waits for them.
 func (p *Producer) settle(ended []*outbox.Batch) {
 	for _, b := range ended {
-		p.shipments[b].deliver(b.Result)
+		s := p.shipments[b]
 		delete(p.shipments, b)
+		p.recycle(s)
+		s.deliver(b.Result)
 	}
 	if len(ended) > 0 {
 		p.room.Broadcast()
 		p.done.Broadcast()
 		p.wake.Broadcast()
+	}
+}
+
+// keepBuilders bounds the memory kept for batches to come, in bytes.
+const keepBuilders = 4 << 20
+
+// ship begins a shipment, in memory of an earlier one if there is some.
+func (p *Producer) ship(b *outbox.Batch) *shipment {
+	s := &shipment{w: p.w, batch: b}
+	if n := len(p.spare); n > 0 {
+		s.builder, p.spare = p.spare[n-1], p.spare[:n-1]
+	}
+	p.shipments[b] = s
+	return s
+}
+
+// recycle takes a shipment's records out of it, and keeps the memory for the next.
+func (p *Producer) recycle(s *shipment) {
+	b := s.builder
+	s.builder = record.Builder{}
+	if !s.read && b.Size() <= 2*p.c.BatchSize && len(p.spare) < keepBuilders/max(p.c.BatchSize, 4096) {
+		b.Reset()
+		p.spare = append(p.spare, b)
 	}
 }
 

@@ -134,8 +134,7 @@ func (p *Producer) add(tp kafka.TopicPartition, r record.Record, size int) *Deli
 	b := p.outbox.Add(tp, size, p.w.Now())
 	s := p.shipments[b]
 	if s == nil {
-		s = &shipment{w: p.w, batch: b}
-		p.shipments[b] = s
+		s = p.ship(b)
 		p.wake.Broadcast() // somebody has to watch its linger time
 	}
 	d := s.register(r.Timestamp)

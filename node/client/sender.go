@@ -25,12 +25,14 @@ type sender struct {
 	codecs   record.Codecs
 	inFlight []request
 	sent     env.Cond // there is another request in flight
+	spare    [][]byte // memory for encoded batches
 }
 
 // A request is what is in flight.
 type request struct {
 	call    *link.Call
 	batches []*outbox.Batch
+	encoded [][]byte // in the order of the batches; nobody needs them once it is answered
 }
 
 // newSender returns a sender to a broker, and starts its tasks.
@@ -93,8 +95,8 @@ func (s *sender) ship(batches []*outbox.Batch) {
 	p := s.p
 	encoded := s.encode(batches)
 	broker, ok := p.client.meta.view.Broker(s.node)
-	var alive []*outbox.Batch
-	for _, b := range batches {
+	sent := request{}
+	for i, b := range batches {
 		// Second look: a batch may have expired while it was encoded.
 		switch {
 		case b.Ended():
@@ -103,18 +105,18 @@ func (s *sender) ship(batches []*outbox.Batch) {
 			p.settle(p.outbox.Answer(b, outbox.Verdict{Fate: outbox.NotAppended,
 				Err: kafka.ErrLeaderNotAvailable, RetryAt: p.retryAt(b)}))
 		default:
-			alive = append(alive, b)
+			sent.batches, sent.encoded = append(sent.batches, b), append(sent.encoded, encoded[i])
 		}
 	}
-	if len(alive) == 0 {
+	if len(sent.batches) == 0 {
 		return
 	}
-	call := p.links.get(broker.Address).Start(p.produceRequest(alive, encoded), link.Options{
+	sent.call = p.links.get(broker.Address).Start(p.produceRequest(sent), link.Options{
 		MinVersion: 3,
 		Patience:   time.Second, // the broker's own time limit is the same
 		Unanswered: p.c.Acks == kafka.AcksNone,
 	})
-	s.inFlight = append(s.inFlight, request{call, alive})
+	s.inFlight = append(s.inFlight, sent)
 	s.sent.Broadcast()
 }
 
@@ -131,63 +133,83 @@ func (s *sender) takeAnswers() {
 		oldest := s.inFlight[0]
 		resp, err := oldest.call.Wait(kafka.Never)
 		s.inFlight = slices.Delete(s.inFlight, 0, 1)
+		s.recycle(oldest.encoded)
 		p.answered(oldest.batches, resp, err)
 		p.wake.Broadcast()
 	}
 }
 
-// encode builds the batches' bytes. Blocks.
-func (s *sender) encode(batches []*outbox.Batch) map[*outbox.Batch][]byte {
-	p := s.p
-	type work struct {
-		builder record.Builder
-		spec    record.Spec
-		out     []byte
+// recycle keeps the memory of encoded batches that were sent.
+func (s *sender) recycle(encoded [][]byte) {
+	for _, b := range encoded {
+		if cap(b) <= 2*s.p.c.BatchSize && len(s.spare) < 2*outbox.MaxWindow {
+			s.spare = append(s.spare, b[:0])
+		}
 	}
-	jobs := make([]work, len(batches))
+}
+
+// An encoding is the work of making one batch's bytes.
+type encoding struct {
+	shipment *shipment
+	builder  record.Builder
+	spec     record.Spec
+	producer record.Producer
+	out      []byte
+}
+
+// encode builds the batches' bytes, in their order. Blocks.
+func (s *sender) encode(batches []*outbox.Batch) [][]byte {
+	p := s.p
+	jobs := make([]encoding, len(batches))
 	for i, b := range batches {
-		jobs[i].builder = p.shipments[b].builder // complete: nobody appends any more
-		jobs[i].spec = record.Spec{LeaderEpoch: kafka.NoLeaderEpoch, Compression: p.c.Compression}
+		job := &jobs[i]
+		job.shipment = p.shipments[b]
+		job.shipment.read = true
+		job.builder = job.shipment.builder // complete: nobody appends any more
+		job.spec = record.Spec{LeaderEpoch: kafka.NoLeaderEpoch, Compression: p.c.Compression}
 		if b.Assigned {
-			jobs[i].spec.Producer = &record.Producer{
+			job.producer = record.Producer{
 				ID: b.Identity.Producer.ID, Epoch: b.Identity.Producer.Epoch, Sequence: b.Identity.First,
 			}
+			job.spec.Producer = &job.producer
+		}
+		if n := len(s.spare); n > 0 {
+			job.out, s.spare = s.spare[n-1], s.spare[:n-1]
 		}
 	}
 	p.w.Offload(func() {
 		for i := range jobs {
-			batch, err := jobs[i].builder.Build(jobs[i].spec, &s.codecs)
+			batch, err := jobs[i].builder.BuildIn(jobs[i].out, jobs[i].spec, &s.codecs)
 			assert.NoError(err) // the codec was checked when the producer was made
 			jobs[i].out = batch.Bytes()
 		}
 	})
-	encoded := make(map[*outbox.Batch][]byte, len(batches))
-	for i, b := range batches {
-		encoded[b] = jobs[i].out
+	encoded := make([][]byte, len(batches))
+	for i := range jobs {
+		jobs[i].shipment.read = false
+		encoded[i] = jobs[i].out
 	}
 	return encoded
 }
 
 // produceRequest puts batches into a request, grouped by topic in the order of
 // the first of each.
-func (p *Producer) produceRequest(batches []*outbox.Batch, encoded map[*outbox.Batch][]byte) kmsg.Request {
+func (p *Producer) produceRequest(r request) kmsg.Request {
 	req := kmsg.NewPtrProduceRequest()
 	req.Acks = int16(p.c.Acks)
 	req.TimeoutMillis = int32(p.client.c.RequestTimeout.Milliseconds())
-	at := make(map[string]int)
-	for _, b := range batches {
-		i, ok := at[b.Partition.Topic]
-		if !ok {
-			i = len(req.Topics)
-			at[b.Partition.Topic] = i
+	for i, b := range r.batches {
+		at := slices.IndexFunc(req.Topics, func(t kmsg.ProduceRequestTopic) bool { return t.Topic == b.Partition.Topic })
+		if at < 0 {
+			at = len(req.Topics)
 			t := kmsg.NewProduceRequestTopic()
 			t.Topic = b.Partition.Topic
 			req.Topics = append(req.Topics, t)
 		}
 		part := kmsg.NewProduceRequestTopicPartition()
 		part.Partition = b.Partition.Partition
-		part.Records = encoded[b]
-		req.Topics[i].Partitions = append(req.Topics[i].Partitions, part)
+		part.Records = r.encoded[i]
+		req.Topics[at].Partitions = append(req.Topics[at].Partitions, part)
 	}
 	return req
 }

@@ -13,7 +13,9 @@ func (p *Producer) maybeSplit(b *outbox.Batch) bool {
 	s := p.shipments[b]
 	whole := s.builder // complete: nobody appends any more
 	var parts []record.Builder
+	s.read = true
 	p.w.Offload(func() { parts = halve(whole) })
+	s.read = false
 	if b.Ended() {
 		return false // second look: its time was up
 	}
@@ -28,6 +30,7 @@ func (p *Producer) maybeSplit(b *outbox.Batch) bool {
 		p.shipments[piece] = shipments[i]
 	}
 	delete(p.shipments, b)
+	p.recycle(s)
 	s.handOver(shipments)
 	p.wake.Broadcast()
 	return true

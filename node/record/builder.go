@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/kafka"
@@ -133,9 +134,12 @@ func appendBytes(dst, b []byte) []byte {
 // Build returns the batch in memory of its own, compressed with c; c may be nil
 // without compression. The builder keeps its records. There must be at least
 // one. It fails only with ErrCodec.
-func (w *Builder) Build(s Spec, c *Codecs) (Batch, error) {
+func (w *Builder) Build(s Spec, c *Codecs) (Batch, error) { return w.BuildIn(nil, s, c) }
+
+// BuildIn is Build with the batch in the memory of buf, if there is enough of it.
+func (w *Builder) BuildIn(buf []byte, s Spec, c *Codecs) (Batch, error) {
 	assert.That(w.count > 0, "batch without records")
-	b, err := w.pack(s.Compression, c)
+	b, err := w.pack(buf, s.Compression, c)
 	if err != nil {
 		return Batch{}, err
 	}
@@ -150,12 +154,16 @@ func (w *Builder) Build(s Spec, c *Codecs) (Batch, error) {
 }
 
 // pack returns space for a header, then the records as they are kept.
-func (w *Builder) pack(how Compression, c *Codecs) ([]byte, error) {
+func (w *Builder) pack(buf []byte, how Compression, c *Codecs) ([]byte, error) {
+	need := w.Size()
+	if how.Codec != None {
+		need = HeaderSize + len(w.buf)/2
+	}
+	b := slices.Grow(buf[:0], need)[:HeaderSize]
+	clear(b)
 	if how.Codec == None {
-		b := make([]byte, HeaderSize, w.Size())
 		return append(b, w.buf...), nil
 	}
-	b := make([]byte, HeaderSize, HeaderSize+len(w.buf)/2)
 	return c.Pack(b, how, w.buf)
 }
 

@@ -29,13 +29,20 @@ type session struct {
 	open      []*Call // written and not answered, oldest first
 	ended     bool
 	lastUse   kafka.Instant
+	frame     []byte        // of the last request, for the memory
 	mutedTill kafka.Instant // the broker asked not to be sent anything before (KIP-219)
 }
+
+// keepFrame bounds the memory that a session keeps for its next request.
+const keepFrame = 2 << 20
 
 // send writes one request. From the first byte on its outcome is unknown until
 // it is answered. Blocks.
 func (s *session) send(call *Call) error {
-	frame := s.formatter.AppendRequest(nil, call.req, call.correlation)
+	frame := s.formatter.AppendRequest(s.frame[:0], call.req, call.correlation)
+	if s.frame = nil; cap(frame) <= keepFrame {
+		s.frame = frame // one request is written at a time
+	}
 	call.state = sent
 	s.lastUse = s.l.w.Now()
 	if !call.o.Unanswered {

@@ -181,6 +181,10 @@ func (o *Outbox) settle(p *partition) []*Batch {
 // Expire ends the batches whose delivery timeout has passed, and returns them
 // with those that end because of it.
 func (o *Outbox) Expire(now kafka.Instant) []*Batch {
+	late := func(p *partition) bool { return p.queue[0].deadline <= now } // the oldest is the first
+	if !slices.ContainsFunc(o.order, late) {
+		return nil // as nearly always
+	}
 	var ended []*Batch
 	for _, p := range slices.Clone(o.order) {
 		for _, b := range slices.Clone(p.queue) {
