@@ -112,14 +112,14 @@ func (s *shipment) changed() {
 // The chunks of deliveries double from the first to the largest.
 const (
 	firstChunk = 4
-	lastChunk  = 64
+	doublings  = 4
 )
 
 // register returns the delivery of the next record.
 func (s *shipment) register(timestamp kafka.Timestamp) *Delivery {
 	n := len(s.deliveries)
 	if n == 0 || len(s.deliveries[n-1]) == cap(s.deliveries[n-1]) {
-		s.deliveries = append(s.deliveries, make([]Delivery, 0, min(firstChunk<<n, lastChunk)))
+		s.deliveries = append(s.deliveries, make([]Delivery, 0, firstChunk<<min(n, doublings)))
 		n++
 	}
 	chunk := append(s.deliveries[n-1], Delivery{shipment: s, index: s.builder.Count(), timestamp: timestamp})
