@@ -123,7 +123,6 @@ func Open(w *env.World, o Options) (*Broker, error) {
 
 		configured: o.Config,
 	}
-	b.configure()
 	for _, d := range o.Dirs {
 		b.dirs = append(b.dirs, &logDir{Dir: d.Dir, fs: d.FS})
 	}
@@ -132,6 +131,7 @@ func Open(w *env.World, o Options) (*Broker, error) {
 	if err := b.sweepDirs(); err != nil {
 		return nil, err
 	}
+	b.configure()
 	for _, t := range b.image.Topics() {
 		b.todo = append(b.todo, t.ID)
 	}
