@@ -92,7 +92,7 @@ type Producer struct {
 	client    *Client
 	c         ProducerConfig
 	outbox    *outbox.Outbox
-	shipments map[*outbox.Batch]*shipment
+	shipments int              // on their way
 	spare     []record.Builder // empty, for their memory
 	links     *pool
 	tasks     *env.Group
@@ -129,13 +129,12 @@ func (c *Client) NewProducer(config ProducerConfig) (*Producer, error) {
 			Idempotent:      config.Idempotent,
 			Start:           config.FirstSequence,
 		}),
-		shipments: make(map[*outbox.Batch]*shipment),
-		links:     newPool(c.w, c.c),
-		tasks:     env.NewGroup(c.w, "producer"),
-		senders:   make(map[kafka.NodeID]*sender),
-		wake:      c.w.NewCond("producer"),
-		room:      c.w.NewCond("producer memory"),
-		done:      c.w.NewCond("producer deliveries"),
+		links:   newPool(c.w, c.c),
+		tasks:   env.NewGroup(c.w, "producer"),
+		senders: make(map[kafka.NodeID]*sender),
+		wake:    c.w.NewCond("producer"),
+		room:    c.w.NewCond("producer memory"),
+		done:    c.w.NewCond("producer deliveries"),
 	}
 	if p.partitioner = config.Partitioner; p.partitioner == nil {
 		p.partitioner = partitioner.Default(config.BatchSize)
@@ -189,8 +188,8 @@ func (p *Producer) Check() error {
 	if err := p.outbox.Check(); err != nil {
 		return fmt.Errorf("producer: %w", err)
 	}
-	if n := p.outbox.Len(); n != len(p.shipments) {
-		return fmt.Errorf("producer: %d batches, %d shipments", n, len(p.shipments))
+	if n := p.outbox.Len(); n != p.shipments {
+		return fmt.Errorf("producer: %d batches, %d shipments", n, p.shipments)
 	}
 	return p.links.check()
 }
@@ -239,8 +238,8 @@ func (p *Producer) expire(now kafka.Instant) {
 // settle hands the results of ended batches to whoever waits for them.
 func (p *Producer) settle(ended []*outbox.Batch) {
 	for _, b := range ended {
-		s := p.shipments[b]
-		delete(p.shipments, b)
+		s := shipmentOf(b)
+		p.shipments--
 		p.recycle(s)
 		s.deliver(b.Result)
 	}
@@ -260,9 +259,13 @@ func (p *Producer) ship(b *outbox.Batch) *shipment {
 	if n := len(p.spare); n > 0 {
 		s.builder, p.spare = p.spare[n-1], p.spare[:n-1]
 	}
-	p.shipments[b] = s
+	b.Cargo = s
+	p.shipments++
 	return s
 }
+
+// shipmentOf returns a batch's shipment.
+func shipmentOf(b *outbox.Batch) *shipment { return b.Cargo.(*shipment) }
 
 // recycle takes a shipment's records out of it, and keeps the memory for the next.
 func (p *Producer) recycle(s *shipment) {

@@ -74,21 +74,25 @@ func (p *Producer) choose(r *Record, t *cluster.Topic) int32 {
 
 // admit waits until the topic is known and there is memory. Blocks.
 func (p *Producer) admit(name string, size int) (*cluster.Topic, error) {
-	deadline := p.w.Now().Add(p.c.MaxBlock)
+	deadline := kafka.Instant(0) // until it is needed
 	for {
 		if err := p.open(); err != nil {
 			return nil, err
 		}
 		t := p.client.meta.view.Look(name)
-		if t == nil || len(t.Partitions) == 0 {
+		known := t != nil && len(t.Partitions) > 0
+		if known && p.outbox.Fits(size) && !p.w.Buggify("the producer's memory is used up for a while") {
+			return t, nil
+		}
+		if deadline == 0 {
+			deadline = p.w.Now().Add(p.c.MaxBlock)
+		}
+		// Second look after both: the producer may have been closed.
+		if !known {
 			if _, err := p.client.topic(name, deadline); err != nil {
 				return nil, err
 			}
-			continue // second look: the producer may have been closed
-		}
-		if p.outbox.Fits(size) && !p.w.Buggify("the producer's memory is used up for a while") {
-			p.client.want(name)
-			return t, nil
+			continue
 		}
 		p.w.Probe("a producer waited for buffer memory")
 		p.outbox.Flush()
@@ -122,24 +126,26 @@ func (p *Producer) open() error {
 // add puts a record, which takes size bytes in a batch of its own, into its
 // partition's batch. It does not block.
 func (p *Producer) add(tp kafka.TopicPartition, r record.Record, size int) *Delivery {
-	grown := size
-	if b := p.outbox.Open(tp); b != nil {
-		if with := p.shipments[b].builder.SizeWith(r); with <= p.c.BatchSize {
-			size, grown = with, with-b.Size
+	b := p.outbox.Open(tp)
+	if b != nil {
+		if with := shipmentOf(b).builder.SizeWith(r); with <= p.c.BatchSize {
+			size = with - b.Size
+			p.outbox.Grow(b, with)
 		} else {
 			p.outbox.Seal(tp)
-			p.wake.Broadcast()
+			b = nil
 		}
 	}
-	b := p.outbox.Add(tp, size, p.w.Now())
-	s := p.shipments[b]
-	if s == nil {
-		s = p.ship(b)
+	if b == nil {
+		b = p.outbox.Add(tp, size, p.w.Now())
+		p.ship(b)
+		p.client.want(tp.Topic)
 		p.wake.Broadcast() // somebody has to watch its linger time
 	}
+	s := shipmentOf(b)
 	d := s.register(r.Timestamp)
 	s.builder.Append(r)
-	p.partitioner.Appended(tp, grown)
+	p.partitioner.Appended(tp, size)
 	if b.Complete() {
 		p.partitioner.Closed(tp)
 		p.wake.Broadcast()

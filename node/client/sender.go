@@ -163,7 +163,7 @@ func (s *sender) encode(batches []*outbox.Batch) [][]byte {
 	jobs := make([]encoding, len(batches))
 	for i, b := range batches {
 		job := &jobs[i]
-		job.shipment = p.shipments[b]
+		job.shipment = shipmentOf(b)
 		job.shipment.read = true
 		job.builder = job.shipment.builder // complete: nobody appends any more
 		job.spec = record.Spec{LeaderEpoch: kafka.NoLeaderEpoch, Compression: p.c.Compression}

@@ -10,7 +10,7 @@ import (
 // maybeSplit makes several batches of one that was too large for the broker, and
 // reports whether it did: the batch may end meanwhile. Blocks.
 func (p *Producer) maybeSplit(b *outbox.Batch) bool {
-	s := p.shipments[b]
+	s := shipmentOf(b)
 	whole := s.builder // complete: nobody appends any more
 	var parts []record.Builder
 	s.read = true
@@ -27,9 +27,9 @@ func (p *Producer) maybeSplit(b *outbox.Batch) bool {
 	shipments := make([]*shipment, len(parts))
 	for i, piece := range p.outbox.Split(b, pieces) {
 		shipments[i] = &shipment{w: p.w, batch: piece, builder: parts[i]}
-		p.shipments[piece] = shipments[i]
+		piece.Cargo = shipments[i]
 	}
-	delete(p.shipments, b)
+	p.shipments += len(parts) - 1
 	p.recycle(s)
 	s.handOver(shipments)
 	p.wake.Broadcast()

@@ -73,6 +73,7 @@ type Batch struct {
 	Attempts  int      // how often it was taken
 	Created   kafka.Instant
 	Result    Result // once it has ended
+	Cargo     any    // the caller's own; an outbox does not look at it
 
 	ordinal  uint64 // among the batches of its identity, while Assigned
 	complete bool   // takes no more records
@@ -168,13 +169,18 @@ func (o *Outbox) Add(tp kafka.TopicPartition, size int, now kafka.Instant) *Batc
 		o.next++
 		o.enqueue(b)
 	}
+	o.Grow(b, size)
+	return b
+}
+
+// Grow adds a record that brings an open batch to size bytes.
+func (o *Outbox) Grow(b *Batch, size int) {
 	o.used += size - b.Size
 	b.Size = size
 	b.Count++
 	if size >= o.c.BatchSize {
 		b.complete = true
 	}
-	return b
 }
 
 // Seal completes a partition's open batch: the next record would not fit.

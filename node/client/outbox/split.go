@@ -39,7 +39,7 @@ func (o *Outbox) Split(b *Batch, pieces []Piece) []*Batch {
 		part := *b
 		part.Count, part.Size = piece.Count, piece.Size
 		part.Identity.First = first.Add(count)
-		part.Attempts, part.piece = 0, true
+		part.Attempts, part.piece, part.Cargo = 0, true, nil
 		count += piece.Count
 		o.used += piece.Size
 		out = append(out, &part)
