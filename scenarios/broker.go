@@ -51,6 +51,7 @@ func (b *brokerHost) config() []config.Pair {
 		{Name: "log.retention.check.interval.ms", Value: strconv.FormatInt(b.r.options.CheckInterval.Milliseconds(), 10)},
 		{Name: "log.cleaner.backoff.ms", Value: strconv.FormatInt(b.r.options.CheckInterval.Milliseconds(), 10)},
 	}
+	pairs = append(pairs, b.r.options.ConnectionLimits.pairs()...)
 	return append(pairs, b.r.settings.broker...)
 }
 

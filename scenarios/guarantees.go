@@ -8,14 +8,15 @@ type Guarantee struct{ Name, Promise string }
 // Guarantees that observers of the node judge, rather than the checker of what
 // clients saw.
 const (
-	offsetsDense   = "offsets-dense"
-	recoversAcked  = "recovers-what-it-acked"
-	stateChecks    = "state-checks"
-	delivers       = "delivers"
-	retentionKeeps = "retention-keeps"
-	answersInOrder = "answers-in-order"
-	bounded        = "bounded"
-	returnsToRest  = "returns-to-rest"
+	offsetsDense    = "offsets-dense"
+	recoversAcked   = "recovers-what-it-acked"
+	stateChecks     = "state-checks"
+	delivers        = "delivers"
+	retentionKeeps  = "retention-keeps"
+	answersInOrder  = "answers-in-order"
+	bounded         = "bounded"
+	returnsToRest   = "returns-to-rest"
+	badInputRefused = "bad-input-refused"
 )
 
 // promises says in a sentence what each guarantee is.
@@ -41,6 +42,7 @@ var promises = []Guarantee{
 	{answersInOrder, "the answers on a connection come in the order of its requests, one each, and can be decoded"},
 	{bounded, "queues, caches, open files, tasks and memory of a node stay under their limits: klamm list bounds"},
 	{returnsToRest, "when every client has left, a node holds nothing for them any more"},
+	{badInputRefused, "what is no request, or no batch, gets an error or the end of its connection, in time, and never into a log"},
 	{stateChecks, "every stateful part of a node finds its own invariants intact"},
 }
 

@@ -87,6 +87,9 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 	if r.drawn.RetentionBytes > 0 {
 		res.Judged = append(res.Judged, retentionKeeps)
 	}
+	if r.drawn.Hostiles > 0 {
+		res.Judged = append(res.Judged, badInputRefused)
+	}
 	if len(r.raws) > 0 {
 		res.Judged = append(res.Judged, answersInOrder)
 	}

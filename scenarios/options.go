@@ -17,6 +17,9 @@ type Options struct {
 	Producers  int
 	Consumers  int
 	Raws       int // producers of frames, without a client
+	Hostiles   int // hosts that send what is no request
+	Crowds     int // hosts with many connections
+	CrowdSize  int // connections of each
 	Partitions int32
 	Sends      int // by all producers together
 	ValueMax   int // bytes
@@ -31,6 +34,7 @@ type Options struct {
 	MessageMax     int64 // max.message.bytes; 0: Kafka's default
 	Keeping
 	Habits
+	ConnectionLimits
 
 	// Unrestricted: faults may destroy what was acknowledged, and only what can
 	// still hold is demanded.
@@ -89,6 +93,7 @@ func draw(s *Scenario, seed uint64) Options {
 	if s.Shape != nil {
 		s.Shape(&o, sim.Stream(seed, "options/"+s.Name))
 	}
+	o.inviteGuests(s, seed)
 	if o.Unrestricted {
 		o.Families = withDestroying(o.Families, s.Destroying, sim.Stream(seed, "options/destroying"))
 	}
@@ -122,6 +127,7 @@ func (o Options) lines() []string {
 		fmt.Sprintf("log.flush=%s segment.bytes=%d retention.bytes=%d index.interval.bytes=%d flush.messages=%d max.message.bytes=%d",
 			o.Flush, o.SegmentBytes, o.RetentionBytes, o.IndexInterval, o.FlushMessages, o.MessageMax),
 		o.Keeping.String(),
+		fmt.Sprintf("hostiles=%d crowds=%d crowd.size=%d ", o.Hostiles, o.Crowds, o.CrowdSize) + o.ConnectionLimits.String(),
 		o.Habits.String() + fmt.Sprintf(" mode=%s", o.mode()),
 		fmt.Sprintf("buggify=%t hold.one.in=%d hold.max=%s preempt.one.in=%d crash.profile=%s stale.tail=%t slow.link=%t",
 			o.Buggify, o.HoldOneIn, o.HoldMax, o.Preempt, o.Profile, o.StaleTail, o.SlowLink),

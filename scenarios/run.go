@@ -35,6 +35,7 @@ type run struct {
 	producers      []*producerClient
 	consumers      []*consumerClient
 	raws           []*rawProducer
+	guests         []guest
 	admin          *adminClient
 	bootstrap      string
 	requestTimeout time.Duration
@@ -119,6 +120,7 @@ func (r *run) assemble() {
 		r.raws = append(r.raws, p)
 		c.clients = append(c.clients, p.node.Name())
 	}
+	r.newGuests()
 	r.admin = r.newAdmin("admin")
 	r.schedule = drawSchedule(o, r.spec.Seed, c)
 	r.observer = observer{r: r}
@@ -180,6 +182,9 @@ func (r *run) topicReady() {
 			p.start()
 		}
 	}
+	for _, g := range r.guests {
+		g.start()
+	}
 }
 
 func (r *run) enter(phase string) {
@@ -231,7 +236,7 @@ func (r *run) workloadDone() bool {
 			return false
 		}
 	}
-	return true
+	return r.guestsGone()
 }
 
 // pending says what has not finished, a sentence each.
@@ -247,6 +252,11 @@ func (r *run) pending() []string {
 	}
 	for _, p := range r.raws {
 		if s := p.unfinished(); s != "" {
+			out = append(out, s)
+		}
+	}
+	for _, g := range r.guests {
+		if s := g.unfinished(); s != "" {
 			out = append(out, s)
 		}
 	}

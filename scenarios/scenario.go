@@ -33,6 +33,10 @@ type Scenario struct {
 	AtLeast   int
 	AtMost    int
 
+	// Guests are families of guests that a seed may have on top, drawn apart from
+	// the others so that they leave them as they are.
+	Guests []Family
+
 	// FlushDrawn lets the seed draw log.flush=os, which lowers what is demanded
 	// of power loss. Without it log.flush is ack.
 	FlushDrawn bool
@@ -91,6 +95,8 @@ var registry = []*Scenario{
 	wrongClock,
 	retention,
 	compaction,
+	hostileClient,
+	manyConnections,
 	{
 		Name:       "everything",
 		About:      "all fault families, some of them in each seed",
@@ -98,6 +104,7 @@ var registry = []*Scenario{
 		OneOf:      []Family{"crash", "power-loss", "graceful-stop", "pause", "task-stall", "slow-node"},
 		AtLeast:    3,
 		AtMost:     10,
+		Guests:     []Family{malformedRequest, connectionStorm},
 		FlushDrawn: true,
 	},
 }

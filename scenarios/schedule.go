@@ -112,6 +112,9 @@ func drawSchedule(o Options, seed uint64, cast cast) []Fault {
 	window := netsim.Window{Start: kafka.Instant(warmUp), End: kafka.Instant(warmUp + o.Safety)}
 	var out []Fault
 	for _, family := range o.Families {
+		if slices.ContainsFunc(guestFamilies, func(f AboutFault) bool { return f.Family == family }) {
+			continue
+		}
 		r := sim.Stream(seed, "faults/"+string(family))
 		for range 1 + r.IntN(3) {
 			out = append(out, drawFault(family, r, cast, window))
@@ -186,10 +189,11 @@ func Faults() []AboutFault {
 	for _, k := range disksim.FaultKinds() {
 		out = append(out, AboutFault{Family: Family(k), About: k.About()})
 	}
+	out = append(out, guestFamilies...)
 	for i := range out {
 		for _, s := range registry {
 			switch {
-			case slices.Contains(slices.Concat(s.Always, s.Sometimes, s.OneOf), out[i].Family):
+			case slices.Contains(slices.Concat(s.Always, s.Sometimes, s.OneOf, s.Guests), out[i].Family):
 				out[i].Scenarios = append(out[i].Scenarios, s.Name)
 			case slices.Contains(s.Destroying, out[i].Family):
 				out[i].Scenarios = append(out[i].Scenarios, s.Name+" (unrestricted)")

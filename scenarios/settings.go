@@ -30,6 +30,9 @@ var optionSettings = []optionSetting{
 	{"run.producers", intOption(1, 64, func(o *Options) *int { return &o.Producers })},
 	{"run.consumers", intOption(1, 64, func(o *Options) *int { return &o.Consumers })},
 	{"run.raws", intOption(0, 64, func(o *Options) *int { return &o.Raws })},
+	{"run.hostiles", intOption(0, 64, func(o *Options) *int { return &o.Hostiles })},
+	{"run.crowds", intOption(0, 64, func(o *Options) *int { return &o.Crowds })},
+	{"run.crowd.size", intOption(1, 10_000, func(o *Options) *int { return &o.CrowdSize })},
 	{"run.sends", intOption(1, 1_000_000, func(o *Options) *int { return &o.Sends })},
 	{"run.value.max", intOption(16, 1<<20, func(o *Options) *int { return &o.ValueMax })},
 	{"run.partitions", func(o *Options, s string) error {

@@ -1,0 +1,65 @@
+package scenarios
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/klammlog/klamm/sim"
+)
+
+// A guest is a host beside the honest clients: what it does is not in the history,
+// and the honest must not notice.
+type guest interface {
+	start()
+	// unfinished says why it has not left after the heal, or "".
+	unfinished() string
+}
+
+// Families of faults that guests are. They are not scheduled: guests are at it
+// from the moment the topic is there until the faults end.
+const (
+	malformedRequest Family = "malformed-request"
+	connectionStorm  Family = "connection-storm"
+)
+
+// guestFamilies tells of them.
+var guestFamilies = []AboutFault{
+	{Family: malformedRequest, About: "hosts send frames, requests and batches that are none, in pieces or never whole, and do not read what they are answered"},
+	{Family: connectionStorm, About: "hosts open hundreds of connections, keep them idle or waiting, and come back all at once"},
+}
+
+// inviteGuests draws who comes besides, for families that the scenario always has
+// or, one seed in four each, may have.
+func (o *Options) inviteGuests(s *Scenario, seed uint64) {
+	for _, f := range s.Guests {
+		if sim.Stream(seed, "guests/"+string(f)).IntN(4) == 0 {
+			o.Families = append(o.Families, f)
+		}
+	}
+	if slices.Contains(o.Families, malformedRequest) {
+		o.inviteHostiles(sim.Stream(seed, "options/hostile"))
+	}
+	if slices.Contains(o.Families, connectionStorm) {
+		o.inviteCrowds(sim.Stream(seed, "options/crowd"))
+	}
+}
+
+// newGuests adds the hosts that the options ask for.
+func (r *run) newGuests() {
+	for i := range r.options.Hostiles {
+		r.guests = append(r.guests, r.newHostile(fmt.Sprintf("h%d", i+1)))
+	}
+	for i := range r.options.Crowds {
+		r.guests = append(r.guests, r.newCrowd(fmt.Sprintf("m%d", i+1)))
+	}
+}
+
+// guestsGone reports whether every guest has left.
+func (r *run) guestsGone() bool {
+	for _, g := range r.guests {
+		if g.unfinished() != "" {
+			return false
+		}
+	}
+	return true
+}
