@@ -223,6 +223,9 @@ type dripping struct {
 	pieces []int
 }
 
+func (d *dripping) SetReadDeadline(kafka.Instant) {}
+func (d *dripping) PeerAddress() string           { return "fuzz:1" }
+
 func (d *dripping) Read(p []byte) (int, error) {
 	if len(d.b) == 0 {
 		return 0, io.EOF

@@ -223,30 +223,3 @@ func compareProduce(t *testing.T, want *kmsg.ProduceRequest, got *produceRequest
 		}
 	}
 }
-
-// Whatever a frame holds, it is a request or an error, and takes memory in
-// proportion to its size.
-func FuzzFrames(f *testing.F) {
-	s := &Server{handlers: handlersByKey()}
-	for _, h := range s.handlers {
-		if h == nil {
-			continue
-		}
-		for version := h.min; version <= h.max; version++ {
-			q := kmsg.RequestForKey(int16(h.key))
-			q.SetVersion(version)
-			f.Add(kmsg.NewRequestFormatter(kmsg.FormatterClientID("fuzz")).AppendRequest(nil, q, 1)[4:])
-		}
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		h, err := parseHeader(b, s.flexible)
-		if err != nil || len(b) > 1<<16 {
-			return
-		}
-		row := s.handler(h.key)
-		if row == nil || h.version < row.min || h.version > row.max {
-			return
-		}
-		_ = decode(kmsg.RequestForKey(h.key), h.version, h.body)
-	})
-}

@@ -14,7 +14,7 @@ import (
 // while it neither sends nor reads, which has a bound while others wait for it.
 
 // slowAfter is how long a connection may hold memory and make the node wait, with
-// a second more for each mebibyte, when there is not enough for all. A client with
+// a second more for each 8 MiB, when there is not enough for all. A client with
 // a slow line, sending something large, is left alone as long as nobody needs its
 // memory.
 const slowAfter = 10 * time.Second
@@ -59,7 +59,7 @@ func (st *stall) end()               { st.waiting = false }
 // slow reports whether a connection has held memory for too long while it made the
 // node wait.
 func (c *conn) slow(now kafka.Instant) bool {
-	patience := slowAfter + time.Duration(c.held>>20)*time.Second
+	patience := slowAfter + time.Duration(c.held>>23)*time.Second
 	if c.s.w.Buggify("a connection counts as slow at once") {
 		patience = 0
 	}
