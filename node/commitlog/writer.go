@@ -115,15 +115,7 @@ func (l *Log) nextGroup() (n, size int) {
 // put writes the first n batches of the queue and counts them as written.
 // Blocks.
 func (l *Log) put(f env.File, s *segment, n, size int) error {
-	b := l.queue[0].batch.Bytes()
-	if n > 1 {
-		b = l.dir.takeBuffer()
-		for _, q := range l.queue[:n] {
-			b = append(b, q.batch.Bytes()...)
-		}
-		defer l.dir.giveBuffer(b)
-	}
-	if _, err := writeFull(f, b, s.size); err != nil {
+	if err := l.writeQueued(f, n, s.size); err != nil {
 		return l.judge("write "+s.String(), err)
 	}
 	if !s.dirty() {
@@ -146,6 +138,42 @@ func (l *Log) put(f env.File, s *segment, n, size int) error {
 	l.stats.Bytes += uint64(size)
 	l.trace("append", slog.Int64("end", int64(s.end)), slog.Int("batches", n), slog.Int("bytes", size))
 	return nil
+}
+
+// gatherBelow is the size of batches that are gathered to be written at once.
+// Copying larger ones costs more than the calls it saves.
+const gatherBelow = 32 << 10
+
+// writeQueued writes the first n batches of the queue from a position on. What it
+// has written when it fails is for cutPartial to remove. Blocks.
+func (l *Log) writeQueued(f env.File, n int, at int64) error {
+	gathered := l.dir.takeBuffer()
+	defer func() { l.dir.giveBuffer(gathered) }()
+	for group := l.queue[:n]; len(group) > 0; {
+		b, taken := group[0].batch.Bytes(), 1
+		if len(group) > 1 && len(b) < gatherBelow {
+			gathered, taken = gather(gathered[:0], group)
+			b = gathered
+		}
+		if _, err := writeFull(f, b, at); err != nil {
+			return err
+		}
+		at += int64(len(b))
+		group = group[taken:]
+	}
+	return nil
+}
+
+// gather appends the batches before the first large one, and returns how many.
+func gather(to []byte, group []queued) ([]byte, int) {
+	for i := range group {
+		b := group[i].batch.Bytes()
+		if len(b) >= gatherBelow {
+			return to, i
+		}
+		to = append(to, b...)
+	}
+	return to, len(group)
 }
 
 // writeFailed decides what a failed write means. What only lacks space or a
