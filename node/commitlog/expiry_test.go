@@ -31,3 +31,34 @@ func TestProducersExpireBySilenceNotByTimestamps(t *testing.T) {
 		t.Errorf("%d producers are remembered after two hours of silence", n)
 	}
 }
+
+// Retention takes the segments that tell of a producer, and not the producer.
+func TestProducersOutliveTheirSegments(t *testing.T) {
+	for name, empty := range map[string]func(*rig) error{
+		"everything is too old": func(r *rig) error { return r.log.RetainBelow(1_000_000_000, r.log.End()) },
+		"everything is deleted": func(r *rig) error { _, err := r.log.DeleteRecords(r.log.End()); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := smallConfig()
+			c.SegmentBytes, c.RetentionTime = 1000, time.Hour
+			r := newRig(t, sim.Options{}, c)
+			r.open()
+			p := &kafkaProducer{id: 5}
+			var last AppendResult
+			for range 20 {
+				last = r.append(p.batch(3))
+			}
+			r.settle()
+			r.must(func() error { return empty(r) })
+			if r.log.Segments() > 0 || r.log.LogStart() != r.log.End() {
+				t.Fatalf("%d segments from offset %d to %d are left", r.log.Segments(), r.log.LogStart(), r.log.End())
+			}
+			r.unplug()
+			r.open()
+			p.next = p.next.Add(-3)
+			if again := r.append(p.batch(3)); !again.Duplicate || again.Base != last.Base {
+				t.Errorf("sent again after a power loss: %+v, first %+v", again, last)
+			}
+		})
+	}
+}

@@ -125,22 +125,10 @@ func (r *recovery) begin(x *scan, e entry) {
 	s.index.last, s.index.entries = e.position, x.kept
 }
 
-// admissible reports whether an index entry still speaks of the segment: a later
-// cut voids what was at or above it. What it proves ends there too.
+// admissible reports whether an index entry still speaks of the segment, and cuts
+// what it proves.
 func (r *recovery) admissible(x *scan, e *entry) bool {
-	if x.known == nil {
-		return true
-	}
-	for _, k := range x.known.cuts {
-		if e.cut >= k.number {
-			continue
-		}
-		if e.position >= k.position {
-			return false
-		}
-		e.proven = min(e.proven, k.position)
-	}
-	return true
+	return x.known == nil || x.known.admits(e)
 }
 
 // readIndex returns a segment's index, nothing if there is none or it cannot be
@@ -232,6 +220,9 @@ func (r *recovery) noSuccessor(i, n int, end kafka.Offset) error {
 // reports that the log ends in it.
 func (r *recovery) read(x *scan) (done bool, err error) {
 	l, s := r.l, x.s
+	// Where epochs began that are read again, the batches say; one of them that is
+	// older than what the manifest knows of later ones contradicts nothing.
+	l.epochs.TruncateEnd(s.end)
 	for try := 0; ; try++ {
 		err := r.readOnce(x)
 		if err == nil || !errors.Is(err, errBatch) {

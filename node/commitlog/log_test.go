@@ -578,3 +578,31 @@ func TestDuplicatesAreRecognisedAfterEveryEnd(t *testing.T) {
 		}
 	}
 }
+
+// What recovery reads again does not move the beginning of a leader epoch that
+// began before.
+func TestLeaderEpochsSurviveRecovery(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.cfg.SegmentBytes = 600
+	r.open()
+	for i := range 10 { // two to a segment, the last of which has two epochs
+		r.must(func() error {
+			a, err := r.log.Append(batchOf(2, 100, 1, nil), kafka.LeaderEpoch(i/3))
+			if err == nil {
+				err = r.log.WaitHeld(a, kafka.Never)
+			}
+			return err
+		})
+	}
+	r.settle()
+	r.must(func() error { return r.log.Checkpoint() })
+	want := r.log.Epochs().Entries()
+	for range 2 {
+		r.kill()
+		r.open()
+		if diff := cmp.Diff(want, r.log.Epochs().Entries()); diff != "" {
+			t.Error(diff)
+		}
+		r.check(10)
+	}
+}

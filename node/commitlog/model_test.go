@@ -105,6 +105,7 @@ type model struct {
 	resetTo  kafka.Offset
 	profile  media.Profile
 	appends  int
+	faulty   bool // some fault may last
 }
 
 const noCut = kafka.Offset(1) << 60
@@ -328,6 +329,11 @@ func (m *model) reopen(share int) error {
 	}
 	l := m.log
 	m.log, m.dir = nil, nil
+	if !m.faulty {
+		if err := m.explore(l); err != nil {
+			return err
+		}
+	}
 	if share%2 == 0 {
 		return m.recovered()
 	}
@@ -340,6 +346,34 @@ func (m *model) reopen(share int) error {
 			n.LogStart(), n.End(), n.Size(), n.Segments())
 	}
 	return m.log.Check()
+}
+
+// explore looks at the files of a log that is not open: nothing but a crash has
+// befallen them. If it was closed, l is what it was.
+func (m *model) explore(l *Log) error {
+	s, err := Explore(m.w.LogDirs[0].FS, rigPath)
+	if errors.Is(err, env.ErrNotExist) {
+		return nil // a crash before it was made
+	}
+	if err != nil {
+		return err
+	}
+	unmade := s.Manifest == nil || s.Format != "klamm"
+	if len(s.Damage) > 0 && !unmade {
+		return fmt.Errorf("damage without a fault: %+v", *s)
+	}
+	if l == nil {
+		return nil
+	}
+	var size int64
+	for _, g := range s.Segments {
+		size += g.Bytes
+	}
+	if unmade || !s.Manifest.Clean || len(s.Notes) > 0 || s.Manifest.Start != l.start || s.Manifest.End != l.end || size != l.Size() ||
+		len(s.Segments) != l.Segments() {
+		return fmt.Errorf("closed at %d to %d with %d segments: %+v, manifest %+v", l.start, l.end, l.Segments(), *s, s.Manifest)
+	}
+	return nil
 }
 
 // recovered opens the log and compares all of it with the model.
@@ -426,10 +460,13 @@ func (m *model) crash(o op) error {
 		m.calm()
 		m.node.Restart()
 		m.log, m.dir = nil, nil
+		var err error
+		if m.do(func() { err = m.explore(nil) }); err != nil {
+			return err
+		}
 		if again <= 0 {
 			break
 		}
-		var err error
 		m.node.Go("open", func() { err = m.recovered() })
 		steps := 0
 		m.k.Run(kafka.Never-1, func() bool { steps++; return steps > o.N || err != nil || m.log != nil })
@@ -458,6 +495,7 @@ func (m *model) show(i int, o op, err error) {
 
 // calm waits until all faults have ended.
 func (m *model) calm() {
+	m.faulty = false
 	m.k.Run(m.k.Now().Add(2*faultTime), func() bool { return false })
 }
 
@@ -491,6 +529,7 @@ func (m *model) one(o op) error {
 		f, err := disksim.ParseFault(o.Fault)
 		if err == nil {
 			f.Apply(m.disk)
+			m.faulty = true
 		}
 		return err
 	case opHeal:

@@ -161,6 +161,10 @@ func (l *Log) forgetSegments() ([]*segment, error) {
 	for n < len(l.segments()) && l.segments()[n].end <= l.start && (l.segments()[n].size > 0 || n+1 < len(l.segments())) {
 		n++
 	}
+	n, err := l.keepProducers(n)
+	if err != nil {
+		return nil, err
+	}
 	if n == len(l.segments()) && n > 0 {
 		n = l.rollForRetention(n)
 	}
@@ -188,6 +192,32 @@ func (l *Log) forgetSegments() ([]*segment, error) {
 	}
 	l.stats.Dropped += uint64(n)
 	return gone, nil
+}
+
+// keepProducers has a durable snapshot of the producers where the log begins
+// without its first n segments: what they say about producers goes with them, and
+// a batch that is sent again has to be recognised all the same. Where there is no
+// room for it, fewer segments go, and it returns how many. Blocks.
+func (l *Log) keepProducers(n int) (int, error) {
+	for ; n > 0; n-- {
+		err := l.saveProducersBehind(n)
+		if !passing(err) {
+			return n, err
+		}
+	}
+	return 0, nil
+}
+
+func (l *Log) saveProducersBehind(n int) error {
+	switch {
+	case n < len(l.segments()):
+		return l.saveSnapshot(l.segments()[n])
+	case len(l.queue) > 0: // the producers are ahead of what is written
+		return l.saveSnapshot(l.queue[0].segment)
+	case l.producers.Len() == 0:
+		return nil
+	}
+	return l.writeSnapshot(l.written, l.encodeSnapshot(l.written))
 }
 
 // rollForRetention decides what happens to the active segment when all of it may
