@@ -12,7 +12,7 @@ import (
 //
 //   - a complete read-back without a key's last record or a later one of that
 //     key, though that record was acknowledged, or read, before it began, is no
-//     tombstone, and no tombstone of its key may be anywhere;
+//     tombstone, and nothing of its key can have come later and gone unseen;
 //   - a tombstone that a poll passed and did not return within
 //     delete.retention.ms of its being sent, though it is the last record of its
 //     key;
@@ -169,7 +169,7 @@ func (c *compactedPart) lastRecords(f *findings) {
 		for i := range c.spots {
 			s := &c.spots[i]
 			fate, ok := c.fate(s)
-			if !ok || fate.last != s.offset || fate.tombstone || c.ix.h.Sends[s.send].Tombstone || s.known >= b.Invoked {
+			if !ok || fate.last != s.offset || fate.unseen || c.ix.h.Sends[s.send].Tombstone || s.known >= b.Invoked {
 				continue
 			}
 			if s.offset < b.LogStart && s.offset < c.p.mayGo {
@@ -215,7 +215,7 @@ func (c *compactedPart) lastMissing(s *spot, b *history.ReadBack, f *findings) {
 // tombstoneGone complains about a tombstone that went before delete.retention.ms.
 func (c *compactedPart) tombstoneGone(s *spot, f *findings) {
 	fate, ok := c.fate(s)
-	if !ok || !s.acked || fate.tombstone || fate.last > s.offset || c.ix.d.DeleteRetention <= 0 {
+	if !ok || !s.acked || fate.unseen || fate.last > s.offset || c.ix.d.DeleteRetention <= 0 {
 		return
 	}
 	send := &c.ix.h.Sends[s.send]
@@ -262,7 +262,7 @@ func (c *compactedPart) broughtBack(f *findings) {
 			if old == nil || s.read > old.read {
 				latest[send.Key] = s
 			}
-		case old != nil && old.read > s.gone && fate.last <= s.offset && !fate.tombstone:
+		case old != nil && old.read > s.gone && fate.last <= s.offset && !fate.unseen:
 			c.back(old, s, f)
 		}
 	}

@@ -13,8 +13,12 @@ type partKey struct {
 
 // A keyFate is what is known about the records of one key in one partition.
 type keyFate struct {
-	last      history.Offset // the highest offset at which one was acknowledged or read
-	tombstone bool           // a tombstone was sent that may be anywhere
+	last history.Offset // the highest offset at which one was acknowledged or read
+
+	// unseen: one was sent that may have been anywhere, made others void, and
+	// gone without being seen: a tombstone, or anything where retention or a loss
+	// could take it.
+	unseen bool
 }
 
 func newKeyFates(ix *index) keyFates {
@@ -33,16 +37,21 @@ func newKeyFates(ix *index) keyFates {
 		if s.Outcome == history.OK {
 			fate.last = max(fate.last, s.Offset)
 		}
-		if s.Tombstone && s.Outcome != history.Failed && s.Offset == history.NoOffset {
-			fate.tombstone = true
+		if s.Outcome != history.Failed && s.Offset == history.NoOffset {
+			fate.unseen = fate.unseen || s.Tombstone || ix.seen[i].low == history.NoOffset && ix.vanishes(s.Partition)
 		}
 		fates[k] = fate
 	}
 	return fates
 }
 
+// vanishes reports whether records of a partition may go without compaction.
+func (ix *index) vanishes(p history.PartitionID) bool {
+	return ix.d.loss() != "" || ix.parts[p].mayGo > ix.parts[p].begins
+}
+
 // mayGo reports whether compaction may have removed the acknowledged record of s:
-// a later record has its key, or it or a record that may be later is a tombstone.
+// a later record has its key, or may have had it; or it is a tombstone.
 func (k keyFates) mayGo(s *history.Send) bool {
 	return k.mayGoAt(s, s.Offset)
 }
@@ -53,5 +62,5 @@ func (k keyFates) mayGoAt(s *history.Send, at history.Offset) bool {
 		return false
 	}
 	fate := k[partKey{s.Partition, s.Key}]
-	return s.Tombstone || fate.tombstone || fate.last > at
+	return s.Tombstone || fate.unseen || fate.last > at
 }

@@ -11,7 +11,7 @@ import (
 // randomDemands promises something random.
 func randomDemands(rng *rand.Rand) Demands {
 	one := func() bool { return rng.IntN(4) == 0 }
-	d := Demands{Leaders: one(), Retention: one(), Compaction: one(), Transactions: one()}
+	d := Demands{Leaders: one(), Retention: one(), Compaction: rng.IntN(3) == 0, Transactions: one()}
 	if one() {
 		d.Flush = FlushOS
 	}
@@ -22,10 +22,10 @@ func randomDemands(rng *rand.Rand) Demands {
 		d.Unclean = true
 	}
 	if one() {
-		d.DeleteRetention = time.Duration(rng.IntN(30))
+		d.DeleteRetention = time.Duration(rng.IntN(90))
 	}
 	if one() {
-		d.MinCompactionLag, d.WallZero = time.Duration(rng.IntN(4))*time.Millisecond, history.Timestamp(rng.IntN(4))
+		d.MinCompactionLag, d.WallZero = time.Duration(rng.IntN(6))*time.Millisecond, history.Timestamp(rng.IntN(4))
 	}
 	return d
 }

@@ -84,7 +84,7 @@ func (n naive) compacted(s *history.Send, at history.Offset) bool {
 		if t.Partition != s.Partition || t.Key != s.Key {
 			continue
 		}
-		if t.Tombstone && t.Outcome != history.Failed && t.Offset < 0 {
+		if n.unseen(t) {
 			return true
 		}
 		if t.Outcome == history.OK && t.Offset > at {
@@ -97,6 +97,15 @@ func (n naive) compacted(s *history.Send, at history.Offset) bool {
 		}
 	}
 	return false
+}
+
+// unseen says whether a record may have been anywhere and gone without a trace.
+func (n naive) unseen(t *history.Send) bool {
+	if t.Outcome == history.Failed || t.Offset >= 0 {
+		return false
+	}
+	vanishes := n.d.loss() != "" || n.mayGo(t.Partition) > n.mark(history.LogBegins, t.Partition)
+	return t.Tombstone || vanishes && len(n.readAt(t)) == 0
 }
 
 func (n naive) agreement() int {

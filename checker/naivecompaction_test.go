@@ -146,15 +146,15 @@ func (n naive) compactedState() int {
 }
 
 // last returns the highest offset known of the key of a send, and whether a
-// tombstone of that key may be anywhere.
-func (n naive) last(s *history.Send) (o history.Offset, tombstone bool) {
+// record of that key may have been anywhere and gone.
+func (n naive) last(s *history.Send) (o history.Offset, unseen bool) {
 	o = history.NoOffset
 	for i := range n.h.Sends {
 		t := &n.h.Sends[i]
 		if t.Partition != s.Partition || t.Key != s.Key {
 			continue
 		}
-		tombstone = tombstone || t.Tombstone && t.Outcome != history.Failed && t.Offset < 0
+		unseen = unseen || n.unseen(t)
 		if t.Outcome == history.OK {
 			o = max(o, t.Offset)
 		}
@@ -162,12 +162,12 @@ func (n naive) last(s *history.Send) (o history.Offset, tombstone bool) {
 			o = max(o, at)
 		}
 	}
-	return o, tombstone
+	return o, unseen
 }
 
 func (n naive) lastMissing(id history.PartitionID, x standing, b *history.ReadBack) bool {
-	last, tombstone := n.last(x.send)
-	if last != x.offset || tombstone || x.send.Tombstone || x.known >= b.Invoked || !n.readAll(b) {
+	last, unseen := n.last(x.send)
+	if last != x.offset || unseen || x.send.Tombstone || x.known >= b.Invoked || !n.readAll(b) {
 		return false
 	}
 	if x.offset < b.LogStart && x.offset < n.mayGo(id) {
@@ -190,13 +190,13 @@ func (n naive) counted(p *history.Poll) bool {
 }
 
 func (n naive) goneEarly(id history.PartitionID, x standing) (young, early bool) {
-	last, tombstone := n.last(x.send)
+	last, unseen := n.last(x.send)
 	for i := range n.h.Polls {
 		p := &n.h.Polls[i]
 		if !x.acked || !passes(p, id, x.offset) || !n.counted(p) || n.returns(p, x.offset) {
 			continue
 		}
-		if n.d.DeleteRetention > 0 && x.send.Tombstone && !tombstone && last <= x.offset && p.Completed < x.send.Invoked+history.Instant(n.d.DeleteRetention) {
+		if n.d.DeleteRetention > 0 && x.send.Tombstone && !unseen && last <= x.offset && p.Completed < x.send.Invoked+history.Instant(n.d.DeleteRetention) {
 			early = true
 		}
 		now := n.d.WallZero + history.Timestamp(p.Completed/history.Instant(time.Millisecond))

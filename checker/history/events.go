@@ -32,7 +32,8 @@ type eventDecoder struct {
 	polled   []polledRead          // of the line at hand
 }
 
-// maxNames bounds processes and topics, and how many errors share their memory.
+// maxNames bounds processes and topics, partitions, and how many errors share their
+// memory.
 const maxNames = 100_000
 
 // An opKey names an operation among those that have not ended.
@@ -114,8 +115,8 @@ func (d *eventDecoder) checkNames() error {
 	case e.has&fProcess != 0 && len(e.process) > maxText, e.has&fTopic != 0 && len(e.topic) > maxText,
 		e.has&fError != 0 && len(e.err) > maxText:
 		return fmt.Errorf("a name or an error of more than %d bytes", maxText)
-	case len(d.names) > maxNames:
-		return fmt.Errorf("more than %d processes and topics", maxNames)
+	case len(d.names) > maxNames, len(d.r.h.Partitions) > maxNames, len(d.streams) > 10*maxNames:
+		return fmt.Errorf("more than %d processes and topics, or partitions, or ten times that of consumers of partitions", maxNames)
 	case e.has&fPartition != 0 && (e.partition < 0 || e.partition > 1<<31-1):
 		return fmt.Errorf("partition %d", e.partition)
 	}
