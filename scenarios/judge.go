@@ -75,7 +75,7 @@ func (r *run) unjudged() Result {
 // judge draws the conclusion. A broken promise outranks everything; then comes
 // what never finished; and a run that tested nothing has held nothing.
 func (r *run) judge(ending sim.Ending) *Outcome {
-	o := &Outcome{Result: r.unjudged(), State: r.state(), history: r.history.History()}
+	o := &Outcome{Result: r.unjudged(), State: r.state(), history: r.history.History(), demands: r.demands()}
 	res := &o.Result
 	report := checker.Judge(r.history.History(), r.demands())
 	for _, v := range report.Verdicts {

@@ -142,7 +142,7 @@ func (r *run) play() *Outcome {
 	}
 	ending := r.k.Run(limit, r.stepped)
 	if r.spec.Until > 0 && ending == sim.TimeUp {
-		return &Outcome{Result: r.unjudged(), State: r.state(), history: r.history.History()}
+		return &Outcome{Result: r.unjudged(), State: r.state(), history: r.history.History(), demands: r.demands()}
 	}
 	if ending == sim.Finished && !r.circles() {
 		r.enter("rest")

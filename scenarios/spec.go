@@ -1,8 +1,10 @@
 package scenarios
 
 import (
+	"encoding/json"
 	"io"
 
+	"github.com/klammlog/klamm/checker"
 	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/sim"
@@ -28,7 +30,16 @@ type Outcome struct {
 	Result
 	State   []string // of nodes and partitions at the end, a line each
 	history *history.History
+	demands checker.Demands
 }
 
-// WriteHistory writes what clients did and saw, in the checker's JSONL form.
-func (o *Outcome) WriteHistory(w io.Writer) error { return history.Encode(w, o.history) }
+// WriteHistory writes what clients did and saw, and what they were promised, in the
+// checker's JSONL form.
+func (o *Outcome) WriteHistory(w io.Writer) error {
+	demands, err := json.Marshal(o.demands)
+	if err != nil {
+		return err
+	}
+	f := history.File{History: o.history, Demands: demands}
+	return f.Encode(w)
+}

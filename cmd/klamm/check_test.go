@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/klammlog/klamm/checker"
+	"github.com/klammlog/klamm/scenarios"
 )
 
 // The histories in testdata are small enough to be read. Each is wrong in one way,
@@ -109,4 +110,50 @@ func TestCheckIsToldWhatSendsWere(t *testing.T) {
 			t.Errorf("%v: code %d, want %d: %s", c.args, code, c.code, &out)
 		}
 	}
+}
+
+// A simulated run is judged the same from what it left behind.
+func TestCheckAgreesWithTheRun(t *testing.T) {
+	dir := t.TempDir()
+	var out bytes.Buffer
+	for seed := 1; ; seed++ {
+		o, err := scenarios.Run(scenarios.Spec{Scenario: "power-loss", Seed: uint64(seed), Set: []string{"log.flush=os"}}, scenarios.Watch{})
+		if err != nil || seed > defaultSeeds {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		if o.Verdict != scenarios.Violated || o.Violations[0].Guarantee != string(checker.NoLostAck) {
+			continue
+		}
+		if err := writeFile(filepath.Join(dir, "history.jsonl"), o.WriteHistory); err != nil {
+			t.Fatal(err)
+		}
+		if code := execute([]string{"check", filepath.Join(dir, "history.jsonl")}, streams{nil, &out, &out}); code != exitViolated ||
+			!strings.Contains(out.String(), "no-lost-ack: "+o.Violations[0].Sentence) {
+			t.Errorf("code %d, want %q in\n%s", code, o.Violations[0].Sentence, &out)
+		}
+		return
+	}
+}
+
+// Whatever a file holds, check says one of the four things it may say.
+func FuzzCheck(f *testing.F) {
+	files, err := filepath.Glob("testdata/histories/*.jsonl")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var out bytes.Buffer
+		switch code := execute([]string{"check", "-"}, streams{bytes.NewReader(text), &out, &out}); code {
+		case 0, exitViolated, exitUsage, exitInconclusive:
+		default:
+			t.Errorf("exit code %d: %s", code, &out)
+		}
+	})
 }
