@@ -75,24 +75,35 @@ func (p *Producer) Produce(ctx context.Context, r Record, then func(Result)) err
 }
 
 func (p *Producer) send(ctx context.Context, r *Record, then *callback) (*Delivery, error) {
-	if p.partition == nil {
-		return p.sent(ctx, then, func() (*inner.Delivery, error) { return p.inner.Send(*r) })
+	if p.partition != nil {
+		count, err := ask(ctx, p.c, func() (int32, error) { return p.inner.Partitions(r.Topic) })
+		if err != nil {
+			return nil, err
+		}
+		return p.sendTo(ctx, p.partition(r, count), r, then)
 	}
-	count, err := ask(ctx, p.c, func() (int32, error) { return p.inner.Partitions(r.Topic) })
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return p.sendTo(ctx, p.partition(r, count), r, then)
+	// Nearly always there is nothing to wait for: then the context need not be
+	// watched, which costs more than the rest.
+	d, err := p.sent(context.Background(), then, func() (*inner.Delivery, error) { return p.inner.TrySend(*r) })
+	if err != nil || d.inner != nil {
+		return d, err
+	}
+	return p.sent(ctx, then, func() (*inner.Delivery, error) { return p.inner.Send(*r) })
 }
 
 func (p *Producer) sendTo(ctx context.Context, partition int32, r *Record, then *callback) (*Delivery, error) {
 	return p.sent(ctx, then, func() (*inner.Delivery, error) { return p.inner.SendTo(partition, *r) })
 }
 
+// sent sends a record with f as a task, and has the callback wait for its result
+// if it was taken.
 func (p *Producer) sent(ctx context.Context, then *callback, f func() (*inner.Delivery, error)) (*Delivery, error) {
 	d := &Delivery{c: p.c}
 	err := p.c.run(ctx, func() (err error) {
-		if d.inner, err = f(); err == nil && then != nil {
+		if d.inner, err = f(); d.inner != nil && then != nil {
 			d.inner.Listen(then)
 		}
 		return err

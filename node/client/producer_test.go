@@ -237,6 +237,32 @@ func TestSendWaitsForMemory(t *testing.T) {
 }
 
 // A canceled task leaves the producer in order for others.
+func TestTrySendDoesNotWait(t *testing.T) {
+	run(t, func(x *fixture) {
+		p := x.producer(func(c *client.ProducerConfig) { c.BufferMemory = 1000 })
+		large := client.Record{Topic: "orders", Value: make([]byte, 800)}
+		if d, err := p.TrySend(large); d != nil || err != nil {
+			t.Errorf("a topic nobody has asked about: %v, %v", d, err)
+		}
+		ok(x, call(p.Partitions("orders")))
+		d := ok(x, call(p.TrySend(large)))
+		if d == nil {
+			t.Fatal("not taken, though there was nothing to wait for")
+		}
+		if other, err := p.TrySend(large); other != nil || err != nil {
+			t.Errorf("memory is used up: %v, %v", other, err)
+		}
+		if r := ok(x, call(d.Wait(x.deadline))); r.Outcome != client.Acked {
+			t.Errorf("%v, %v", r.Outcome, r.Err)
+		}
+		_, err := p.TrySend(client.Record{Topic: "orders", Value: make([]byte, 2<<20)})
+		x.want("too large", err, client.ErrTooLarge)
+		x.done(p)
+		_, err = p.TrySend(large)
+		x.want("closed", err, client.ErrClosed)
+	})
+}
+
 func TestACanceledSendTakesNothing(t *testing.T) {
 	run(t, func(x *fixture) {
 		p := x.producer(nil)

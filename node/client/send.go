@@ -27,6 +27,22 @@ func (p *Producer) SendTo(partition int32, r Record) (*Delivery, error) {
 	return p.send(&r, partition)
 }
 
+// TrySend is Send if that needs no waiting; else it takes nothing, and returns
+// neither a delivery nor an error. It does not block.
+func (p *Producer) TrySend(r Record) (*Delivery, error) {
+	one, size, err := p.sized(&r)
+	if err == nil {
+		err = p.open()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if t := p.ready(r.Topic, size); t != nil {
+		return p.place(&r, t, anyPartition, one, size)
+	}
+	return nil, nil
+}
+
 // Partitions returns how many partitions a topic has. It waits for metadata, at
 // most MaxBlock. Blocks.
 func (p *Producer) Partitions(topic string) (int32, error) {
@@ -38,6 +54,20 @@ func (p *Producer) Partitions(topic string) (int32, error) {
 }
 
 func (p *Producer) send(r *Record, partition int32) (*Delivery, error) {
+	one, size, err := p.sized(r)
+	if err != nil {
+		return nil, err
+	}
+	t, err := p.admit(r.Topic, size)
+	if err != nil {
+		return nil, err
+	}
+	return p.place(r, t, partition, one, size)
+}
+
+// sized returns what goes into a batch of a record, and how many bytes it takes in
+// one of its own.
+func (p *Producer) sized(r *Record) (record.Record, int, error) {
 	one := record.Record{Timestamp: r.Timestamp, Key: r.Key, Value: r.Value, Headers: r.Headers}
 	if one.Timestamp == 0 {
 		one.Timestamp = p.w.Wall()
@@ -45,18 +75,20 @@ func (p *Producer) send(r *Record, partition int32) (*Delivery, error) {
 	var empty record.Builder
 	size := empty.SizeWith(one)
 	if size > p.c.MaxRequestSize {
-		return nil, fmt.Errorf("record for %s of %d bytes, max.request.size is %d: %w",
+		return one, 0, fmt.Errorf("record for %s of %d bytes, max.request.size is %d: %w",
 			r.Topic, size, p.c.MaxRequestSize, ErrTooLarge)
 	}
-	topic, err := p.admit(r.Topic, size)
-	if err != nil {
-		return nil, err
-	}
+	return one, size, nil
+}
+
+// place puts a record that was admitted into a batch of its partition, which the
+// partitioner chooses if nobody has.
+func (p *Producer) place(r *Record, t *cluster.Topic, partition int32, one record.Record, size int) (*Delivery, error) {
 	if partition == anyPartition {
-		partition = p.choose(r, topic)
+		partition = p.choose(r, t)
 	}
-	if partition < 0 || int(partition) >= len(topic.Partitions) {
-		return nil, fmt.Errorf("%s-%d: %d partitions: %w", r.Topic, partition, len(topic.Partitions), ErrNoPartition)
+	if partition < 0 || int(partition) >= len(t.Partitions) {
+		return nil, fmt.Errorf("%s-%d: %d partitions: %w", r.Topic, partition, len(t.Partitions), ErrNoPartition)
 	}
 	return p.add(kafka.TopicPartition{Topic: r.Topic, Partition: partition}, one, size), nil
 }
@@ -79,16 +111,14 @@ func (p *Producer) admit(name string, size int) (*cluster.Topic, error) {
 		if err := p.open(); err != nil {
 			return nil, err
 		}
-		t := p.client.meta.view.Look(name)
-		known := t != nil && len(t.Partitions) > 0
-		if known && p.outbox.Fits(size) && !p.w.Buggify("the producer's memory is used up for a while") {
+		if t := p.ready(name, size); t != nil {
 			return t, nil
 		}
 		if deadline == 0 {
 			deadline = p.w.Now().Add(p.c.MaxBlock)
 		}
 		// Second look after both: the producer may have been closed.
-		if !known {
+		if p.known(name) == nil {
 			if _, err := p.client.topic(name, deadline); err != nil {
 				return nil, err
 			}
@@ -101,6 +131,23 @@ func (p *Producer) admit(name string, size int) (*cluster.Topic, error) {
 			return nil, err
 		}
 	}
+}
+
+// known returns a topic that has partitions, or nil.
+func (p *Producer) known(name string) *cluster.Topic {
+	if t := p.client.meta.view.Look(name); t != nil && len(t.Partitions) > 0 {
+		return t
+	}
+	return nil
+}
+
+// ready returns the topic if a record of that size can be taken at once, or nil.
+func (p *Producer) ready(name string, size int) *cluster.Topic {
+	t := p.known(name)
+	if t == nil || !p.outbox.Fits(size) || p.w.Buggify("the producer's memory is used up for a while") {
+		return nil
+	}
+	return t
 }
 
 // waitRoom waits until memory was freed. Blocks.

@@ -140,17 +140,19 @@ func (h *Host) Do(ctx context.Context, f func() error) (err error) {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", env.ErrCanceled, context.Cause(ctx))
 	}
-	t := &task{host: h, name: "do", started: true}
+	t := &task{host: h, name: doTask, started: true}
 	h.enter(t)
 	if h.closing {
 		h.leave()
 		return env.ErrClosed
 	}
 	h.register(t)
-	err = fmt.Errorf("task %q: %w", t.name, errPanicked)
+	err = errDoPanicked
 	defer h.end(t)
-	stop := context.AfterFunc(ctx, func() { h.visit(t.Cancel) })
-	defer stop()
+	if ctx.Done() != nil {
+		stop := context.AfterFunc(ctx, func() { h.visit(t.Cancel) })
+		defer stop()
+	}
 	err = f()
 	return err
 }

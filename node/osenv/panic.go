@@ -18,8 +18,14 @@ func (p Panic) String() string {
 	return fmt.Sprintf("klamm: task %q: %v\n\n%s", p.Task, p.Value, p.Stack)
 }
 
-// errPanicked is what Do returns when f panicked and the handler came back.
-var errPanicked = errors.New("panicked")
+// doTask is the name of the tasks that Do makes.
+const doTask = "do"
+
+// What Do returns when f panicked and the handler came back.
+var (
+	errPanicked   = errors.New("panicked")
+	errDoPanicked = fmt.Errorf("task %q: %w", doTask, errPanicked)
+)
 
 func (h *Host) report(t *task, v any) {
 	h.panics(Panic{Task: t.name, Value: v, Stack: debug.Stack()})
