@@ -21,9 +21,15 @@ var fullDisk = &Scenario{
 			o.RetentionBytes = 1<<10 + r.Int64N(15<<10)
 		}
 	},
-	// Space returns after a while, or only when everything is healed.
+	// Little fits, so that the workload feels it. Space returns after a while, or
+	// only when everything is healed.
 	Tune: func(f *disksim.Fault, r *rand.Rand) {
-		if f.Kind == disksim.FaultFull && r.IntN(3) == 0 {
+		if f.Kind != disksim.FaultFull {
+			return
+		}
+		f.N = r.Int64N(1 << (6 + r.IntN(9)))
+		f.For = max(f.For, 200*time.Millisecond)
+		if r.IntN(3) == 0 {
 			f.For = 0
 		}
 	},

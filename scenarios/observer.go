@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/klammlog/klamm/checker"
 	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/node"
+	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/kafka"
 )
@@ -17,6 +19,7 @@ type observer struct {
 	steps      int
 	held       map[place]kafka.Offset // what each log claimed to hold, the furthest ever
 	violations []Violation
+	unproven   map[kafka.TopicPartition]kafka.Offset // what consumers were given while there was nobody to compare with
 	recoveries int
 	looks      int
 }
@@ -75,9 +78,33 @@ func (o *observer) keeps() bool {
 	return !o.r.drawn.Unrestricted && (o.r.drawn.Flush != "os" || !o.r.pageCacheLost())
 }
 
-// read looks at what a consumer has just got: nothing above the high watermark is
-// ever served.
-func (o *observer) read(partition int, after history.Offset) {
+// read looks at what a consumer has just got of a partition, up to an offset:
+// nothing above the high watermark is ever served. While there is no broker to
+// compare with, the next one has to know of it.
+func (o *observer) read(partition int, end history.Offset) {
+	if len(o.violations) > 0 || !o.keeps() {
+		return
+	}
+	tp := kafka.TopicPartition{Topic: topicName, Partition: int32(partition)}
+	if n := o.r.broker.running; n != nil {
+		for _, v := range n.Partitions() {
+			if v.Partition == tp && v.Broken == nil {
+				o.compare(v, kafka.Offset(end))
+				return
+			}
+		}
+	}
+	if o.unproven == nil {
+		o.unproven = map[kafka.TopicPartition]kafka.Offset{}
+	}
+	o.unproven[tp] = max(o.unproven[tp], kafka.Offset(end))
+}
+
+func (o *observer) compare(v broker.View, end kafka.Offset) {
+	if end > v.HighWatermark {
+		o.complain(string(checker.ReadCommittedOnly), fmt.Sprintf("%s: a consumer was given records up to offset %d, and the high watermark is %d at %s",
+			v.Partition, end, v.HighWatermark, o.r.k.Now()))
+	}
 }
 
 func (o *observer) remember(id kafka.TopicID, tp kafka.TopicPartition, high kafka.Offset) {
@@ -109,6 +136,9 @@ func (o *observer) started(n *node.Node) {
 		case v.Broken == nil && v.LogEnd < held:
 			o.complain(recoversAcked, fmt.Sprintf("%s: held up to offset %d before, and ends at %d after recovery at %s",
 				v.Partition, held, v.LogEnd, o.r.k.Now()))
+		case v.Broken == nil:
+			o.compare(v, o.unproven[v.Partition])
+			delete(o.unproven, v.Partition)
 		}
 	}
 	o.look(n)
