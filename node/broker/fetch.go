@@ -55,11 +55,11 @@ type Diverging struct {
 // what is below the high watermark is read. Blocks.
 func (b *Broker) Fetch(f *Fetch) error {
 	b.stats.Fetches++
-	f.MaxBytes = min(f.MaxBytes, config.FetchMaxBytes.In(b.config))
+	f.MaxBytes = max(0, min(f.MaxBytes, config.FetchMaxBytes.In(b.config)))
 	f.MinBytes = min(f.MinBytes, f.MaxBytes)
 	for {
 		got, urgent := b.read(f)
-		over := b.hurrying || b.w.Now() >= f.Deadline || b.w.Buggify("answer a fetch early")
+		over := b.hurrying || len(f.Items) == 0 || b.w.Now() >= f.Deadline || b.w.Buggify("answer a fetch early")
 		if urgent || over || got >= f.MinBytes {
 			b.stats.FetchedBytes += uint64(got)
 			return nil
@@ -70,8 +70,8 @@ func (b *Broker) Fetch(f *Fetch) error {
 		f.Release()
 		b.waiting.fetch++
 		err := f.wait.await(b.w, f.Deadline)
-		b.waiting.fetch--
 		f.wait.leave()
+		b.waiting.fetch--
 		if err != nil {
 			return err
 		}
@@ -132,10 +132,10 @@ func (b *Broker) readItem(it *FetchItem, room int64, first commitlog.Oversize) {
 		it.Err = fmt.Errorf("%s: offset %d: the log has %d to %d: %w", p.name, it.Offset, it.LogStart, l.End(), kafka.ErrOffsetOutOfRange)
 		return
 	}
-	if it.Offset >= p.high || room <= 0 {
+	if it.Offset >= p.high || room <= 0 && first == commitlog.SkipOversize {
 		return
 	}
-	size := int(min(int64(it.MaxBytes), room))
+	size := int(max(0, min(int64(it.MaxBytes), room)))
 	if b.w.Buggify("a fetch of one batch") {
 		size, first = 1, commitlog.TakeOversize
 	}

@@ -32,6 +32,8 @@ type Partition struct {
 	sizes []sized      // what was appended and is not yet committed
 	moved bool         // the log has changed since it was last looked after
 
+	takenBack uint64 // by the log, when it was last looked at
+
 	held      marks // appends that wait for this machine
 	committed marks // appends that wait for the high watermark
 	tails     marks // fetches that wait for bytes below the high watermark
@@ -125,12 +127,17 @@ func (p *Partition) advance() {
 	}
 	p.moved = true
 	p.takeBack(p.log.End())
-	held := p.log.Held()
-	p.held.passed(held, p.lost)
+	held, all := p.log.Held(), p.log.Lame() != nil || p.log.TakenBack() != p.takenBack
+	p.takenBack = p.log.TakenBack()
+	p.held.passed(held)
 	if held > p.high {
 		p.raise(held)
 	}
-	p.committed.passed(p.high, p.lost)
+	p.committed.passed(p.high)
+	if all {
+		p.held.dropLost(p.lost)
+		p.committed.dropLost(p.lost)
+	}
 	if err := p.log.Lame(); err != nil {
 		p.b.w.Probe("a partition went offline")
 		p.detach(p.clientError(err))

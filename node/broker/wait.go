@@ -109,15 +109,22 @@ func (m *mark) remove() {
 	m.list, m.prev, m.next = nil, nil, nil
 }
 
-// passed credits and removes the marks whose end is not above high, and those
-// that lost says can no longer get there.
-func (l *marks) passed(high kafka.Offset, lost func(m *mark) bool) {
+// passed credits and removes the marks whose end is not above high. It looks at no
+// others: there may be thousands.
+func (l *marks) passed(high kafka.Offset) {
+	for m := l.first; m != nil && m.at.End <= high; m = l.first {
+		m.remove()
+		m.wait.credit(1)
+	}
+}
+
+// dropLost credits and removes the marks that lost says can no longer get there.
+func (l *marks) dropLost(lost func(*mark) bool) {
 	for m := l.first; m != nil; {
 		next := m.next
-		gone := lost(m)
-		if m.at.End <= high || gone {
+		if lost(m) {
 			m.remove()
-			m.wait.lost = m.wait.lost || gone
+			m.wait.lost = true
 			m.wait.credit(1)
 		}
 		m = next

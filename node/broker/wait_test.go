@@ -9,8 +9,6 @@ import (
 	"pgregory.net/rapid"
 )
 
-func never(*mark) bool { return false }
-
 // Marks against a sorted slice: whoever's end is passed is credited, once, in the
 // order of the ends, and nobody else.
 func TestMarksCreditThoseThatArePassed(t *testing.T) {
@@ -30,7 +28,7 @@ func TestMarksCreditThoseThatArePassed(t *testing.T) {
 				w.add(&list, commitlog.AppendResult{End: at})
 				model = append(model, entry{at, w})
 			case "pass":
-				list.passed(at, never)
+				list.passed(at)
 				model = slices.DeleteFunc(model, func(e entry) bool {
 					if e.end <= at && !e.w.satisfied() {
 						rt.Fatalf("end %d is not credited at %d", e.end, at)
@@ -94,6 +92,30 @@ func TestWhoIsDroppedWakesAndKnowsIt(t *testing.T) {
 		t.Errorf("wait %+v, list %+v", w, list)
 	}
 	w.leave() // of lists it is in no more
+}
+
+func TestWhoIsLostWakesAndNobodyElse(t *testing.T) {
+	var list marks
+	waits := []*wait{{need: 1}, {need: 1}, {need: 1}}
+	for i, w := range waits {
+		w.grow(1)
+		w.add(&list, commitlog.AppendResult{End: kafka.Offset(i)})
+	}
+	list.dropLost(func(m *mark) bool { return m.at.End == 1 })
+	for i, w := range waits {
+		if gone := i == 1; w.satisfied() != gone || w.lost != gone {
+			t.Errorf("wait %d: %+v", i, w)
+		}
+	}
+	list.passed(5)
+	for i, w := range waits {
+		if !w.satisfied() || w.lost != (i == 1) {
+			t.Errorf("wait %d: %+v", i, w)
+		}
+	}
+	if list.first != nil || list.last != nil {
+		t.Errorf("left: %+v", list)
+	}
 }
 
 func TestPathsOfPartitionsReadBack(t *testing.T) {

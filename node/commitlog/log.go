@@ -77,6 +77,8 @@ type Log struct {
 	queued int  // bytes
 	era    *era // it changes when offsets are taken back
 
+	takenBack uint64 // eras that have ended
+
 	waiters   waiters
 	advanced  []func()
 	changed   env.Cond   // a background task of the log ended, or a segment is ready

@@ -83,10 +83,16 @@ type era struct {
 // endEra takes back the offsets above kept. Who waits for them is still to be
 // woken.
 func (l *Log) endEra(kept kafka.Offset, err error) {
+	l.takenBack++
 	next := &era{}
 	*l.era = era{kept: kept, err: err, next: next}
 	l.era = next
 }
+
+// TakenBack returns how often offsets that were given have been taken back. While it
+// stays the same, and the log is not lame, no append that could have been held
+// becomes Lost.
+func (l *Log) TakenBack() uint64 { return l.takenBack }
 
 // Lost tells why an append will never be held: ErrRefused if it has not
 // happened, ErrUnknownOutcome if it may have. It returns nil for what is held
