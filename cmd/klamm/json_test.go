@@ -16,7 +16,7 @@ func TestJSONIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range []any{runReport{}, scenarios.Result{}, versionJSON{}, devJSON{}, topicsJSON{}, describeJSON{}, settingsJSON{},
-		producedJSON{}, recordJSON{}, errorJSON{}, item{}, checkJSON{}} {
+		producedJSON{}, recordJSON{}, errorJSON{}, item{}, checkJSON{}, inspectJSON{}, batchJSON{}} {
 		for _, name := range jsonNames(reflect.TypeOf(v)) {
 			if !strings.Contains(string(text), "`"+name+"`") && !strings.Contains(string(text), "."+name+"`") &&
 				!strings.Contains(string(text), "`"+name+"[]") && !strings.Contains(string(text), "."+name+"[]") {
@@ -24,7 +24,7 @@ func TestJSONIsDocumented(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"run", "replay", "list", "version", "dev", "topics", "topic", "settings", "produced", "record", "check", "error"} {
+	for _, kind := range []string{"run", "replay", "list", "version", "dev", "topics", "topic", "settings", "produced", "record", "check", "inspect", "batch", "error"} {
 		if !strings.Contains(string(text), "`klamm."+kind+"`") {
 			t.Errorf("docs/json.md says nothing of klamm.%s", kind)
 		}

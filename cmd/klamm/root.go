@@ -33,6 +33,7 @@ func commands() []*cobra.Command {
 		newConsumeCommand(),
 		newRecordCommand(),
 		newCheckCommand(),
+		newInspectCommand(),
 		newRunCommand(),
 		newReplayCommand(),
 		newListCommand(),

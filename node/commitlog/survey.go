@@ -312,7 +312,7 @@ func (v *surveyor) plain(name string, base kafka.Offset) SegmentSurvey {
 
 // ExploreFile reads one .log file, of ours or of Kafka's. Blocks.
 func ExploreFile(fs env.FS, name string) *Survey {
-	v := &surveyor{fs: fs, path: "."}
+	v := &surveyor{fs: fs}
 	v.out = Survey{Path: name, Format: "kafka", Partition: -1, Epochs: []EpochSurvey{}, Segments: []SegmentSurvey{},
 		Snapshots: []Snapshot{}, Leftovers: []string{}, Notes: []string{}, Damage: []Damage{}}
 	base, _ := parseName(name, logSuffix)

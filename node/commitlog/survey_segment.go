@@ -186,7 +186,11 @@ func (w *segmentWalk) parseIndex(k listed, name string, slots []byte, seed uint3
 // read goes through the batches.
 func (w *segmentWalk) read(b segmentBounds) {
 	v := w.v
-	f, err := v.fs.OpenFile(v.path+"/"+w.name, env.ReadOnly)
+	name := w.name
+	if v.path != "" {
+		name = v.path + "/" + name
+	}
+	f, err := v.fs.OpenFile(name, env.ReadOnly)
 	if err != nil {
 		v.damage(w.name, 0, "cannot be opened: %v", err)
 		return
