@@ -75,8 +75,19 @@ func (c ProducerConfig) check() error {
 	case c.DeliveryTimeout <= c.Linger:
 		return fmt.Errorf("delivery.timeout.ms=%d with linger.ms=%d: longer than that", c.DeliveryTimeout.Milliseconds(),
 			c.Linger.Milliseconds())
-	case !c.Compression.Codec.Known():
-		return fmt.Errorf("compression.type=%s: not known", c.Compression.Codec)
+	}
+	return checkCompression(c.Compression)
+}
+
+// levels are the largest levels of the codecs that have any.
+var levels = map[record.Codec]int{record.Gzip: 9, record.Lz4: 17, record.Zstd: 22}
+
+func checkCompression(c record.Compression) error {
+	switch {
+	case !c.Codec.Known():
+		return fmt.Errorf("compression.type=%s: not known", c.Codec)
+	case c.Level > levels[c.Codec], c.Level < 0 && levels[c.Codec] == 0:
+		return fmt.Errorf("compression.%s.level=%d: at most %d", c.Codec, c.Level, levels[c.Codec])
 	}
 	return nil
 }
