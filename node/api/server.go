@@ -164,13 +164,19 @@ func (s *Server) forget(c *conn) {
 	}
 }
 
-// idleDeadline returns when a connection on which nothing moves is closed.
+// idleDeadline returns when a connection on which nothing moves is closed: up to a
+// 64th of the time later than it has to be, so that a busy connection has the
+// same deadline for many requests, and need not change it for each.
 func (s *Server) idleDeadline() kafka.Instant {
 	idle := config.ConnectionsMaxIdle.Duration(s.config)
 	if idle < 0 {
 		return kafka.Never
 	}
-	return s.w.Now().Add(idle)
+	at, step := s.w.Now().Add(idle), kafka.Instant(max(idle/64, 1))
+	if at > kafka.Never-step {
+		return kafka.Never
+	}
+	return (at + step - 1) / step * step
 }
 
 // Stop takes no further connections and requests, answers those that were taken

@@ -53,6 +53,13 @@ func (s *side) until(t kafka.Instant) {
 	}
 }
 
+// change is until for callers that often set what is set already.
+func (s *side) change(t kafka.Instant) {
+	if t != s.deadline {
+		s.until(t)
+	}
+}
+
 // newConn wraps a connection. Package net has switched Nagle's algorithm off:
 // requests and answers are written whole.
 func newConn(h *Host, tcp *net.TCPConn) *conn {
@@ -221,10 +228,10 @@ func (c *conn) closeIfUnused() {
 func (c *conn) release() { _ = c.tcp.Close() }
 
 // SetReadDeadline implements env.Conn.
-func (c *conn) SetReadDeadline(t kafka.Instant) { c.read.until(t) }
+func (c *conn) SetReadDeadline(t kafka.Instant) { c.read.change(t) }
 
 // SetWriteDeadline implements env.Conn.
-func (c *conn) SetWriteDeadline(t kafka.Instant) { c.write.until(t) }
+func (c *conn) SetWriteDeadline(t kafka.Instant) { c.write.change(t) }
 
 // LocalAddress implements env.Conn.
 func (c *conn) LocalAddress() string { return c.local }
