@@ -1,6 +1,7 @@
 package history
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"strings"
@@ -70,9 +71,6 @@ const (
 	fAlways  = fType | fFunction | fProcess | fOp | fTime
 )
 
-// An eventKind is what an event is: its type, and for most its function.
-type eventKind struct{ typ, f string }
-
 // The types and functions of events.
 const (
 	eventInvoke = "invoke"
@@ -86,19 +84,25 @@ const (
 // A shape is the fields that an event must have, and those that it may.
 type shape struct{ must, may field }
 
-// shapes are the events there are. Those of type fail and info have the same for
-// every function.
-var shapes = map[eventKind]shape{
-	{eventInvoke, typeSend}: {fAlways&^fOp | fTopic, fOp | fPartition | fContent | fAcks | fDelivery},
-	{eventOK, typeSend}:     {fAlways &^ fOp, fOp | fPartition | fOffset | fTimestamp},
-	{eventInvoke, typePoll}: {fAlways &^ fOp, fOp | fIsolation},
-	{eventOK, typePoll}:     {fAlways &^ fOp, fOp | fRecords | fPositions},
-	{eventInvoke, typeList}: {fAlways&^fOp | fTopic | fPartition | fQuery, fOp | fAsked | fIsolation},
-	{eventOK, typeList}:     {fAlways &^ fOp, fOp | fOffset | fTimestamp},
-	{eventInvoke, typeBack}: {fAlways&^fOp | fTopic | fPartition, fOp | fOffset},
-	{eventOK, typeBack}:     {fAlways&^fOp | fLogStart | fLogEnd, fOp},
-	{eventAssign, ""}:       {fType | fProcess | fTime | fTopic | fPartition, fOffset},
-	{eventMark, ""}:         {fType | fTime | fKind, fTarget | fTopic | fPartition | fOffset | fNote},
+// shapes are the events there are, by type and function. Those that end an operation
+// without success have the same for every function.
+var shapes = map[string]map[string]shape{
+	eventInvoke: {
+		typeSend: {fAlways&^fOp | fTopic, fOp | fPartition | fContent | fAcks | fDelivery},
+		typePoll: {fAlways &^ fOp, fOp | fIsolation},
+		typeList: {fAlways&^fOp | fTopic | fPartition | fQuery, fOp | fAsked | fIsolation},
+		typeBack: {fAlways&^fOp | fTopic | fPartition, fOp | fOffset},
+	},
+	eventOK: {
+		typeSend: {fAlways &^ fOp, fOp | fPartition | fOffset | fTimestamp},
+		typePoll: {fAlways &^ fOp, fOp | fRecords | fPositions},
+		typeList: {fAlways &^ fOp, fOp | fOffset | fTimestamp},
+		typeBack: {fAlways&^fOp | fLogStart | fLogEnd, fOp},
+	},
+	eventFail:   {typeSend: shapeOfEnd, typePoll: shapeOfEnd, typeList: shapeOfEnd, typeBack: shapeOfEnd},
+	eventInfo:   {typeSend: shapeOfEnd, typePoll: shapeOfEnd, typeList: shapeOfEnd, typeBack: shapeOfEnd},
+	eventAssign: {"": {fType | fProcess | fTime | fTopic | fPartition, fOffset}},
+	eventMark:   {"": {fType | fTime | fKind, fTarget | fTopic | fPartition | fOffset | fNote}},
 }
 
 var shapeOfEnd = shape{fAlways &^ fOp, fOp | fError}
@@ -311,24 +315,20 @@ func (e *eventLine) readPositions(s *scanner) {
 
 // check refuses fields that are missing, and those of other events.
 func (e *eventLine) check() error {
-	k := eventKind{typ: string(e.typ)}
-	if e.has&fFunction != 0 {
-		k.f = string(e.f)
+	if e.has&fType == 0 {
+		return errors.New("no type")
 	}
-	want, ok := shapes[k]
-	if k.typ == eventFail || k.typ == eventInfo {
-		_, ok = shapes[eventKind{eventInvoke, k.f}]
-		want = shapeOfEnd
+	if e.has&fFunction == 0 {
+		e.f = nil
 	}
+	want, ok := shapes[string(e.typ)][string(e.f)]
 	switch missing, extra := want.must&^e.has, e.has&^(want.must|want.may); {
-	case e.has&fType == 0:
-		return fmt.Errorf("no type")
 	case !ok:
-		return fmt.Errorf("no event has type %q and f %q", k.typ, k.f)
+		return fmt.Errorf("no event has type %q and f %q", e.typ, e.f)
 	case missing != 0:
-		return fmt.Errorf("%s: missing fields: %v", strings.TrimSpace(k.typ+" "+k.f), missing)
+		return fmt.Errorf("%s %s: missing fields: %v", e.typ, e.f, missing)
 	case extra != 0:
-		return fmt.Errorf("%s: fields of other events: %v", strings.TrimSpace(k.typ+" "+k.f), extra)
+		return fmt.Errorf("%s %s: fields of other events: %v", e.typ, e.f, extra)
 	}
 	return nil
 }

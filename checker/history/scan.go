@@ -108,20 +108,26 @@ func (s *scanner) text() []byte {
 		s.fail("want a string")
 		return nil
 	}
-	from := s.at
-	for s.at < len(s.b) {
-		switch c := s.b[s.at]; {
+	rest := s.b[s.at:]
+	var high byte // of all bytes
+	for i, c := range rest {
+		switch {
 		case c == '"':
-			s.at++
-			return s.checked(s.b[from : s.at-1])
+			s.at += i + 1
+			if high >= utf8.RuneSelf {
+				return s.checked(rest[:i])
+			}
+			return rest[:i]
 		case c == '\\':
-			return s.escaped(from)
+			return s.escaped(s.at + i)
 		case c < ' ':
+			s.at += i
 			s.fail("a control character in a string")
 			return nil
 		}
-		s.at++
+		high |= c
 	}
+	s.at = len(s.b)
 	s.fail("a string without an end")
 	return nil
 }
@@ -133,22 +139,22 @@ func (s *scanner) checked(b []byte) []byte {
 	return b
 }
 
-// escaped reads the rest of a string that has an escape in it.
-func (s *scanner) escaped(from int) []byte {
-	for s.at < len(s.b) && s.b[s.at] != '"' {
+// escaped reads a string whose first escape is at a place.
+func (s *scanner) escaped(at int) []byte {
+	from := s.at - 1
+	for s.at = at; s.at < len(s.b) && s.b[s.at] != '"'; s.at++ {
 		if s.b[s.at] == '\\' {
 			s.at++
 		}
-		s.at++
 	}
 	if s.at >= len(s.b) {
+		s.at = len(s.b)
 		s.fail("a string without an end")
 		return nil
 	}
 	s.at++
-	quoted := s.checked(s.b[from-1 : s.at])
 	var text string
-	if err := json.Unmarshal(quoted, &text); err != nil {
+	if err := json.Unmarshal(s.checked(s.b[from:s.at]), &text); err != nil {
 		s.fail("%v", err)
 	}
 	return []byte(text)
