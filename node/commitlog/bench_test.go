@@ -209,17 +209,83 @@ func BenchmarkOpenClean(b *testing.B) {
 			m.do(m.log.Checkpoint)
 			m.do(m.log.Close)
 			b.ResetTimer()
+			var first time.Duration
 			for range b.N {
 				m.open()
 				b.StopTimer()
+				began := time.Now()
+				m.do(func() error { _, err := m.read(0, 1000); return err })
+				first += time.Since(began)
 				m.do(m.log.Close)
 				b.StartTimer()
 			}
 			b.StopTimer()
 			b.ReportMetric(float64(m.log.Segments()), "segments")
+			b.ReportMetric(float64(first.Nanoseconds())/float64(b.N), "ns/first-old-read")
 			m.do(m.dir.Close)
 			m.host.Close()
 		})
+	}
+}
+
+// tableBatches returns batches of 100 records of 150 bytes, all with keys of their
+// own.
+func tableBatches(n int) (out [][]byte) {
+	value := make([]byte, 120)
+	for k := range n {
+		var b record.Builder
+		for i := range 100 {
+			for j := range value {
+				value[j] = byte(rand.Uint32())
+			}
+			b.Append(record.Record{Timestamp: 1, Key: fmt.Appendf(nil, "key %10d", k*100+i), Value: value})
+		}
+		batch, err := b.Build(record.Spec{}, nil)
+		if err != nil {
+			panic(err)
+		}
+		out = append(out, batch.Bytes())
+	}
+	return out
+}
+
+// BenchmarkCompact: one pass over 256 MiB in which each of 100,000 keys was
+// written about 17 times.
+func BenchmarkCompact(b *testing.B) {
+	batches := tableBatches(1000)
+	for range b.N {
+		b.StopTimer()
+		c := osConfig()
+		c.SegmentBytes, c.Cleanup, c.MinCleanableRatio = 16<<20, commitlog.CleanupCompact, 0
+		m := newMachine(b, b.TempDir(), c)
+		m.open()
+		m.do(func() error {
+			for size := 0; size < 256<<20; {
+				var r commitlog.AppendResult
+				for range 64 {
+					one := batches[rand.IntN(len(batches))]
+					var err error
+					if r, err = m.log.Append(append([]byte(nil), one...), 1); err != nil {
+						return err
+					}
+					size += len(one)
+				}
+				if err := m.log.WaitHeld(r, kafka.Never); err != nil {
+					return err
+				}
+			}
+			return m.log.Checkpoint()
+		})
+		b.StartTimer()
+		began := time.Now()
+		m.do(func() error { return m.log.Compact(m.w.Wall()) })
+		took := time.Since(began)
+		b.StopTimer()
+		s := m.log.Stats()
+		b.ReportMetric(float64(s.CompactRead)/1e6/took.Seconds(), "MB/s-read")
+		b.ReportMetric(float64(s.CompactRead), "read-B")
+		b.ReportMetric(float64(s.CompactWritten), "written-B")
+		m.close()
 	}
 }
 
