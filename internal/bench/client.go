@@ -85,7 +85,7 @@ func (p *plan) clientProduces(server *server, size int) (s span, err error) {
 			c.Produce(ctx, &kgo.Record{Value: value}, told)
 		}
 	}()
-	s = p.measure(server, acked.Load)
+	s = p.measure(server, 1, acked.Load)
 	cancel()
 	<-ended
 	if n := failed.Load(); n > 0 {
@@ -107,7 +107,7 @@ func (p *plan) clientConsumes(server *server, records int64) (s span, err error)
 		}
 		ended <- err
 	}()
-	s = p.measure(server, read.Load)
+	s = p.measure(server, 1, read.Load)
 	cancel()
 	return s, <-ended
 }

@@ -21,23 +21,30 @@ const fewConnections = 50
 
 // connections measures few and many connections that do the same.
 func (p *plan) connections() error {
-	t := newTable("connections", "requests/s", "node, CPU µs/request", "memory each, quiet, KiB", "memory each, busy, KiB")
+	t := newTable("connections", "node, requests/s", "node, CPU µs/request", "stick, requests/s", "stick, CPU µs/request", "node/stick CPU",
+		"memory each, quiet, KiB", "memory each, busy, KiB")
 	for _, n := range []int{min(fewConnections, p.crowd), p.crowd} {
-		var rate, cost, quiet, busy figure
+		c := newContest(roleNode, roleStick)
+		var quiet, busy figure
 		for range p.rounds {
-			c, err := p.crowdOnce(n)
-			if err != nil {
-				return fmt.Errorf("%d connections: %w", n, err)
+			for _, role := range []string{roleNode, roleStick} {
+				got, err := p.crowdOnce(role, n)
+				if err != nil {
+					return fmt.Errorf("%s, %d connections: %w", role, n, err)
+				}
+				c.add(role, got.span)
+				if role == roleNode {
+					quiet.add(got.quiet)
+					busy.add(got.busy)
+				}
 			}
-			rate.add(c.span.rate())
-			cost.add(c.span.cost())
-			quiet.add(c.quiet)
-			busy.add(c.busy)
 		}
-		t.row(fmt.Sprint(n), rate.text(1), cost.text(1e3), quiet.text(1<<10), busy.text(1<<10))
+		const micro = 1e3
+		t.row(fmt.Sprint(n), c.rate[roleNode].text(1), c.cost[roleNode].text(micro), c.rate[roleStick].text(1), c.cost[roleStick].text(micro),
+			c.ratio(), quiet.text(1<<10), busy.text(1<<10))
 	}
 	t.print(p.out, "Many connections", "Each sends a request of one record of 1 KiB, waits for its acknowledgement (acks=all, log.flush=os), and sends the next, "+
-		"to one of 10 partitions. Memory is what the process grew by (VmRSS), per connection: quiet, after its first answer; busy, at the end.")
+		"to one of 10 partitions. Memory is what the node grew by (VmRSS), per connection: quiet, after its first answer; busy, at the end.")
 	return nil
 }
 
@@ -47,15 +54,17 @@ type crowd struct {
 	quiet, busy float64 // bytes of memory for each connection
 }
 
-func (p *plan) crowdOnce(n int) (c crowd, err error) {
-	server, err := p.start(roleNode, "log.flush=os")
+func (p *plan) crowdOnce(role string, n int) (c crowd, err error) {
+	server, err := p.start(role, "log.flush=os")
 	if err != nil {
 		return c, err
 	}
 	defer func() { err = errors.Join(err, server.stop()) }()
 	const partitions = 10
-	if err := createTopic(server.address, "t", partitions); err != nil {
-		return c, err
+	if role == roleNode {
+		if err := createTopic(server.address, "t", partitions); err != nil {
+			return c, err
+		}
 	}
 	before, err := server.memory()
 	if err != nil {
@@ -66,7 +75,10 @@ func (p *plan) crowdOnce(n int) (c crowd, err error) {
 	begin := make(chan struct{})
 	greeted := make(chan error, n)
 	err = r.each(server.address, n, func(i int, w *wire) error {
-		err := greet(w)
+		var err error
+		if role == roleNode { // the stick knows two requests
+			err = greet(w)
+		}
 		greeted <- err
 		if err != nil {
 			return err
@@ -87,7 +99,7 @@ func (p *plan) crowdOnce(n int) (c crowd, err error) {
 	after, asked := server.memory()
 	close(begin)
 	if err = errors.Join(err, asked); err == nil {
-		c.span = p.measure(server, r.done.Load)
+		c.span = p.measure(server, int64(n), r.done.Load)
 	}
 	end, asked := server.memory()
 	c.quiet, c.busy = float64(after-before)/float64(n), float64(end-before)/float64(n)

@@ -145,10 +145,10 @@ func (s span) rate() float64 { return float64(s.count) / s.took.Seconds() }
 // cost returns the server's nanoseconds for each thing counted.
 func (s span) cost() float64 { return float64(s.processor) / float64(max(s.count, 1)) }
 
-// measure lets what is under way come to speed, and tells what happened in the
-// window after that.
-func (p *plan) measure(s *server, count func() int64) span {
-	for begun := time.Now(); count() == 0 && time.Since(begun) < 10*time.Second; {
+// measure waits until the count has come to least, lets what is under way come to
+// speed, and tells what happened in the window after that.
+func (p *plan) measure(s *server, least int64, count func() int64) span {
+	for begun := time.Now(); count() < least && time.Since(begun) < 10*time.Second; {
 		time.Sleep(time.Millisecond)
 	}
 	return p.measureNow(s, count)

@@ -93,7 +93,7 @@ func (p *plan) produceOnce(role, flush string, l load) (s span, v vitals, err er
 	}
 	r, err := startProducing(server.address, "t", lanes, l)
 	if err == nil {
-		s = p.measure(server, r.records(l))
+		s = p.measure(server, 1, r.records(l))
 	}
 	if err := errors.Join(err, r.stop()); err != nil {
 		return s, v, err
@@ -151,7 +151,7 @@ func (p *plan) fetchOnce(role string, l load) (s span, err error) {
 	}
 	r, err := startFetching(server.address, "t", lanes, l, records)
 	if err == nil {
-		s = p.measure(server, r.done.Load)
+		s = p.measure(server, 1, r.done.Load)
 	}
 	return s, errors.Join(err, r.stop())
 }
