@@ -74,9 +74,12 @@ func (p *produced) end(r client.Result) {
 	if s.lines != nil {
 		return
 	}
-	if s.told++; s.told <= maxTold {
+	switch s.told++; {
+	case s.told <= maxTold:
 		s.meter.clear()
 		fmt.Fprintf(s.errs, "klamm: record %d: %s: %v\n", p.number, r.Outcome, r.Err)
+	case s.told == maxTold+1:
+		fmt.Fprintln(s.errs, "klamm: and more, which are counted; -o json tells each")
 	}
 }
 

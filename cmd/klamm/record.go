@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/klammlog/klamm/checker"
 	"github.com/klammlog/klamm/node/client"
 	"github.com/klammlog/klamm/node/record"
 )
@@ -41,6 +41,10 @@ func newRecordCommand() *cobra.Command {
 write the history (docs/history.md) to standard output. The topic is created if there
 is none. Stop, kill or partition brokers meanwhile as you like: what matters is that
 they are back at the end.
+
+What the run was promised it finds out from the cluster: several brokers elect leaders,
+and the topic's cleanup.policy, retention and unclean election say what may go. Flags
+win. Nobody else may write to the topic meanwhile.
 
 SIGINT ends the sending, and what was sent is still read back; a second one ends it
 at once.`,
@@ -100,16 +104,8 @@ func (f *recordFlags) config() (client.ProducerConfig, error) {
 
 // run records.
 func (f *recordFlags) run(cmd *cobra.Command, topic string, config client.ProducerConfig) error {
-	demands, err := readDemands(nil)
-	if err == nil {
-		err = f.apply(&demands)
-	}
-	if err != nil {
+	if err := f.apply(new(checker.Demands)); err != nil {
 		return usage(err)
-	}
-	text, err := json.Marshal(demands)
-	if err != nil {
-		return err
 	}
 	out, closeOut := cmd.OutOrStdout(), func() error { return nil }
 	if f.out != "-" {
@@ -119,10 +115,10 @@ func (f *recordFlags) run(cmd *cobra.Command, topic string, config client.Produc
 		}
 		out, closeOut = file, file.Close
 	}
-	err = f.talk(cmd, finishFirst, func(c *call) error {
+	err := f.talk(cmd, finishFirst, func(c *call) error {
 		w := &workload{f: f, c: c, topic: topic, config: config, journal: newJournal(c, out),
 			meter: newMeter(io.Discard, cmd.ErrOrStderr()), errs: cmd.ErrOrStderr()}
-		return w.run(text)
+		return w.run()
 	})
 	if closeErr := closeOut(); err == nil {
 		err = closeErr

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/klammlog/klamm/checker"
+	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/node/config"
 )
 
@@ -136,6 +137,45 @@ func TestRecordRefuses(t *testing.T) {
 		code := execute(append([]string{"record", "t"}, strings.Fields(c.args)...), streams{nil, &out, &out})
 		if code != exitUsage || !strings.Contains(out.String(), c.want) {
 			t.Errorf("%s: code %d: %s", c.args, code, &out)
+		}
+	}
+}
+
+// What may go is found out from the topic, and changed by flags.
+func TestRecordFindsOutWhatIsPromised(t *testing.T) {
+	p := throwAway(t)
+	defer p.stop()
+	for i, c := range []struct {
+		claim    string
+		settings []string
+		args     []string
+		want     checker.Demands
+	}{
+		{"nothing may go", nil, nil, checker.Demands{}},
+		{"a compacted topic", []string{"cleanup.policy=compact"}, nil, checker.Demands{Compaction: true}},
+		{"retention by size", []string{"retention.bytes=1000000"}, nil, checker.Demands{Retention: true}},
+		{"retention by time", []string{"retention.ms=60000"}, nil, checker.Demands{Retention: true}},
+		{"retention that is far off", []string{"retention.ms=99999999999"}, nil, checker.Demands{}},
+		{"flags win", []string{"cleanup.policy=compact"}, []string{"--compacted=false", "--leaders"}, checker.Demands{Leaders: true}},
+	} {
+		topic := "topic-" + string(rune('a'+i))
+		create := []string{"topic", "create", topic, "-b", p.address()}
+		for _, s := range c.settings {
+			create = append(create, "-c", s)
+		}
+		var out, errs bytes.Buffer
+		if code := execute(create, streams{nil, &out, &errs}); code != 0 {
+			t.Fatalf("%s: %s", c.claim, &errs)
+		}
+		out.Reset()
+		code := execute(append([]string{"record", topic, "-b", p.address(), "--records", "20", "--rate", "0", "--consumers", "0"}, c.args...),
+			streams{nil, &out, &errs})
+		f, err := history.DecodeFile(&out, history.DefaultLimits, history.SendDefaults{})
+		if code != 0 || err != nil {
+			t.Fatalf("%s: code %d, %v: %s", c.claim, code, err, &errs)
+		}
+		if got, err := readDemands(f.Demands); err != nil || got != c.want {
+			t.Errorf("%s: %+v, %v", c.claim, got, err)
 		}
 	}
 }

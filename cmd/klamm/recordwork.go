@@ -41,8 +41,8 @@ type workload struct {
 const minValue = 32
 
 // run makes the run. Blocks.
-func (w *workload) run(demands []byte) error {
-	if err := w.prepare(demands); err != nil {
+func (w *workload) run() error {
+	if err := w.prepare(); err != nil {
 		return err
 	}
 	w.left, w.until = -1, w.c.w.Now().Add(w.f.duration)
@@ -91,7 +91,7 @@ func (w *workload) tell() {
 
 // prepare creates the topic if there is none, and writes the head of the history.
 // Blocks.
-func (w *workload) prepare(demands []byte) error {
+func (w *workload) prepare() error {
 	results, err := w.c.client.CreateTopics([]client.NewTopic{{Name: w.topic, Partitions: w.f.partitions, Replicas: -1}}, w.c.deadline)
 	if err == nil && results[0].Err != nil && !errors.Is(results[0].Err, kafka.ErrTopicAlreadyExists) {
 		err = results[0].Err
@@ -111,6 +111,10 @@ func (w *workload) prepare(demands []byte) error {
 		return err
 	}
 	w.label = fmt.Sprintf("%08x", uint32(w.c.w.Wall())^w.c.w.Rand("run").Uint32())
+	demands, err := w.demands()
+	if err != nil {
+		return err
+	}
 	if err := w.journal.Begin(history.File{Demands: demands, Note: w.f.note}); err != nil {
 		return err
 	}
