@@ -213,18 +213,20 @@ func (m *manifest) loadWhole(f env.File) (torn bool, err error) {
 	}
 	m.h, m.seed = h, h.seed()
 	slots := b[headerSize:]
-	facts, garbage, err := parseFacts(slots, m.seed)
+	var facts []fact
+	var garbage int
+	m.catalog.point.base = kafka.NoOffset
+	m.w.Offload(func() { // nobody else knows this manifest's catalog yet
+		facts, garbage, err = parseFacts(slots, m.seed)
+		for _, f := range facts {
+			m.catalog.apply(f)
+			m.proven = max(m.proven, int(f.synced))
+		}
+	})
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", m.path, err)
 	}
-	m.catalog.point.base = kafka.NoOffset
-	for _, f := range facts {
-		m.catalog.apply(f)
-	}
 	m.used, m.room, m.stale = len(facts), len(slots)/factSize, garbage
-	for _, f := range facts {
-		m.proven = max(m.proven, int(f.synced))
-	}
 	m.doubt = facts[m.proven:]
 	return garbage > len(facts), nil
 }
