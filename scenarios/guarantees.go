@@ -14,6 +14,7 @@ const (
 	delivers        = "delivers"
 	retentionKeeps  = "retention-keeps"
 	answersInOrder  = "answers-in-order"
+	topicsApart     = "topics-apart"
 	bounded         = "bounded"
 	returnsToRest   = "returns-to-rest"
 	badInputRefused = "bad-input-refused"
@@ -40,6 +41,7 @@ var promises = []Guarantee{
 	{delivers, "an idempotent producer with more time than the faults have gets every record acknowledged"},
 	{retentionKeeps, "retention.bytes deletes the oldest segments only, and leaves at least so many bytes"},
 	{answersInOrder, "the answers on a connection come in the order of its requests, one each, and can be decoded"},
+	{topicsApart, "a consumer does not take its position in a deleted topic to another of that name"},
 	{bounded, "queues, caches, open files, tasks and memory of a node stay under their limits: klamm list bounds"},
 	{returnsToRest, "when every client has left, a node holds nothing for them any more"},
 	{badInputRefused, "what is no request, or no batch, gets an error or the end of its connection, in time, and never into a log"},

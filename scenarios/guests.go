@@ -52,6 +52,9 @@ func (r *run) newGuests() {
 	for i := range r.options.Crowds {
 		r.guests = append(r.guests, r.newCrowd(fmt.Sprintf("m%d", i+1)))
 	}
+	if r.options.Recreate {
+		r.guests = append(r.guests, r.newRecreator("again"))
+	}
 }
 
 // guestsGone reports whether every guest has left.

@@ -82,6 +82,7 @@ type Habits struct {
 	Dawdle        time.Duration // consumers rest up to so long before a poll, while there are faults
 	AnyReset      bool          // consumers draw auto.offset.reset
 	DeleteRecords bool          // the operator deletes records
+	Recreate      bool          // somebody deletes a topic and creates it again, over and over
 	LookupPause   time.Duration // at most, between two lookups of offsets
 	ClientClocks  bool          // clocks of clients go wrong too
 }
@@ -89,6 +90,6 @@ type Habits struct {
 func defaultHabits() Habits { return Habits{LookupPause: 300 * time.Millisecond} }
 
 func (h Habits) String() string {
-	return fmt.Sprintf("keys=%d tombstone.one.in=%d oversized.one.in=%d backdated=%s dawdle=%s any.reset=%t delete.records=%t lookup.pause=%s client.clocks=%t",
-		h.Keys, h.Tombstones, h.Oversized, h.Backdated, h.Dawdle, h.AnyReset, h.DeleteRecords, h.LookupPause, h.ClientClocks)
+	return fmt.Sprintf("keys=%d tombstone.one.in=%d oversized.one.in=%d backdated=%s dawdle=%s any.reset=%t delete.records=%t recreate=%t lookup.pause=%s client.clocks=%t",
+		h.Keys, h.Tombstones, h.Oversized, h.Backdated, h.Dawdle, h.AnyReset, h.DeleteRecords, h.Recreate, h.LookupPause, h.ClientClocks)
 }
