@@ -1,6 +1,9 @@
 package scenarios
 
-import "github.com/klammlog/klamm/checker"
+import (
+	"github.com/klammlog/klamm/checker"
+	"github.com/klammlog/klamm/checker/metadata"
+)
 
 // A Guarantee is a promise that runs are held to.
 type Guarantee struct{ Name, Promise string }
@@ -18,6 +21,9 @@ const (
 	bounded         = "bounded"
 	returnsToRest   = "returns-to-rest"
 	badInputRefused = "bad-input-refused"
+
+	metadataLinearizable = metadata.Guarantee
+	describesTruly       = "describes-truly"
 )
 
 // promises says in a sentence what each guarantee is.
@@ -45,6 +51,8 @@ var promises = []Guarantee{
 	{bounded, "queues, caches, open files, tasks and memory of a node stay under their limits: klamm list bounds"},
 	{returnsToRest, "when every client has left, a node holds nothing for them any more"},
 	{badInputRefused, "what is no request, or no batch, gets an error or the end of its connection, in time, and never into a log"},
+	{metadataLinearizable, "creating, deleting, growing and configuring topics and brokers is linearizable, whatever crashed meanwhile"},
+	{describesTruly, "what a broker tells of itself, its topics, settings, producers and directories does not contradict itself"},
 	{stateChecks, "every stateful part of a node finds its own invariants intact"},
 }
 

@@ -20,12 +20,14 @@ type guest interface {
 const (
 	malformedRequest Family = "malformed-request"
 	connectionStorm  Family = "connection-storm"
+	operatorActs     Family = "operator-acts"
 )
 
 // guestFamilies tells of them.
 var guestFamilies = []AboutFault{
 	{Family: malformedRequest, About: "hosts send frames, requests and batches that are none, in pieces or never whole, and do not read what they are answered"},
 	{Family: connectionStorm, About: "hosts open hundreds of connections, keep them idle or waiting, and come back all at once"},
+	{Family: operatorActs, About: "operators create, delete, grow, cut, configure and describe topics and brokers, and do not always wait for the answer"},
 }
 
 // inviteGuests draws who comes besides, for families that the scenario always has
@@ -42,6 +44,9 @@ func (o *Options) inviteGuests(s *Scenario, seed uint64) {
 	if slices.Contains(o.Families, connectionStorm) {
 		o.inviteCrowds(sim.Stream(seed, "options/crowd"))
 	}
+	if slices.Contains(o.Families, operatorActs) {
+		o.inviteOperators(sim.Stream(seed, "options/operators"))
+	}
 }
 
 // newGuests adds the hosts that the options ask for.
@@ -52,6 +57,7 @@ func (r *run) newGuests() {
 	for i := range r.options.Crowds {
 		r.guests = append(r.guests, r.newCrowd(fmt.Sprintf("m%d", i+1)))
 	}
+	r.newOperators()
 	if r.options.Recreate {
 		r.guests = append(r.guests, r.newRecreator("again"))
 	}

@@ -96,6 +96,7 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 	if r.promisedDelivery() {
 		res.Judged = append(res.Judged, delivers)
 	}
+	r.judgeOperators(res)
 	for _, v := range report.Violations() {
 		var events []string
 		for _, e := range v.Events {
@@ -156,6 +157,9 @@ func (r *run) tested(report checker.Report) (Verdict, string) {
 		return c.Times > 0 && slices.Contains(needs, c.Name)
 	}) {
 		return Inconclusive, fmt.Sprintf("never reached: %s", strings.Join(needs, ", "))
+	}
+	if open := r.ministry.open; len(open) > 0 {
+		return Inconclusive, fmt.Sprintf("%s: %s", metadataLinearizable, open[0])
 	}
 	for _, v := range report.Verdicts {
 		if v.Status == checker.Inconclusive {

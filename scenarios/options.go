@@ -35,6 +35,7 @@ type Options struct {
 	Keeping
 	Habits
 	ConnectionLimits
+	Operators
 
 	// Unrestricted: faults may destroy what was acknowledged, and only what can
 	// still hold is demanded.
@@ -129,6 +130,7 @@ func (o Options) lines() []string {
 			o.Flush, o.SegmentBytes, o.RetentionBytes, o.IndexInterval, o.FlushMessages, o.MessageMax),
 		o.Keeping.String(),
 		fmt.Sprintf("hostiles=%d crowds=%d crowd.size=%d ", o.Hostiles, o.Crowds, o.CrowdSize) + o.ConnectionLimits.String(),
+		o.Operators.String(),
 		o.Habits.String() + fmt.Sprintf(" mode=%s", o.mode()),
 		fmt.Sprintf("buggify=%t hold.one.in=%d hold.max=%s preempt.one.in=%d crash.profile=%s stale.tail=%t slow.link=%t",
 			o.Buggify, o.HoldOneIn, o.HoldMax, o.Preempt, o.Profile, o.StaleTail, o.SlowLink),

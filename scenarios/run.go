@@ -36,6 +36,7 @@ type run struct {
 	consumers      []*consumerClient
 	raws           []*rawProducer
 	guests         []guest
+	ministry       ministry
 	admin          *adminClient
 	bootstrap      string
 	requestTimeout time.Duration

@@ -73,6 +73,7 @@ var registry = []*Scenario{
 		About:      "the broker's process dies, hangs, is slow and is restarted; the page cache survives",
 		Always:     []Family{"crash"},
 		Sometimes:  []Family{"graceful-stop", "pause", "task-stall", "slow-node", "client-crash"},
+		Guests:     []Family{operatorActs},
 		FlushDrawn: true,
 	},
 	{
@@ -80,6 +81,7 @@ var registry = []*Scenario{
 		About:     "the broker's machine loses power; of what was not synced a legal subset survives",
 		Always:    []Family{"power-loss"},
 		Sometimes: []Family{"crash", "task-stall", "slow-node"},
+		Guests:    []Family{operatorActs},
 	},
 	{
 		Name:      "flaky-network",
@@ -97,6 +99,7 @@ var registry = []*Scenario{
 	compaction,
 	hostileClient,
 	manyConnections,
+	operating,
 	{
 		Name:       "everything",
 		About:      "all fault families, some of them in each seed",
@@ -104,7 +107,7 @@ var registry = []*Scenario{
 		OneOf:      []Family{"crash", "power-loss", "graceful-stop", "pause", "task-stall", "slow-node"},
 		AtLeast:    3,
 		AtMost:     10,
-		Guests:     []Family{malformedRequest, connectionStorm},
+		Guests:     []Family{malformedRequest, connectionStorm, operatorActs},
 		FlushDrawn: true,
 	},
 }
