@@ -22,11 +22,15 @@ type adminClient struct {
 	done  bool
 
 	readBacks int32 // begun
+
+	seen      []history.Offset // by partition: an end of the log that a lookup told
+	deletions int              // of records, that the broker confirmed
 }
 
 func (r *run) newAdmin(name string) *adminClient {
 	a := &adminClient{draws: r.k.Rand("workload/" + name), doing: "connecting"}
 	a.machine = r.newMachine(name, a.main)
+	a.seen = make([]history.Offset, r.options.Partitions)
 	return a
 }
 
@@ -49,6 +53,9 @@ func (a *adminClient) main() {
 	for !a.r.healed || !a.r.workloadDone() {
 		a.doing = "looking offsets up until the producers have finished"
 		a.lookUp(cl)
+		if a.r.options.DeleteRecords && !a.r.healed && a.draws.IntN(4) == 0 {
+			a.deleteRecords()
+		}
 		a.world.Sleep(time.Duration(a.draws.Int64N(int64(a.r.options.LookupPause))))
 	}
 	a.doing = "asking where the partitions end"
@@ -135,6 +142,9 @@ func (a *adminClient) ask(cl *client.Client, partition int, q lookup) (history.O
 		return history.NoOffset, err
 	}
 	h.Answered(history.Offset(found[0].Offset), history.Timestamp(found[0].Timestamp))
+	if q.query == history.Latest {
+		a.seen[partition] = history.Offset(found[0].Offset)
+	}
 	return history.Offset(found[0].Offset), nil
 }
 

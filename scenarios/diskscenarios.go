@@ -27,8 +27,8 @@ var fullDisk = &Scenario{
 		if f.Kind != disksim.FaultFull {
 			return
 		}
-		f.N = r.Int64N(1 << (6 + r.IntN(9)))
-		f.For = max(f.For, 200*time.Millisecond)
+		f.N = r.Int64N(1 << (6 + r.IntN(7)))
+		f.For = max(f.For, 500*time.Millisecond)
 		if r.IntN(3) == 0 {
 			f.For = 0
 		}

@@ -37,7 +37,13 @@ func (r *run) served(partition int32) { r.refusals[partition].why = nil }
 // until the end. Silence is no excuse.
 func (r *run) givenUp(partition int32) bool {
 	f := &r.refusals[partition]
-	if !f.over && r.drawn.Unrestricted && r.healed && f.why != nil {
+	if !r.drawn.Unrestricted || !r.healed {
+		return false
+	}
+	if b := r.broker; b.running == nil && b.lastExit != nil && f.why == nil {
+		f.since, f.why = r.k.Now(), b.lastExit // it says clearly why it does not start
+	}
+	if !f.over && f.why != nil {
 		f.over = r.k.Now().Sub(max(f.since, r.healedAt)) > giveUpAfter
 	}
 	return f.over

@@ -45,7 +45,7 @@ var promises = []Guarantee{
 	{offsetsDense, "log start <= high watermark <= log end; offsets of a log follow each other"},
 	{recoversAcked, "after any crash, recovery keeps every byte that was held as log.flush promises"},
 	{delivers, "an idempotent producer with more time than the faults have gets every record acknowledged"},
-	{retentionKeeps, "retention.bytes deletes the oldest segments only, and leaves at least so many bytes"},
+	{retentionKeeps, "retention deletes the oldest segments only, leaves retention.bytes, and takes nothing younger than retention.ms"},
 	{answersInOrder, "the answers on a connection come in the order of its requests, one each, and can be decoded"},
 	{topicsApart, "a consumer does not take its position in a deleted topic to another of that name"},
 	{bounded, "queues, caches, open files, tasks and memory of a node stay under their limits: klamm list bounds"},

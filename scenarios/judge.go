@@ -21,7 +21,7 @@ func (r *run) demands() checker.Demands {
 		Flush: checker.Flush(o.Flush), Unrestricted: o.Unrestricted,
 		Retention: o.RetentionBytes > 0 || o.RetentionTime > 0, Compaction: o.compacts(),
 	}
-	if !slices.ContainsFunc(o.Families, func(f Family) bool { return slices.Contains(clockFamilies, f) }) {
+	if o.compacts() && !slices.ContainsFunc(o.Families, func(f Family) bool { return slices.Contains(clockFamilies, f) }) {
 		ahead := r.broker.node.WallTime() - wallAt(0) - kafka.Timestamp(time.Duration(r.k.Now()).Milliseconds())
 		d.WallZero = history.Timestamp(wallAt(0) + ahead + 1)
 		d.DeleteRetention = max(0, o.DeleteRetention-time.Duration(ahead+1)*time.Millisecond)
@@ -84,7 +84,7 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 		}
 	}
 	res.Judged = append(res.Judged, offsetsDense, recoversAcked, stateChecks, bounded, returnsToRest)
-	if r.drawn.RetentionBytes > 0 {
+	if r.drawn.RetentionBytes > 0 || r.drawn.RetentionTime > 0 {
 		res.Judged = append(res.Judged, retentionKeeps)
 	}
 	if r.drawn.Hostiles > 0 {
@@ -153,7 +153,7 @@ func (r *run) tested(report checker.Report) (Verdict, string) {
 	case r.observer.looks == 0:
 		return Inconclusive, "the broker was never looked at"
 	}
-	if needs := r.scenario.Needs; len(needs) > 0 && !slices.ContainsFunc(r.k.Probes(), func(c sim.Count) bool {
+	if needs := r.scenario.Needs; len(needs) > 0 && r.admin.deletions == 0 && !slices.ContainsFunc(r.k.Probes(), func(c sim.Count) bool {
 		return c.Times > 0 && slices.Contains(needs, c.Name)
 	}) {
 		return Inconclusive, fmt.Sprintf("never reached: %s", strings.Join(needs, ", "))

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/klammlog/klamm/node/config"
@@ -37,7 +38,7 @@ func (k Keeping) String() string {
 }
 
 // compacts reports whether the topic is compacted.
-func (k Keeping) compacts() bool { return k.Cleanup != "delete" }
+func (k Keeping) compacts() bool { return strings.Contains(k.Cleanup, "compact") }
 
 // pairs returns the topic's settings that say so.
 func (k Keeping) pairs() []config.Pair {

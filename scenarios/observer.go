@@ -3,11 +3,13 @@ package scenarios
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/klammlog/klamm/checker"
 	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/node"
 	"github.com/klammlog/klamm/node/broker"
+	"github.com/klammlog/klamm/node/client"
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/kafka"
 )
@@ -20,8 +22,22 @@ type observer struct {
 	held       map[place]kafka.Offset // what each log claimed to hold, the furthest ever
 	violations []Violation
 	unproven   map[kafka.TopicPartition]kafka.Offset // what consumers were given while there was nobody to compare with
+	aging      map[kafka.TopicPartition]*aging       // where age decides how long records stay
+	latest     kafka.Timestamp                       // that the broker's wall clock ever showed
 	recoveries int
 	looks      int
+}
+
+// An aging is what was acknowledged of a partition and is not known to be gone.
+type aging struct {
+	start   kafka.Offset // of the log at the last look
+	records []stamped
+}
+
+// A stamped is a record that was acknowledged.
+type stamped struct {
+	offset kafka.Offset
+	time   kafka.Timestamp
 }
 
 // A place is one partition of one incarnation of a topic.
@@ -35,6 +51,9 @@ type place struct {
 const everySteps = 512
 
 func (o *observer) step() {
+	if o.r.drawn.RetentionTime > 0 {
+		o.latest = max(o.latest, o.r.broker.node.WallTime())
+	}
 	if o.steps++; o.steps%everySteps == 0 {
 		o.look(o.r.broker.running)
 	}
@@ -67,10 +86,48 @@ func (o *observer) look(n *node.Node) {
 			o.complain(retentionKeeps, fmt.Sprintf("%s: log start %d, and only %d bytes are left of %d that retention.bytes keeps, at %s",
 				v.Partition, v.LogStart, v.Size, least, o.r.k.Now()))
 		}
+		o.checkAges(v)
 		if o.keeps() {
 			o.remember(v.Topic, v.Partition, v.HighWatermark)
 		}
 	}
+}
+
+// acked notes a record that retention.ms keeps for a while.
+func (o *observer) acked(partition int32, result client.Result) {
+	if d := o.r.drawn; d.RetentionTime == 0 || d.RetentionBytes > 0 || d.DeleteRecords || d.Unrestricted ||
+		result.Offset == kafka.NoOffset || result.Timestamp == kafka.NoTimestamp {
+		return
+	}
+	if o.aging == nil {
+		o.aging = map[kafka.TopicPartition]*aging{}
+	}
+	tp := kafka.TopicPartition{Topic: topicName, Partition: partition}
+	if o.aging[tp] == nil {
+		o.aging[tp] = &aging{}
+	}
+	o.aging[tp].records = append(o.aging[tp].records, stamped{result.Offset, result.Timestamp})
+}
+
+// checkAges looks at what has gone since the last look: all of it must have been
+// old, by what the broker's clock ever showed.
+func (o *observer) checkAges(v broker.View) {
+	a := o.aging[v.Partition]
+	if a == nil || v.LogStart <= a.start {
+		return
+	}
+	a.start = v.LogStart
+	kept := a.records[:0]
+	for _, s := range a.records {
+		switch age := time.Duration(o.latest-s.time) * time.Millisecond; {
+		case s.offset >= v.LogStart:
+			kept = append(kept, s)
+		case age <= o.r.drawn.RetentionTime && o.keeps():
+			o.complain(retentionKeeps, fmt.Sprintf("%s: log start %d, and the record at offset %d with timestamp %d is gone, %s old, before %s at %s",
+				v.Partition, v.LogStart, s.offset, s.time, age, o.r.drawn.RetentionTime, o.r.k.Now()))
+		}
+	}
+	a.records = kept
 }
 
 // keeps reports whether the run was promised that what a log held stays.

@@ -144,6 +144,7 @@ func (p *producerClient) send(producer *client.Producer) {
 		p.noteUndelivered(s, result, broken)
 		if result.Outcome == client.Acked {
 			p.r.stamps = append(p.r.stamps, result.Timestamp)
+			p.r.observer.acked(partition, result)
 		}
 	})
 }

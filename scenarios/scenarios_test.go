@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ func TestEveryScenarioHolds(t *testing.T) {
 	for _, s := range All() {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			for seed := range uint64(3) {
+			for seed := range uint64(2) {
 				o := runTwice(t, Spec{Scenario: s.Name, Seed: seed})
 				if o.Verdict != Held {
 					t.Errorf("%s\npending: %v", o.Headline(), o.Pending)
@@ -58,6 +59,81 @@ func TestPowerLossWithoutSyncsIsNoticed(t *testing.T) {
 		}
 	}
 	t.Error("20 seeds of power loss without a sync, and no judge complained")
+}
+
+// Whoever doubts a judge can have it complain: what a setting takes away is demanded
+// all the same.
+func TestSettingsThatCannotKeepThePromiseAreNoticed(t *testing.T) {
+	for _, c := range []struct {
+		scenario, setting string
+		from              uint64 // the seed to begin with: the first that did, once
+		want              []string
+	}{
+		{"retention", "retention.ms=1", 1, []string{"no-lost-ack", retentionKeeps}},
+		{"compaction", "cleanup.policy=delete", 0, []string{"no-lost-ack", "compacted-state"}},
+		{"compaction", "delete.retention.ms=0", 24, []string{"compacted-state"}},
+		{"compaction", "min.compaction.lag.ms=0", 1, []string{"compacted-state"}},
+		{"bad-disk", "run.families=disk-lost-write,disk-old,crash", 1, []string{"no-lost-ack", recoversAcked}},
+		{"full-disk", "retention.bytes=100", 0, []string{"no-lost-ack", retentionKeeps}},
+		{"slow-disk", "log.flush=os", 2, []string{"no-lost-ack", recoversAcked}},
+		{"clock", "retention.ms=1", 0, []string{"no-lost-ack", retentionKeeps}},
+	} {
+		t.Run(c.scenario+"/"+c.setting, func(t *testing.T) {
+			t.Parallel()
+			set := []string{c.setting}
+			if strings.HasPrefix(c.setting, "cleanup.policy") {
+				set = append(set, "retention.bytes=100")
+			}
+			for seed := c.from; seed < c.from+40; seed++ {
+				o, err := Run(Spec{Scenario: c.scenario, Seed: seed, Set: set}, Watch{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if o.Verdict == Violated && slices.Contains(c.want, o.Violations[0].Guarantee) {
+					t.Logf("seed %d: %s", seed, o.Headline())
+					return
+				}
+			}
+			t.Errorf("40 seeds, and none of %v complained", c.want)
+		})
+	}
+}
+
+// What a scenario is about happens in it.
+func TestScenariosReachWhatTheyAreAbout(t *testing.T) {
+	for _, s := range All() {
+		if len(s.Reaches) == 0 {
+			continue
+		}
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			left := slices.Clone(s.Reaches)
+			for seed := uint64(1); len(left) > 0 && seed <= 60; seed++ {
+				o, err := Run(Spec{Scenario: s.Name, Seed: seed}, Watch{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, p := range o.Probes {
+					if p.Times > 0 {
+						left = slices.DeleteFunc(left, func(name string) bool { return name == p.Name })
+					}
+				}
+			}
+			if len(left) > 0 {
+				t.Errorf("60 seeds did not reach %q", left)
+			}
+		})
+	}
+}
+
+func TestProbesOfScenariosExist(t *testing.T) {
+	for _, s := range All() {
+		for _, p := range slices.Concat(s.Needs, s.Reaches) {
+			if !slices.Contains(KnownProbes(), p) {
+				t.Errorf("%s: no probe %q", s.Name, p)
+			}
+		}
+	}
 }
 
 func TestRecordingAndWatchingLeaveARunAlone(t *testing.T) {

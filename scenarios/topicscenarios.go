@@ -17,7 +17,10 @@ var retention = &Scenario{
 	FlushDrawn: true,
 	Shape: func(o *Options, r *rand.Rand) {
 		o.RetentionBytes = 0
-		switch r.IntN(4) {
+		o.DeleteRecords = r.IntN(3) == 0
+		switch r.IntN(5) {
+		case 4:
+			o.DeleteRecords = true
 		case 0:
 			o.RetentionTime = pick(r, 100*time.Millisecond, 500*time.Millisecond, 2*time.Second)
 		case 1:
@@ -32,6 +35,7 @@ var retention = &Scenario{
 		o.CheckInterval = pick(r, 100*time.Millisecond, 300*time.Millisecond, 700*time.Millisecond)
 		o.Dawdle = pick(r, 0, 300*time.Millisecond, 1500*time.Millisecond)
 		o.AnyReset = r.IntN(2) == 0
+		o.LookupPause = 100 * time.Millisecond
 	},
 	Needs:   []string{"retention deleted a segment"},
 	Reaches: []string{"retention deleted a segment", "a consumer's position was reset"},
@@ -67,5 +71,5 @@ var compaction = &Scenario{
 		o.AnyReset = r.IntN(3) == 0
 	},
 	Needs:   []string{"compaction swapped segments"},
-	Reaches: []string{"compaction swapped segments", "open finished a swap of segments", "a compaction was interrupted"},
+	Reaches: []string{"compaction swapped segments"},
 }
