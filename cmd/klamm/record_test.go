@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kfake"
+
 	"github.com/klammlog/klamm/checker"
 	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/node/config"
@@ -177,5 +179,18 @@ func TestRecordFindsOutWhatIsPromised(t *testing.T) {
 		if got, err := readDemands(f.Demands); err != nil || got != c.want {
 			t.Errorf("%s: %+v, %v", c.claim, got, err)
 		}
+	}
+}
+
+// Brokers that are not klamm's are asked and judged as any.
+func TestRecordWorksWithForeignBrokers(t *testing.T) {
+	foreign, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(4, "t"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer foreign.Close()
+	j, code := recorded(t, &witness{}, strings.Join(foreign.ListenAddrs(), ","), "--records", "2000", "--rate", "0")
+	if code != 0 || j.Counts.Acked != 2000 || j.Partitions != 4 || !j.Demands.Leaders {
+		t.Errorf("code %d, demands %+v, %s", code, j.Demands, &j.Report)
 	}
 }

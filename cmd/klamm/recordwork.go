@@ -11,6 +11,7 @@ import (
 
 	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/node/client"
+	"github.com/klammlog/klamm/node/client/cluster"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 )
@@ -92,14 +93,7 @@ func (w *workload) tell() {
 // prepare creates the topic if there is none, and writes the head of the history.
 // Blocks.
 func (w *workload) prepare() error {
-	results, err := w.c.client.CreateTopics([]client.NewTopic{{Name: w.topic, Partitions: w.f.partitions, Replicas: -1}}, w.c.deadline)
-	if err == nil && results[0].Err != nil && !errors.Is(results[0].Err, kafka.ErrTopicAlreadyExists) {
-		err = results[0].Err
-	}
-	if err != nil {
-		return err
-	}
-	t, err := w.c.topic(w.topic)
+	t, err := w.findTopic()
 	if err != nil {
 		return err
 	}
@@ -126,6 +120,31 @@ func (w *workload) prepare() error {
 		}
 	}
 	return nil
+}
+
+// findTopic returns the topic, which it creates if there is none. A cluster may know
+// of a topic a while after it was created. Blocks.
+func (w *workload) findTopic() (cluster.Topic, error) {
+	t, err := w.c.topic(w.topic)
+	if !errors.Is(err, kafka.ErrUnknownTopicOrPartition) {
+		return t, err
+	}
+	results, err := w.c.client.CreateTopics([]client.NewTopic{{Name: w.topic, Partitions: w.f.partitions, Replicas: -1}}, w.c.deadline)
+	if err == nil && !errors.Is(results[0].Err, kafka.ErrTopicAlreadyExists) {
+		err = results[0].Err
+	}
+	if err != nil {
+		return t, err
+	}
+	for {
+		t, err := w.c.topic(w.topic)
+		if err == nil || client.OutcomeOf(err) != kafka.Retriable || w.c.w.Now() >= w.c.deadline {
+			return t, err
+		}
+		if err := w.c.w.Sleep(50 * time.Millisecond); err != nil {
+			return t, err
+		}
+	}
 }
 
 func (w *workload) partition(i int) history.Partition {
