@@ -12,7 +12,7 @@ import (
 // busy is the footprint of a node at work, within every limit.
 func busy() footprint {
 	f := footprint{tasks: 20, diskFiles: 12, partitions: 2}
-	f.API = api.Usage{Connections: 4, MaxConnections: 10, OfOneHost: 2, MaxOfOneHost: 5, RequestBytes: 1000, MaxRequests: 5000,
+	f.API = api.Usage{Connections: 4, MaxConnections: 10, OfOneHost: 2, MaxOfOneHost: 5, RequestBytes: 1000, MaxRequests: 5000, AnswerBytes: 70, MaxAnswers: 90,
 		Waiting: 1, PooledBytes: 100, MaxPooled: 200, Unanswered: 3, MaxUnanswered: 16, AheadBytes: 64, MaxAhead: 128}
 	f.Broker = broker.Usage{Waits: 6, Uncommitted: 2, QueuedBytes: 300, Producers: 3, ProducerIDs: 1000}
 	f.Dirs = []commitlog.Usage{{OpenFiles: 10, MaxOpen: 1000, IdleFiles: 5, Buffers: 1, MaxBuffers: 8}}
@@ -24,6 +24,7 @@ var beyond = map[string]func(*footprint){
 	"connections":             func(f *footprint) { f.API.Connections = 11 },
 	"connections-of-one-host": func(f *footprint) { f.API.OfOneHost = 6 },
 	"request-bytes":           func(f *footprint) { f.API.RequestBytes = 5001 },
+	"answer-bytes":            func(f *footprint) { f.API.AnswerBytes = 91 },
 	"requests-not-admitted":   func(f *footprint) { f.API.Waiting = 5 },
 	"requests-in-flight":      func(f *footprint) { f.API.Unanswered = 17 },
 	"read-ahead":              func(f *footprint) { f.API.AheadBytes = 129 },
@@ -61,6 +62,7 @@ func idle() footprint {
 	f := busy()
 	f.tasks, f.diskFiles = 5, 10
 	f.API.Connections, f.API.OfOneHost, f.API.RequestBytes, f.API.Waiting, f.API.Unanswered, f.API.AheadBytes = 0, 0, 0, 0, 0, 0
+	f.API.AnswerBytes = 0
 	f.Broker.Waits, f.Broker.Uncommitted, f.Broker.QueuedBytes = 0, 0, 0
 	return f
 }
@@ -72,6 +74,7 @@ func TestWhatIsLeftBehindIsNoticed(t *testing.T) {
 	for name, leave := range map[string]func(*footprint){
 		"connections":   func(f *footprint) { f.API.Connections = 1 },
 		"request-bytes": func(f *footprint) { f.API.RequestBytes = 1 },
+		"answer-bytes":  func(f *footprint) { f.API.AnswerBytes = 1 },
 		"waits":         func(f *footprint) { f.Broker.Waits = 1 },
 		"queued-bytes":  func(f *footprint) { f.Broker.QueuedBytes = 1 },
 		"open-files":    func(f *footprint) { f.diskFiles = 11 },
