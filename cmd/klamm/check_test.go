@@ -114,6 +114,7 @@ func TestCheckIsToldWhatSendsWere(t *testing.T) {
 
 // A simulated run is judged the same from what it left behind.
 func TestCheckAgreesWithTheRun(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var out bytes.Buffer
 	for seed := 1; ; seed++ {

@@ -30,8 +30,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestCommands plays testdata against a broker of each file's own: a command
-// line, perhaps with standard input behind <<, and everything it did. Ids, times
-// and ports are put in capitals.
+// line, perhaps with standard input behind <<, and everything it did. Ids, times,
+// ports and what grows are put in capitals.
 func TestCommands(t *testing.T) {
 	datadriven.Walk(t, "testdata/commands", func(t *testing.T, path string) {
 		p, err := startProcess([]config.Pair{
@@ -101,6 +101,7 @@ var masks = []struct {
 	{regexp.MustCompile(`"timestamp":\d+`), `"timestamp":TIME`},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), `127.0.0.1:PORT`},
 	{regexp.MustCompile(`go1\.[0-9.]+`), `GO`},
+	{regexp.MustCompile(`there are \[quiet [a-z -]+\]`), `there are [SCENARIOS]`},
 }
 
 func masked(s string) string {

@@ -15,6 +15,7 @@ import (
 // What the help shows can be pasted. Runs are made shorter, and those that read for
 // ever end.
 func TestExamplesWork(t *testing.T) {
+	t.Parallel()
 	p := throwAway(t)
 	defer p.stop()
 	dir := t.TempDir()
@@ -74,6 +75,7 @@ func write(t *testing.T, dir, name, text string) {
 // The program in docs/history.md writes a history that holds, if there is a Python
 // with kafka-python to run it.
 func TestTheWriterInTheDocsWorks(t *testing.T) {
+	t.Parallel()
 	const python = "/usr/bin/python3"
 	if exec.Command(python, "-c", "import kafka").Run() != nil {
 		t.Skip("no kafka-python here")

@@ -33,6 +33,7 @@ func throwAway(t *testing.T) *process {
 // Results are told as they come, not when the input ends; a signal ends the
 // reading, and what was read is sent.
 func TestProduceTellsAsItGoesAndEndsOnASignal(t *testing.T) {
+	t.Parallel()
 	p := throwAway(t)
 	defer p.stop()
 	cmd := klamm(t, "produce", "t", "-b", p.address(), "-o", "json", "-p", "1")
@@ -79,6 +80,7 @@ func (s *scripted) Read(b []byte) (int, error) {
 
 // What was not acknowledged is told record by record, and never called sent.
 func TestProduceClaimsNothingThatWasNotAcknowledged(t *testing.T) {
+	t.Parallel()
 	for _, output := range []string{"json", "text"} {
 		p := throwAway(t)
 		address, stopped := p.address(), false

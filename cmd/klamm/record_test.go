@@ -57,6 +57,7 @@ func recorded(t *testing.T, w *witness, address string, args ...string) (checkJS
 }
 
 func TestRecordedRunsSurviveARestartAndAKill(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		claim string
 		args  []string
@@ -85,6 +86,7 @@ func TestRecordedRunsSurviveARestartAndAKill(t *testing.T) {
 
 // What a broker loses is told: here with the topic, which somebody makes anew.
 func TestRecordTellsWhatIsLost(t *testing.T) {
+	t.Parallel()
 	p, err := startProcess([]config.Pair{
 		{Name: "listeners", Value: "PLAINTEXT://127.0.0.1:0"}, {Name: "log.dirs", Value: t.TempDir()}, {Name: "log.flush", Value: "os"},
 	}, os.Stderr, "error")
@@ -107,6 +109,7 @@ func TestRecordTellsWhatIsLost(t *testing.T) {
 
 // A topic that held records before is judged from there on.
 func TestRecordBeginsWhereTheTopicEnds(t *testing.T) {
+	t.Parallel()
 	p, err := startProcess([]config.Pair{
 		{Name: "listeners", Value: "PLAINTEXT://127.0.0.1:0"}, {Name: "log.dirs", Value: t.TempDir()}, {Name: "log.flush", Value: "os"},
 	}, os.Stderr, "error")
@@ -145,6 +148,7 @@ func TestRecordRefuses(t *testing.T) {
 
 // What may go is found out from the topic, and changed by flags.
 func TestRecordFindsOutWhatIsPromised(t *testing.T) {
+	t.Parallel()
 	p := throwAway(t)
 	defer p.stop()
 	for i, c := range []struct {
@@ -184,6 +188,7 @@ func TestRecordFindsOutWhatIsPromised(t *testing.T) {
 
 // Brokers that are not klamm's are asked and judged as any.
 func TestRecordWorksWithForeignBrokers(t *testing.T) {
+	t.Parallel()
 	foreign, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(4, "t"))
 	if err != nil {
 		t.Fatal(err)
