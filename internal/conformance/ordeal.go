@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -95,7 +94,7 @@ func (o *ordeal) produce(name, codec string, ending syscall.Signal) error {
 			return err
 		}
 	}
-	if err := o.send(t, ending); err != nil {
+	if err := o.send(t, ending, follower); err != nil {
 		return fmt.Errorf("%s: %w", t.name, err)
 	}
 	if follower == nil {
@@ -105,15 +104,13 @@ func (o *ordeal) produce(name, codec string, ending syscall.Signal) error {
 }
 
 // send has a producer send the records of a topic.
-func (o *ordeal) send(t *topic, ending syscall.Signal) error {
-	var acked atomic.Int64
+func (o *ordeal) send(t *topic, ending syscall.Signal, follower *running) error {
 	r, err := o.start(func(line string, _ func() string) error {
 		a, err := talk.ParseAck(line)
 		if err != nil || a.Number < 1 || a.Number > o.records {
 			return fmt.Errorf("acknowledgement %q: %w", line, err)
 		}
 		t.acks[a.Number] = a
-		acked.Add(1)
 		return nil
 	}, "produce", t.codec)
 	if err != nil {
@@ -122,7 +119,7 @@ func (o *ordeal) send(t *topic, ending syscall.Signal) error {
 	if ending == 0 {
 		err = o.tell(r, t, 1, o.records)
 	} else {
-		err = o.tellAround(r, t, ending, &acked)
+		err = o.tellAround(r, t, ending, follower)
 	}
 	return errors.Join(err, r.finish())
 }
@@ -141,17 +138,16 @@ func (o *ordeal) tell(r *running, t *topic, first, last int) error {
 
 // tellAround gives the producer a quarter of the records, ends the node and starts
 // it again while it gives half of them, and gives it the rest when the node is
-// back.
-func (o *ordeal) tellAround(r *running, t *topic, ending syscall.Signal, acked *atomic.Int64) error {
+// back. Before the node ends, both producer and follower have worked with it.
+func (o *ordeal) tellAround(r *running, t *topic, ending syscall.Signal, follower *running) error {
 	quarter := o.records / 4
 	if err := o.tell(r, t, 1, quarter); err != nil {
 		return err
 	}
-	for begun := time.Now(); o.style != text && acked.Load() == 0; { // kcat tells only in the end
-		if time.Since(begun) > time.Minute {
-			return errors.New("nothing was acknowledged within a minute")
+	if o.style != text { // kcat tells only in the end
+		if err := errors.Join(r.awaitWord(), follower.awaitWord()); err != nil {
+			return err
 		}
-		time.Sleep(time.Millisecond)
 	}
 	back := make(chan error, 1)
 	go func() {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,7 +23,8 @@ type running struct {
 	closer io.Closer
 	cancel context.CancelFunc
 	stderr tail
-	done   chan error // one, when all its output is taken
+	told   atomic.Int64 // how often it has had something to say
+	done   chan error   // one, when all its output is taken
 }
 
 // start starts a program and has take called for each line it prints, and for
@@ -44,11 +46,11 @@ func start(command []string, args []string, take func(line string, next func() s
 	if err := r.cmd.Start(); err != nil {
 		return nil, err
 	}
-	go func() { r.done <- takeLines(out, take) }()
+	go func() { r.done <- r.takeLines(out, take) }()
 	return r, nil
 }
 
-func takeLines(out io.Reader, take func(line string, next func() string) error) error {
+func (r *running) takeLines(out io.Reader, take func(line string, next func() string) error) error {
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 16<<20)
 	next := func() string { lines.Scan(); return lines.Text() }
@@ -57,8 +59,20 @@ func takeLines(out io.Reader, take func(line string, next func() string) error) 
 			_, _ = io.Copy(io.Discard, out) // so that the program can end
 			return err
 		}
+		r.told.Add(1)
 	}
 	return lines.Err()
+}
+
+// awaitWord returns when the program has told something, or has ended.
+func (r *running) awaitWord() error {
+	for begun := time.Now(); r.told.Load() == 0 && len(r.done) == 0; {
+		if time.Since(begun) > time.Minute {
+			return fmt.Errorf("%s: not a word within a minute", r.what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return nil
 }
 
 // tell writes a line to the program.
