@@ -41,7 +41,8 @@ type campaign struct {
 }
 
 // scenariosHunted are the ordinary ones; none is written for a mutant.
-var scenariosHunted = []string{"crash", "power-loss", "flaky-network", "everything"}
+var scenariosHunted = []string{"crash", "power-loss", "flaky-network", "full-disk", "bad-disk", "slow-disk", "clock",
+	"retention", "compaction", "hostile-client", "operators", "everything"}
 
 // hunt plants a mutant, checks that its scripted test notices, and looks for it
 // with ordinary seeds.
