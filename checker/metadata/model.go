@@ -64,11 +64,11 @@ func (c call) step(s State) (State, bool) {
 		}
 		return s, true // it found nothing to do, or never comes
 	case Missing:
-		return s, !s.There
+		return s, !s.There && c.Act != Create
 	case Exists:
-		return s, s.There
+		return s, s.There && c.Act == Create
 	case TooFew:
-		return s, s.There && c.Partitions <= s.Partitions
+		return s, s.There && c.Act == Grow && c.Partitions <= s.Partitions
 	}
 	if !c.Act.writes() {
 		return c.observe(s)
