@@ -31,7 +31,6 @@ import (
 	"slices"
 
 	inner "github.com/klammlog/klamm/node/client"
-	"github.com/klammlog/klamm/node/client/cluster"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/osenv"
@@ -52,9 +51,6 @@ type (
 	Found          = inner.Found
 	Reset          = inner.Reset
 	PartitionError = inner.PartitionError
-	NewTopic       = inner.NewTopic
-	TopicResult    = inner.TopicResult
-	Topic          = cluster.Topic
 )
 
 // What may be said of a record that was sent.
@@ -65,13 +61,35 @@ const (
 	Sent    = inner.Sent
 )
 
-// Where to begin in a partition.
+// What keeps a client from what it is asked; see klamm/node/client.
 var (
-	At       = inner.At
-	Earliest = inner.Earliest
-	Latest   = inner.Latest
-	AtTime   = inner.AtTime
+	ErrClosed      = inner.ErrClosed
+	ErrTooLarge    = inner.ErrTooLarge
+	ErrBufferFull  = inner.ErrBufferFull
+	ErrNoPartition = inner.ErrNoPartition
+	ErrNotAssigned = inner.ErrNotAssigned
+	ErrNoPosition  = inner.ErrNoPosition
+	ErrNoOffset    = inner.ErrNoOffset
+	ErrTruncated   = inner.ErrTruncated
+	ErrRecreated   = inner.ErrRecreated
 )
+
+// At begins with the record at an offset.
+func At(o Offset) Start { return inner.At(o) }
+
+// Earliest begins with the first record there is.
+func Earliest() Start { return inner.Earliest() }
+
+// Latest begins with the first record that is yet to come.
+func Latest() Start { return inner.Latest() }
+
+// AtTime begins with the first record whose timestamp is at least t, or as Latest
+// if there is none.
+func AtTime(t Timestamp) Start { return inner.AtTime(t) }
+
+// Newest begins with the record that has the largest timestamp of all; without any
+// record, as Latest.
+func Newest() Start { return inner.Newest() }
 
 // A Config says which cluster, and how patient to be.
 type Config struct {
@@ -162,28 +180,4 @@ func ask[T any](ctx context.Context, c *Client, f func() (T, error)) (v T, err e
 		return err
 	})
 	return v, err
-}
-
-// CreateTopics creates topics. Results are in the order of the topics; the error
-// is about the request as a whole.
-func (c *Client) CreateTopics(ctx context.Context, topics ...NewTopic) ([]TopicResult, error) {
-	return ask(ctx, c, func() ([]TopicResult, error) { return c.inner.CreateTopics(topics, kafka.Never) })
-}
-
-// DeleteTopics deletes topics by name. Results are in the order of the names; the
-// error is about the request as a whole.
-func (c *Client) DeleteTopics(ctx context.Context, names ...string) ([]TopicResult, error) {
-	return ask(ctx, c, func() ([]TopicResult, error) { return c.inner.DeleteTopics(names, kafka.Never) })
-}
-
-// ListTopics returns all topics, sorted by name.
-func (c *Client) ListTopics(ctx context.Context) ([]Topic, error) {
-	return ask(ctx, c, func() ([]Topic, error) { return c.inner.ListTopics(kafka.Never) })
-}
-
-// Offsets asks the leaders which offsets the places stand for: the beginning of a
-// partition (Earliest), its end (Latest), the first record of a time (AtTime).
-// Results are in the order of the places; the error is the first among them.
-func (c *Client) Offsets(ctx context.Context, places ...Place) ([]Found, error) {
-	return ask(ctx, c, func() ([]Found, error) { return c.inner.Offsets(places, kafka.Never) })
 }

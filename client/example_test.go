@@ -173,6 +173,39 @@ func ExampleClient_Offsets() {
 	// 4
 }
 
+// Keep a topic's records for a day, and give it more partitions.
+func ExampleClient_IncrementalAlterConfigs() {
+	c, stop := connect("orders")
+	defer stop()
+	ctx := context.Background()
+
+	orders := client.TopicSettings("orders")
+	altered, err := c.IncrementalAlterConfigs(ctx, client.CarryOut, client.Alteration{
+		Resource: orders, Changes: []client.ConfigChange{client.SetConfig("retention.ms", "86400000")},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := altered[0].Err; err != nil {
+		log.Fatal(err)
+	}
+	if _, err := c.CreatePartitions(ctx, client.CarryOut, client.Growth{Name: "orders", Partitions: 5}); err != nil {
+		log.Fatal(err)
+	}
+
+	settings, err := c.DescribeConfigs(ctx, client.SettingsQuestion{Resources: []client.Resource{orders}, Names: []string{"retention.ms"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	topics, err := c.DescribeTopics(ctx, "orders")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(*settings[0].Settings[0].Value, len(topics[0].Partitions))
+	// Output:
+	// 86400000 5
+}
+
 // connect starts a node with a topic of three partitions, and a client of it.
 func connect(topic string) (*client.Client, func()) {
 	address, stop, err := startNode()

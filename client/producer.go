@@ -26,11 +26,13 @@ func DefaultProducer() ProducerConfig {
 	return ProducerConfig{ProducerConfig: inner.DefaultProducer()}
 }
 
-// Partitioners for ProducerConfig.Partitioner. No two producers can share one.
-var (
-	Sticky     = partitioner.Sticky
-	RoundRobin = partitioner.RoundRobin
-)
+// Sticky returns a partitioner, for ProducerConfig.Partitioner, that ignores keys
+// and fills one batch after the other. No two producers can share one.
+func Sticky(batchSize int) partitioner.Partitioner { return partitioner.Sticky(batchSize) }
+
+// RoundRobin returns a partitioner that takes the partitions in turn, whatever the
+// keys. No two producers can share one.
+func RoundRobin() partitioner.Partitioner { return partitioner.RoundRobin() }
 
 // A Producer sends records. Those that one goroutine sends to one partition are
 // appended in that order.
