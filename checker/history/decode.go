@@ -28,6 +28,7 @@ type File struct {
 	History *History
 	Demands json.RawMessage // what the run was promised: checker.Demands; nil if the header tells none
 	Note    string          // whatever the writer wanted to say
+	CutOff  int             // the number of the last line if it was left out, for it has no end: its writer died; 0: none
 }
 
 // Decode reads the history of a File.
@@ -49,10 +50,16 @@ type SendDefaults struct {
 // DecodeFile reads either JSONL form. It refuses what no run can have told: operations
 // completed before they were invoked, negative offsets, two sends of one record,
 // numbers out of their order; whether the rest is possible is for judges to say.
-// Errors name the line.
+// Errors name the line. A last line that is cut off is left out.
 func DecodeFile(r io.Reader, l Limits, sends SendDefaults) (*File, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, min(64<<10, l.Line)), l.Line)
+	cutOff := false // this line has no end
+	lines.Split(func(data []byte, atEOF bool) (int, []byte, error) {
+		advance, line, err := bufio.ScanLines(data, atEOF)
+		cutOff = line != nil && data[advance-1] != '\n'
+		return advance, line, err
+	})
 	var f File
 	var take func(line []byte) error
 	var end func() *History
@@ -64,6 +71,10 @@ func DecodeFile(r io.Reader, l Limits, sends SendDefaults) (*File, error) {
 			d := eventDecoder{limits: l, sends: sends}
 			take, end, err = f.begin(lines.Bytes(), &d)
 		case len(bytes.TrimSpace(lines.Bytes())) > 0:
+			if cutOff && !json.Valid(lines.Bytes()) {
+				f.CutOff = n
+				continue
+			}
 			err = take(lines.Bytes())
 		}
 		if err != nil {

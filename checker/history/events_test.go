@@ -146,8 +146,8 @@ func TestEventsAreRefused(t *testing.T) {
 		"a time before the clock":     {other(send, `:5=>:-5`), "time_ns -5"},
 		"no whole number":             {other(send, `:5=>:5.5`), "whole number"},
 		"a number too large":          {other(send, `:5=>:9223372036854775808`), "whole number"},
-		"two objects":                 {send + "{}", "more than one value"},
-		"half a line":                 {send[:40], "byte"},
+		"two objects":                 {send + "{}\n", "more than one value"},
+		"half a line":                 {send[:40] + "\n", "byte"},
 		"a process without a name":    {other(send, `"p"=>""`), "have names"},
 		"a negative partition":        {other(send, `"partition":0=>"partition":-1`), "partition -1"},
 		"an end before its beginning": {send + "\n" + other(ok, ":6=>:4"), "line 3: ends at 4 ns"},
@@ -238,5 +238,29 @@ func TestEventWriterWritesWhatIsRead(t *testing.T) {
 	}
 	if l, b, m := h.ListOffsets[0], h.ReadBacks[0], h.Marks[0]; l.Offset != NoOffset || l.Asked != 999 || b.LogEnd != 7 || m.Offset != 5 {
 		t.Errorf("lookup %+v, read-back %+v, mark %+v", l, b, m)
+	}
+}
+
+// Who writes a history may be killed while it writes.
+func TestALineThatIsCutOffIsLeftOut(t *testing.T) {
+	const send = `{"type":"invoke","f":"send","process":"p","time_ns":5,"topic":"t","partition":0,"value":"x"}`
+	for _, c := range []struct {
+		claim, lines string
+		sends        int
+		cutOff       int
+		refused      bool
+	}{
+		{"a line without an end", send + "\n" + send[:50], 1, 3, false},
+		{"a whole line without an end", send, 1, 0, false},
+		{"a cut line that is not the last", send[:50] + "\n" + send, 0, 0, true},
+		{"a whole line that is wrong", strings.Replace(send, "topic", "topik", 1), 0, 0, true},
+	} {
+		f, err := DecodeFile(strings.NewReader(eventsHeader+c.lines), DefaultLimits, SendDefaults{})
+		if (err != nil) != c.refused {
+			t.Errorf("%s: %v", c.claim, err)
+		}
+		if err == nil && (len(f.History.Sends) != c.sends || f.CutOff != c.cutOff) {
+			t.Errorf("%s: %d sends, cut off in line %d", c.claim, len(f.History.Sends), f.CutOff)
+		}
 	}
 }

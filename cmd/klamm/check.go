@@ -41,7 +41,7 @@ history; 4 the history shows nothing either way. Of several files the worst deci
 		},
 	}
 	f.add(cmd.Flags())
-	cmd.Flags().StringVar(&f.acks, "acks", "", "of sends that tell none: `all`, 1 or 0")
+	cmd.Flags().StringVar(&f.acks, "acks", "", "of sends that tell none: all, 1 or 0")
 	cmd.Flags().BoolVar(&f.idempotent, "idempotent", false, "sends that do not tell their delivery are of an idempotent producer")
 	outputFlag(cmd, &f.output)
 	return cmd
@@ -148,6 +148,9 @@ func (f *checkFlags) judge(file string, read *history.File) (*checkJSON, error) 
 		Kind: "klamm.check", Version: 1, File: file, Note: read.Note, Demands: demands,
 		Operations: h.Operations(), Clients: len(h.Clients), Partitions: len(h.Partitions),
 		Report: checker.Judge(h, demands),
+	}
+	if read.CutOff > 0 {
+		j.Skipped = append(j.Skipped, fmt.Sprintf("line %d is cut off: whoever wrote it ended in the middle", read.CutOff))
 	}
 	j.Verdict = j.Report.Status()
 	j.Reason, j.Code = conclusion(&j.Report)

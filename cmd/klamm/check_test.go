@@ -69,6 +69,7 @@ func TestCheckOf(t *testing.T) {
 		{"an excuse that is taken back", []string{dir + "held.jsonl", "--flush", "os", "--power-loss", "any"}, "", 0, "log.flush=os promises nothing"},
 		{"an excuse that there is not", []string{lost, "--flush", "never"}, "", exitUsage, `flush "never": want ack or os`},
 		{"a history that says half", []string{"-"}, "{\"history\":\"klamm\",\"version\":2}\n{\"type\":\"invoke\"}", exitUsage, "history line 2: no event has type"},
+		{"a history whose writer was killed", []string{"-"}, string(text[:len(text)-30]), exitInconclusive, "skipped: line 12 is cut off"},
 		{"no history", []string{"check_test.go"}, "", exitUsage, "check_test.go: history line 1: the header: invalid character"},
 		{"nothing", []string{"-"}, "", exitUsage, "no header"},
 		{"a file that is not there", []string{"no such file"}, "", exitUsage, "no such file or directory"},

@@ -20,8 +20,8 @@ type demandFlags struct {
 
 func (d *demandFlags) add(flags *pflag.FlagSet) {
 	d.flags = flags
-	flags.StringVar(&d.flush, "flush", "ack", "when the brokers acknowledge: `ack`, on disk, or os, in the page cache (as Kafka)")
-	flags.StringVar(&d.powerLoss, "power-loss", "none", "page caches that were lost: `none`, survivable (some in-sync replica kept its own), or any")
+	flags.StringVar(&d.flush, "flush", "ack", "when the brokers acknowledge: ack, on disk, or os, in the page cache (as Kafka)")
+	flags.StringVar(&d.powerLoss, "power-loss", "none", "page caches that were lost: none, survivable (some in-sync replica kept its own), or any")
 	flags.BoolVar(&d.leaders, "leaders", false, "another leader may have been elected: acks=1 promises nothing")
 	flags.BoolVar(&d.unclean, "unclean", false, "unclean leader election was on: what is lost is not judged")
 	flags.BoolVar(&d.retention, "retention", false, "records may go by age or size, or DeleteRecords")

@@ -75,7 +75,7 @@ ends the reading; what was read is still sent.`,
 	flags := cmd.Flags()
 	f.inputFlags.add(flags)
 	flags.Int32VarP(&f.partition, "partition", "p", -1, "the partition to send to; -1: the partitioner chooses")
-	flags.StringVar(&f.partitioner, "partitioner", "default", "`default` (by key as Java does, else sticky), sticky or round-robin")
+	flags.StringVar(&f.partitioner, "partitioner", "default", "default (by key as Java does, else sticky), sticky or round-robin")
 	flags.StringVar(&f.acks, "acks", "all", "0, 1 or all: how many replicas must hold a record before it is acknowledged")
 	flags.BoolVar(&f.idempotent, "idempotent", true, "with --acks all: retries neither duplicate nor reorder")
 	flags.StringVarP(&f.compression, "compression", "z", "none", "none, gzip, snappy, lz4 or zstd")

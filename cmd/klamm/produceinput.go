@@ -30,7 +30,7 @@ type inputFlags struct {
 }
 
 func (f *inputFlags) add(flags *pflag.FlagSet) {
-	flags.StringVarP(&f.input, "input", "i", "text", "what a line is: `text`, or json, an object")
+	flags.StringVarP(&f.input, "input", "i", "text", "what a line is: text, or json, an object")
 	flags.StringVarP(&f.delimiter, "delimiter", "d", `\n`, "what ends a record of text; with \\n, \\t, \\0, \\xHH")
 	flags.StringVarP(&f.separator, "key-separator", "K", "", "each line is a key, this, and a value")
 	flags.StringVar(&f.key, "key", "", "the key of every record that has no other")
