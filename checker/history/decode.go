@@ -28,6 +28,7 @@ type File struct {
 	History *History
 	Demands json.RawMessage // what the run was promised: checker.Demands; nil if the header tells none
 	Note    string          // whatever the writer wanted to say
+	Sends   SendDefaults    // of the events form: what its header tells of all sends
 	CutOff  int             // the number of the last line if it was left out, for it has no end: its writer died; 0: none
 }
 
@@ -100,7 +101,7 @@ func (f *File) begin(line []byte, events *eventDecoder) (take func([]byte) error
 	if err := strict(line, &h); err != nil {
 		return nil, nil, fmt.Errorf("the header: %w", err)
 	}
-	f.Demands, f.Note = h.Demands, h.Note
+	f.Demands, f.Note, f.Sends = h.Demands, h.Note, SendDefaults{h.Acks, h.Delivery}
 	switch {
 	case h.History == formatName && h.Version == eventsVersion:
 		events.begin(&h)

@@ -198,7 +198,8 @@ func TestSendsNeedAcksAndDelivery(t *testing.T) {
 // What an EventWriter writes is read as it was told.
 func TestEventWriterWritesWhatIsRead(t *testing.T) {
 	var w EventWriter
-	if err := w.Begin(File{Demands: []byte(`{"leaders":true}`)}); err != nil {
+	all, plain := AcksAll, Plain // the second send is of both kinds, the first of neither
+	if err := w.Begin(File{Demands: []byte(`{"leaders":true}`), Sends: SendDefaults{&all, &plain}}); err != nil {
 		t.Fatal(err)
 	}
 	at := Partition{"a \"topic\"", 2}
@@ -216,7 +217,11 @@ func TestEventWriterWritesWhatIsRead(t *testing.T) {
 	w.Mark(19, LogBegins, &at, 5, "")
 	w.ReadBack(id(0, 20), at, 5)
 	w.Back(id(0, 21), 5, 7)
-	f, err := DecodeFile(bytes.NewReader(w.Take(nil)), DefaultLimits, SendDefaults{})
+	text := w.Take(nil)
+	if n := bytes.Count(text, []byte(`"acks"`)); n != 2 { // the header's, and the first send's
+		t.Errorf("acks are told %d times in\n%s", n, text)
+	}
+	f, err := DecodeFile(bytes.NewReader(text), DefaultLimits, SendDefaults{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +231,7 @@ func TestEventWriterWritesWhatIsRead(t *testing.T) {
 	if diff := cmp.Diff(first, h.Sends[0]); diff != "" {
 		t.Errorf("the send (-want +got):\n%s", diff)
 	}
-	if s := h.Sends[1]; s.Outcome != Unknown || s.Error != "who knows" || s.Seq != 1 {
+	if s := h.Sends[1]; s.Outcome != Unknown || s.Error != "who knows" || s.Seq != 1 || s.Acks != AcksAll || s.Delivery != Plain {
 		t.Errorf("the other send: %+v", s)
 	}
 	p := h.Polls[0]

@@ -13,11 +13,17 @@ import (
 //
 // The one rule: what is written before something is done is invoked before it, and
 // what is written after it is completed after it; nothing else makes evidence of it.
-type EventWriter struct{ buf []byte }
+type EventWriter struct {
+	buf   []byte
+	sends SendDefaults // as the header tells
+}
 
-// Begin writes the header. What is not known of the File is left out.
+// Begin writes the header. What is not known of the File is left out, and so is the
+// history.
 func (w *EventWriter) Begin(f File) error {
-	line, err := json.Marshal(headerLine{History: formatName, Version: eventsVersion, Demands: f.Demands, Note: f.Note})
+	w.sends = f.Sends
+	line, err := json.Marshal(headerLine{History: formatName, Version: eventsVersion, Demands: f.Demands, Note: f.Note,
+		Acks: f.Sends.Acks, Delivery: f.Sends.Delivery})
 	w.buf = append(append(w.buf, line...), '\n')
 	return err
 }
@@ -54,14 +60,22 @@ func (w *EventWriter) Send(id EventID, at Partition, key []byte, s Send) {
 	if s.Tombstone {
 		w.buf = append(w.buf, `,"tombstone":true`...)
 	}
+	if d := w.sends.Acks; d == nil || *d != s.Acks {
+		w.acks(s.Acks)
+	}
+	if d := w.sends.Delivery; d == nil || *d != s.Delivery {
+		w.text("delivery", s.Delivery.String())
+	}
+	w.end()
+}
+
+func (w *EventWriter) acks(a Acks) {
 	w.buf = append(w.buf, `,"acks":`...)
-	if s.Acks == AcksAll {
+	if a == AcksAll {
 		w.buf = append(w.buf, `"all"`...)
 	} else {
-		w.buf = strconv.AppendInt(w.buf, int64(s.Acks), 10)
+		w.buf = strconv.AppendInt(w.buf, int64(a), 10)
 	}
-	w.text("delivery", s.Delivery.String())
-	w.end()
 }
 
 // Acked writes that a send was acknowledged; the offset may be NoOffset.

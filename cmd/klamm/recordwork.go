@@ -109,7 +109,9 @@ func (w *workload) prepare() error {
 	if err != nil {
 		return err
 	}
-	if err := w.journal.Begin(history.File{Demands: demands, Note: w.f.note}); err != nil {
+	acks, delivery := history.Acks(w.config.Acks), w.delivery()
+	head := history.File{Demands: demands, Note: w.f.note, Sends: history.SendDefaults{Acks: &acks, Delivery: &delivery}}
+	if err := w.journal.Begin(head); err != nil {
 		return err
 	}
 	for i, e := range ends {
