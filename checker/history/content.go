@@ -66,7 +66,7 @@ func (c *content) readHeaders(s *scanner) {
 		var h Header
 		var has field
 		s.object(func(name []byte) {
-			f := fieldOf[string(name)]
+			f := fieldOf(name)
 			if f == 0 || has&f != 0 {
 				s.fail("a header has a key and a value, once, and no %q", name)
 			}

@@ -50,12 +50,31 @@ var fieldNames = []string{"type", "f", "process", "op", "time_ns", "topic", "par
 	"value_base64", "headers", "record", "digest", "tombstone", "acks", "delivery", "isolation", "query", "asked", "offset",
 	"timestamp", "error", "records", "positions", "log_start", "log_end", "kind", "target", "note", "epoch"}
 
-var fieldOf = func() map[string]field {
-	m := make(map[string]field, len(fieldNames))
-	for i, name := range fieldNames {
-		m[name] = 1 << i
+// fieldOf returns the field of a name, or 0. Names are few and short: looking through
+// those of a length beats hashing.
+func fieldOf(name []byte) field {
+	if len(name) >= len(fieldsOfLength) {
+		return 0
 	}
-	return m
+	for _, f := range fieldsOfLength[len(name)] {
+		if f.name == string(name) {
+			return f.field
+		}
+	}
+	return 0
+}
+
+type namedField struct {
+	name  string
+	field field
+}
+
+// fieldsOfLength are the fields by the length of their names.
+var fieldsOfLength = func() (by [16][]namedField) {
+	for i, name := range fieldNames {
+		by[len(name)] = append(by[len(name)], namedField{name, 1 << i})
+	}
+	return by
 }()
 
 func (f field) String() string {
@@ -166,7 +185,7 @@ func (e *eventLine) parse(line []byte) error {
 
 // mark returns the field of that name and notes it as seen.
 func (e *eventLine) mark(s *scanner, has *field, name []byte) field {
-	f := fieldOf[string(name)]
+	f := fieldOf(name)
 	if f == 0 {
 		s.fail("unknown field %q", name)
 	}
