@@ -1,9 +1,12 @@
 package commitlog
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/record"
 	"github.com/klammlog/klamm/sim"
@@ -60,5 +63,40 @@ func TestProducersOutliveTheirSegments(t *testing.T) {
 				t.Errorf("sent again after a power loss: %+v, first %+v", again, last)
 			}
 		})
+	}
+}
+
+// Without a good snapshot a recovery asks the heads of old batches about producers.
+// One that has rotted says nonsense, and is not believed.
+func TestARottenHeadSaysNothingOfItsProducer(t *testing.T) {
+	const epochAt = 51
+	r := newRig(t, sim.Options{}, smallConfig())
+	r.open()
+	p := &kafkaProducer{id: 5}
+	r.append(p.batch(3))
+	second := r.log.Size()
+	r.append(p.batch(3))
+	r.fill(100, 3, 50)
+	r.settle()
+	r.must(r.log.Checkpoint)
+	r.kill()
+	r.do(func() {
+		fs := r.disk.FS(r.node)
+		names, err := fs.ReadDir(rigPath)
+		r.want(err)
+		for _, name := range names {
+			if strings.HasSuffix(name, snapshotSuffix) {
+				r.want(fs.Remove(rigPath + "/" + name))
+			}
+		}
+		f, err := fs.OpenFile(rigPath+"/00000000000000000000.log", env.Write)
+		r.want(err)
+		_, err = f.WriteAt([]byte{0x86}, second+epochAt)
+		r.want(errors.Join(err, f.Sync(), f.Close()))
+	})
+	r.open()
+	all := r.log.producers.All()
+	if len(all) != 1 || all[0].LastOffset != 2 {
+		t.Errorf("producers %+v, want one with its first batch", all)
 	}
 }

@@ -341,7 +341,13 @@ func (l *Log) replaySegment(s *segment, from kafka.Offset) error {
 		if !ok {
 			return nil
 		}
-		if h.base >= from {
+		switch {
+		case h.base < from || h.producer == kafka.NoProducerID:
+		case h.producer < 0 || h.producerEpoch < 0 || h.sequence < kafka.NoSequence:
+			// Heads are believed here without their checksums, and nobody
+			// appends this: the batch has rotted. Reads will find it.
+			l.w.Log.Warn("a batch tells nothing of its producer any more", "partition", l.name, "segment", s.String(), "position", h.position)
+		default:
 			l.rememberProducer(h)
 		}
 	}
