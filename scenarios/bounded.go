@@ -62,9 +62,9 @@ var bounds = []Bound{
 	{"waits", "places of requests in the lists of partitions: each belongs to a request that is charged for its bytes",
 		func(f *footprint) int64 { return f.Broker.Waits },
 		func(f *footprint) int64 { return f.API.RequestBytes }, none},
-	{"queued-bytes", "appended and not yet written: no more than the requests that brought them",
+	{"queued-bytes", "appended and not yet written: no more than the requests that brought them, and what these grew by when compressed anew",
 		func(f *footprint) int64 { return f.Broker.QueuedBytes },
-		func(f *footprint) int64 { return f.API.RequestBytes }, none},
+		func(f *footprint) int64 { return f.API.RequestBytes + f.API.GrownBytes }, none},
 	{"producers", "remembered by a partition: no more than producer ids were given out",
 		func(f *footprint) int64 { return f.Broker.Producers },
 		func(f *footprint) int64 { return f.Broker.ProducerIDs },
@@ -167,6 +167,9 @@ func (r *run) rest() sim.Ending {
 		}
 		return false
 	})
+	if r.drawn.Unrestricted && r.broker.running == nil && r.broker.lastExit != nil {
+		return sim.Finished // it has lost what it needs to start, and says so
+	}
 	if ending == sim.TimeUp || ending == sim.Idle {
 		r.observer.complain(returnsToRest, fmt.Sprintf("%s %s after the last client left, at %s: %s",
 			r.broker.node.Name(), restBound, r.k.Now(), why))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/klammlog/klamm/disksim"
+	"github.com/klammlog/klamm/node/kafka"
 )
 
 // The scenarios about the broker's disk.
@@ -27,13 +28,13 @@ var fullDisk = &Scenario{
 		if f.Kind != disksim.FaultFull {
 			return
 		}
+		f.At = kafka.Instant(warmUp) + (f.At-kafka.Instant(warmUp))/2
 		f.N = r.Int64N(1 << (6 + r.IntN(7)))
 		f.For = max(f.For, 500*time.Millisecond)
 		if r.IntN(3) == 0 {
 			f.For = 0
 		}
 	},
-	Needs:   []string{"the disk was full and appends were refused", "a full disk cut an append off", "the metadata log had no space"},
 	Reaches: []string{"the disk was full and appends were refused", "a full disk cut an append off"},
 }
 

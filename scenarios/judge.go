@@ -150,6 +150,8 @@ func (r *run) tested(report checker.Report) (Verdict, string) {
 		return Inconclusive, "nothing was acknowledged"
 	case r.scenario.faulty() && len(r.faultsEffective()) == 0:
 		return Inconclusive, "no fault took effect"
+	case len(r.scenario.Always) > 0 && !r.tookEffect(r.scenario.Always):
+		return Inconclusive, fmt.Sprintf("none of %v took effect", r.scenario.Always)
 	case r.observer.looks == 0:
 		return Inconclusive, "the broker was never looked at"
 	}
@@ -167,6 +169,13 @@ func (r *run) tested(report checker.Report) (Verdict, string) {
 		}
 	}
 	return Held, ""
+}
+
+// tookEffect reports whether a fault of one of the families did.
+func (r *run) tookEffect(families []Family) bool {
+	return slices.ContainsFunc(r.faultsEffective(), func(c sim.Count) bool {
+		return c.Times > 0 && slices.Contains(families, Family(c.Name))
+	})
 }
 
 // faultsEffective counts, by family, the faults that took effect.
