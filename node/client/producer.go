@@ -261,8 +261,11 @@ func (p *Producer) settle(ended []*outbox.Batch) {
 	}
 }
 
-// keepBuilders bounds the memory kept for batches to come, in bytes.
-const keepBuilders = 4 << 20
+// keepSpare bounds the memory kept for batches to come, in bytes of each kind.
+const keepSpare = 4 << 20
+
+// mostSpare returns how many batches' memory is kept.
+func (p *Producer) mostSpare() int { return keepSpare / max(p.c.BatchSize, 4096) }
 
 // ship begins a shipment, in memory of an earlier one if there is some.
 func (p *Producer) ship(b *outbox.Batch) *shipment {
@@ -282,7 +285,7 @@ func shipmentOf(b *outbox.Batch) *shipment { return b.Cargo.(*shipment) }
 func (p *Producer) recycle(s *shipment) {
 	b := s.builder
 	s.builder = record.Builder{}
-	if !s.read && b.Size() <= 2*p.c.BatchSize && len(p.spare) < keepBuilders/max(p.c.BatchSize, 4096) {
+	if !s.read && b.Size() <= 2*p.c.BatchSize && len(p.spare) < p.mostSpare() {
 		b.Reset()
 		p.spare = append(p.spare, b)
 	}

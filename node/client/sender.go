@@ -142,7 +142,7 @@ func (s *sender) takeAnswers() {
 // recycle keeps the memory of encoded batches that were sent.
 func (s *sender) recycle(encoded [][]byte) {
 	for _, b := range encoded {
-		if cap(b) <= 2*s.p.c.BatchSize && len(s.spare) < 2*outbox.MaxWindow {
+		if cap(b) <= 2*s.p.c.BatchSize && len(s.spare) < s.p.mostSpare() {
 			s.spare = append(s.spare, b[:0])
 		}
 	}
