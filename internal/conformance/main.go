@@ -115,15 +115,11 @@ const (
 
 var allCodecs = []string{"none", "gzip", "snappy", "lz4", "zstd"}
 
-// librdkafka takes a broker that does not serve FindCoordinator for one from before
-// lz4, and writes uncompressed without a word.
-var withoutLZ4 = []string{"none", "gzip", "snappy", "zstd"}
-
 // jvm starts a Java virtual machine that is to be up soon, not fast after a while.
 var jvm = []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"}
 
 var programs = []program{
-	{"kcat", func(t *tools) []string { return []string{filepath.Join(t.programs, "kcat")} }, withoutLZ4, idempotent, text},
+	{"kcat", func(t *tools) []string { return []string{filepath.Join(t.programs, "kcat")} }, allCodecs, idempotent, text},
 	{"python", func(t *tools) []string { return []string{t.python, filepath.Join(t.programs, "client.py")} }, allCodecs, oneInFlight, binary},
 	{"kafkajs", func(t *tools) []string { return []string{"node", filepath.Join(t.kafkajs, "client.js")} }, allCodecs, idempotent, binary},
 	{"java", func(t *tools) []string { return append(jvm, "-cp", t.java, "Client") }, allCodecs, idempotent, binary},

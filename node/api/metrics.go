@@ -64,6 +64,11 @@ func eachCode(response kmsg.Response, f func(int16)) {
 	switch r := response.(type) {
 	case *kmsg.ApiVersionsResponse:
 		f(r.ErrorCode)
+	case *kmsg.FindCoordinatorResponse:
+		if len(r.Coordinators) == 0 {
+			f(r.ErrorCode)
+		}
+		each(r.Coordinators, func(c *kmsg.FindCoordinatorResponseCoordinator) { f(c.ErrorCode) })
 	case *kmsg.InitProducerIDResponse:
 		f(r.ErrorCode)
 	case *kmsg.DescribeClusterResponse:

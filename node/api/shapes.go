@@ -9,6 +9,7 @@ var shapes = map[kmsg.Key]shape{
 		"@7:[ @0-12:s @13:16 (4) ] @11:s @15:#1{ 4 8 }"),
 	kmsg.ListOffsets:             parseShape("4 @2:1 [ s [ 4 @4:4 8 ] ] @10:4"),
 	kmsg.Metadata:                parseShape("[ @10:16 s ] @4:1 @8-10:1 @8:1"),
+	kmsg.FindCoordinator:         parseShape("@0-3:s @1:1 @4:(s)"),
 	kmsg.ApiVersions:             parseShape("@3:s @3:s"),
 	kmsg.CreateTopics:            parseShape("[ s 4 2 [ 4 (4) ] [ s s ] ] 4 1"),
 	kmsg.DeleteTopics:            parseShape("@0-5:(s) @6:[ s 16 ] 4"),

@@ -87,6 +87,8 @@ func table() []*handler {
 			needs: permission{opDescribe, onTopics}, begin: serve(listOffsets)},
 		{key: kmsg.Metadata, min: 0, max: 13, advertise: 0,
 			needs: permission{opDescribe, onTopics}, begin: serve(metadata)},
+		{key: kmsg.FindCoordinator, min: 0, max: 6, advertise: 0,
+			begin: serve(findCoordinator)},
 		{key: kmsg.ApiVersions, min: 0, max: maxApiVersions, advertise: 0,
 			begin: beginApiVersions},
 		{key: kmsg.CreateTopics, min: 2, max: 7, advertise: 2,
