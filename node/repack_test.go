@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/record"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -90,6 +91,27 @@ func TestABatchThatUnpacksTooLargeIsRefused(t *testing.T) {
 	broken = broken[:len(broken)-3]
 	wantCode(t, "cut short", w.produce("orders", -1, broken).ErrorCode, kafka.ErrCorruptMessage)
 	w.wantProduced("orders", packedBatch(record.Gzip, "small"), 0)
+}
+
+// What a request grows by is bounded as if it had come so: a megabyte of zeros is a
+// few bytes in gzip.
+func TestARequestGrowsNoMoreThanARequestMayHave(t *testing.T) {
+	m := run(t, config.Pair{Name: "socket.request.max.bytes", Value: "20000"})
+	request := produceRequest("t0", -1, nil)
+	request.Topics = nil
+	for _, name := range []string{"t0", "t1", "t2", "t3"} {
+		m.create(name, "compression.type", "uncompressed")
+		one := produceRequest(name, -1, packedBatch(record.Gzip, strings.Repeat("x", 9000)))
+		request.Topics = append(request.Topics, one.Topics...)
+	}
+	w := m.wire()
+	r := kmsg.NewPtrProduceResponse()
+	w.receive(r, 9, w.send(request, 9))
+	for i, want := range []kafka.Error{kafka.None, kafka.None, kafka.None, kafka.ErrMessageTooLarge} {
+		wantCode(t, r.Topics[i].Topic, r.Topics[i].Partitions[0].ErrorCode, want)
+	}
+	w.wantProduced("t3", packedBatch(record.Gzip, strings.Repeat("x", 9000)), 0)
+	m.until(func() bool { return m.node.Stats().API.QueuedBytes == 0 })
 }
 
 // Levels act: more effort makes fewer bytes.

@@ -119,6 +119,7 @@ type frame struct {
 	bytes   []byte
 	taken   int64 // what is to be given back to the budget
 	charged int64 // what was charged besides
+	grown   int64 // of it, what its records grew by
 	users   int
 	dirty   bool // somebody may look at it for ever: it is not used again
 }
@@ -130,6 +131,13 @@ func (f *frame) charge(n int64) {
 	f.c.s.budget.charge(n)
 }
 
+// grow charges what the request's records need more than they came with.
+func (f *frame) grow(n int64) {
+	f.charge(n)
+	f.grown += n
+	f.c.s.grown += n
+}
+
 func (f *frame) hold() { f.users++ }
 
 // release ends one use.
@@ -139,6 +147,7 @@ func (f *frame) release() {
 		return
 	}
 	f.c.held -= f.taken + f.charged
+	f.c.s.grown -= f.grown
 	f.c.s.budget.discharge(f.charged)
 	f.c.s.budget.give(f.taken)
 	if !f.dirty {

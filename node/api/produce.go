@@ -165,6 +165,7 @@ func beginProduce(s *Server, call *Call) (answer, error) {
 		f.release()
 	}
 	s.broker.Append(&p.append)
+	f.grow(p.append.Grown)
 	if q.acks != kafka.AcksNone {
 		return p, nil
 	}

@@ -34,7 +34,8 @@ type Server struct {
 	pool      pool
 	budget    budget // of requests
 	answers   budget
-	ahead     int // buffers of those connections that read far ahead
+	grown     int64 // bytes by which records of requests under way grew
+	ahead     int   // buffers of those connections that read far ahead
 	listeners []*listener
 	conns     []*conn // in the order they were accepted
 	perIP     map[string]int

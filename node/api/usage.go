@@ -8,6 +8,7 @@ type Usage struct {
 	Connections, MaxConnections int64
 	OfOneHost, MaxOfOneHost     int64 // connections of the host that has most
 	RequestBytes, MaxRequests   int64 // admitted by the budget of requests
+	GrownBytes                  int64 // that records need since they were compressed anew, charged besides
 	Waiting                     int64 // requests that wait for the budget: one a connection at most
 	AnswerBytes, MaxAnswers     int64 // admitted by the budget of answers
 	PooledBytes, MaxPooled      int64
@@ -20,7 +21,7 @@ func (s *Server) Usage() Usage {
 	u := Usage{
 		Connections: int64(len(s.conns)), MaxConnections: config.MaxConnections.In(s.config),
 		MaxOfOneHost: config.MaxConnectionsPerIP.In(s.config),
-		RequestBytes: s.budget.used - s.budget.over, MaxRequests: s.budget.limit, Waiting: int64(len(s.budget.queue)),
+		RequestBytes: s.budget.used - s.budget.over, GrownBytes: s.grown, MaxRequests: s.budget.limit, Waiting: int64(len(s.budget.queue)),
 		AnswerBytes: s.answers.used - s.answers.over, MaxAnswers: s.answers.limit,
 		PooledBytes: int64(s.pool.kept), MaxPooled: poolLimit,
 		MaxUnanswered: config.MaxRequestsInFlight.In(s.config), MaxAhead: busyAhead,

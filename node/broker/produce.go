@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/klammlog/klamm/node/commitlog"
+	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/record"
 )
@@ -19,6 +20,11 @@ type Append struct {
 	// It must not block.
 	Done func(Bytes)
 
+	// Grown is how many bytes the records that were compressed anew have more
+	// than those that came. It is told when Append returns.
+	Grown int64
+
+	most int64 // of Grown
 	wait wait
 }
 
@@ -79,6 +85,7 @@ func (b *Broker) Append(a *Append) {
 			deep = deep || it.repack != nil || it.batch.NeedsDeep(it.limits)
 		}
 	}
+	a.most = config.SocketRequestMaxBytes.In(b.config)
 	switch {
 	case deep:
 		codecs := b.codecs.Take()
@@ -176,12 +183,15 @@ func (p *Partition) limits() record.Limits {
 func (a *Append) check(codecs *record.Codecs) {
 	for i := range a.Items {
 		if it := &a.Items[i]; it.Err == nil {
-			it.Err = it.p.recordsError(it, it.check(codecs))
+			came := len(it.Records)
+			it.Err = it.p.recordsError(it, it.check(codecs, a.most-a.Grown))
+			a.Grown += int64(max(len(it.Records)-came, 0))
 		}
 	}
 }
 
-func (it *AppendItem) check(codecs *record.Codecs) error {
+// check looks at one batch, which may grow while there is room.
+func (it *AppendItem) check(codecs *record.Codecs, room int64) error {
 	var err error
 	if it.repack != nil {
 		err = it.batch.Validate(it.limits)
@@ -193,6 +203,8 @@ func (it *AppendItem) check(codecs *record.Codecs) error {
 		return err
 	case it.batch.Transactional():
 		return fmt.Errorf("a batch of a transaction: %w", kafka.ErrInvalidTxnState)
+	case it.repack != nil && room <= 0:
+		return fmt.Errorf("a request may grow by socket.request.max.bytes when it is compressed anew: %w", record.ErrTooLarge)
 	case it.repack != nil:
 		return it.compress(codecs)
 	case it.batch.NeedsDeep(it.limits):
