@@ -30,7 +30,7 @@ type manifest struct {
 	room   int    // slots that the file has space for
 	stale  int    // slots below this may hold garbage: a write failed half way
 
-	completed func() // called when a partial catalog became whole; does not block
+	completing func(whole *catalog) // called before a partial catalog becomes whole. Blocks
 }
 
 const (
@@ -182,9 +182,9 @@ func (m *manifest) readRest() error {
 	if err := m.catalog.checkSummary(&n.catalog); err != nil {
 		return fmt.Errorf("%s: %w", m.path, err)
 	}
-	m.catalog, m.proven, m.doubt, m.stale = n.catalog, n.proven, n.doubt, n.stale
 	m.w.Probe("a manifest was read when it was needed")
-	m.completed()
+	m.completing(&n.catalog)
+	m.catalog, m.proven, m.doubt, m.stale = n.catalog, n.proven, n.doubt, n.stale
 	return nil
 }
 

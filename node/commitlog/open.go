@@ -24,7 +24,7 @@ func Open(w *env.World, d *Dir, o Options) (*Log, error) {
 	l.care = env.NewTurn(w, "care "+l.name)
 	l.changed = w.NewCond("changed " + l.name)
 	l.manifest = newManifest(d, o.Path, l.header(kindManifest))
-	l.manifest.completed = l.learn
+	l.manifest.completing = l.learn
 	if d.failed != nil {
 		return nil, fmt.Errorf("%s: %w", l.name, d.failed)
 	}

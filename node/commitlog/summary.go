@@ -195,10 +195,13 @@ func (l *Log) complete() error {
 	return nil
 }
 
-// learn takes over what a completed manifest says. As long as it was not, nothing
-// was added to it, and so no segment came or went.
-func (l *Log) learn() {
-	list := l.manifest.catalog.list()
-	l.known = append(l.segmentsOf(list[:len(list)-len(l.known)]), l.known...)
+// learn takes over what a whole manifest says. As long as it was not known, nothing
+// was added to it, and so no segment came or went. Blocks.
+func (l *Log) learn(whole *catalog) {
+	list := whole.list()
+	list = list[:len(list)-len(l.known)]
+	var elder []*segment
+	l.w.Offload(func() { elder = l.segmentsOf(list) }) // there may be thousands
+	l.known = append(elder, l.known...)
 	l.elder = totals{}
 }
