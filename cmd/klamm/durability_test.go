@@ -37,6 +37,8 @@ type mortal struct {
 	address string
 	mu      sync.Mutex // of process, which the producer's callbacks signal
 	process *exec.Cmd
+	told    bool     // to end
+	ending  chan end // how it was told to
 }
 
 func (m *mortal) start() {
@@ -48,7 +50,24 @@ func (m *mortal) start() {
 	process, address := serving(m.t, "--data-dir", m.dir, "--listen", listen, "--log-level", "error")
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.process, m.address = process, address
+	m.process, m.address, m.told = process, address, false
+}
+
+// maybeSignal ends the process as the next end that is due says, unless it has been
+// told to end already: while it stops, it goes on acknowledging.
+func (m *mortal) maybeSignal(due <-chan end) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.told {
+		return
+	}
+	select {
+	case e := <-due:
+		m.told = true
+		m.process.Process.Signal(e.signal)
+		m.ending <- e
+	default:
+	}
 }
 
 func (m *mortal) signal(s syscall.Signal) {
@@ -93,6 +112,7 @@ func (m *mortal) produce(count int, ends []end, opts ...kgo.Opt) *fates {
 	}
 	defer c.Close()
 	due := make(chan end, len(ends))
+	m.ending = make(chan end, 1)
 	told := func(number int, offset int64, err error) {
 		f.at[number] = offset
 		if err != nil {
@@ -105,8 +125,8 @@ func (m *mortal) produce(count int, ends []end, opts ...kgo.Opt) *fates {
 		acked := f.acked.Add(1)
 		for _, e := range ends {
 			if acked == e.at {
-				m.signal(e.signal)
 				due <- e
+				m.maybeSignal(due)
 			}
 		}
 	}
@@ -119,9 +139,10 @@ func (m *mortal) produce(count int, ends []end, opts ...kgo.Opt) *fates {
 	}()
 	for range ends {
 		select {
-		case e := <-due:
+		case e := <-m.ending:
 			m.awaitEnd(e.signal)
 			m.start()
+			m.maybeSignal(due)
 		case err := <-produced:
 			m.t.Fatalf("everything was sent before the node's last end: flush %v, failed %v", err, f.failed)
 		}
