@@ -33,7 +33,6 @@ type workload struct {
 	left    int           // records to be sent; -1: until the end
 	until   kafka.Instant // of the sending
 	sending int           // producers that have not ended
-	ends    []kafka.Offset
 
 	acked, failed, unknown, read, readBack int
 }
