@@ -196,6 +196,54 @@ func BenchmarkRead(b *testing.B) {
 	m.close()
 }
 
+// BenchmarkSegments does the same to a log of 30 MB in one segment and in 10,000: an
+// append of 3 KB through the page cache, a look at the tail, a read of one batch
+// anywhere.
+func BenchmarkSegments(b *testing.B) {
+	for _, segments := range []int64{1, 10_000} {
+		c := osConfig()
+		if segments > 1 {
+			c.SegmentBytes = 4096 // one batch
+		}
+		m := newMachine(b, b.TempDir(), c)
+		m.open()
+		m.fill(30<<20, 3000)
+		m.cfg.SegmentBytes = 1 << 30 // no rolls from here on
+		end, name := m.log.Written(), fmt.Sprintf("segments=%d", m.log.Segments())
+		b.Run("append/"+name, func(b *testing.B) {
+			m.b = b
+			one := batch(3000)
+			m.do(func() error { return m.produce(one, 1, b.N) })
+		})
+		b.Run("tail/"+name, func(b *testing.B) {
+			m.b = b
+			m.do(func() error {
+				at := m.log.Written() - 1
+				for range b.N {
+					if _, err := m.read(at, 1<<20); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		})
+		b.Run("old/"+name, func(b *testing.B) {
+			m.b = b
+			stream := rand.New(rand.NewPCG(1, 1))
+			m.do(func() error {
+				for range b.N {
+					if _, err := m.read(kafka.Offset(stream.Int64N(int64(end))), 4<<10); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		})
+		m.b = b
+		m.close()
+	}
+}
+
 // BenchmarkOpenClean: a start after a clean shutdown.
 func BenchmarkOpenClean(b *testing.B) {
 	for _, segments := range []int64{1, 10_000} {
