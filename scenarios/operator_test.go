@@ -2,8 +2,11 @@ package scenarios
 
 import (
 	"testing"
+	"time"
 
 	"github.com/klammlog/klamm/checker/metadata"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/sim"
 )
 
 // playOperators makes one run of the scenario and returns what operators were told.
@@ -56,5 +59,41 @@ func TestOperatorsAreToldEverythingThereIs(t *testing.T) {
 		if probes[name] == 0 {
 			t.Errorf("never reached: %s", name)
 		}
+	}
+}
+
+// Power is lost when an operator has just been told that something was done: it
+// must be there afterwards.
+func TestWhatOperatorsWereToldSurvivesPowerLoss(t *testing.T) {
+	losses := 0
+	for seed := range uint64(3) {
+		r, err := newRun(Spec{Scenario: operating.Name, Seed: seed}, Watch{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.schedule = nil
+		r.enter("safety")
+		r.broker.start()
+		r.admin.start()
+		r.k.At(kafka.Instant(warmUp+r.options.Safety), r.heal)
+		heard := 0
+		ending := r.k.Run(kafka.Instant(warmUp+r.options.Safety+livenessBound), func() bool {
+			for ; heard < len(r.ministry.told.Operations); heard++ {
+				op := &r.ministry.told.Operations[heard]
+				if op.Answer == metadata.Done && op.Act != metadata.Look && op.Act != metadata.Read && !r.healed {
+					r.broker.losePower()
+					r.k.After(10*time.Millisecond, r.broker.bringUp)
+					losses++
+				}
+			}
+			return r.stepped()
+		})
+		if o := r.judge(ending); len(o.Violations) > 0 || ending != sim.Finished {
+			t.Errorf("seed %d: %s: %s %v", seed, ending, o.Headline(), o.Pending)
+		}
+		r.k.Close()
+	}
+	if losses < 20 {
+		t.Errorf("power was lost %d times", losses)
 	}
 }
