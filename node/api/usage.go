@@ -11,6 +11,7 @@ type Usage struct {
 	GrownBytes                  int64 // that records need since they were compressed anew, charged besides
 	Waiting                     int64 // requests that wait for the budget: one a connection at most
 	AnswerBytes, MaxAnswers     int64 // admitted by the budget of answers
+	Charged                     int64 // what requests and answers turned out to take besides
 	PooledBytes, MaxPooled      int64
 	Unanswered, MaxUnanswered   int64 // requests of the connection that has most
 	AheadBytes, MaxAhead        int64 // of the connection that has most
@@ -23,6 +24,7 @@ func (s *Server) Usage() Usage {
 		MaxOfOneHost: config.MaxConnectionsPerIP.In(s.config),
 		RequestBytes: s.budget.used - s.budget.over, GrownBytes: s.grown, MaxRequests: s.budget.limit, Waiting: int64(len(s.budget.queue)),
 		AnswerBytes: s.answers.used - s.answers.over, MaxAnswers: s.answers.limit,
+		Charged:     s.budget.over + s.answers.over,
 		PooledBytes: int64(s.pool.kept), MaxPooled: poolLimit,
 		MaxUnanswered: config.MaxRequestsInFlight.In(s.config), MaxAhead: busyAhead,
 	}
