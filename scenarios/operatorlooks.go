@@ -2,10 +2,8 @@ package scenarios
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
-	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/checker/metadata"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -95,28 +93,12 @@ func (o *operator) readAt(kind kmsg.ConfigResourceType, name string) (found meta
 			op.Settings = append(op.Settings, metadata.Setting{Name: c.Name, Value: c.Value})
 		}
 	}
-	o.checkSettings(op.Resource, resources[0].Configs)
+	o.doubt(senseOfSettings(op.Resource, resources[0].Configs))
 	if op.Answer != metadata.Done && op.Answer != metadata.Missing {
 		return op, false
 	}
 	o.told.Add(op)
 	return op, true
-}
-
-// checkSettings looks at what is told of each setting.
-func (o *operator) checkSettings(resource string, configs []kmsg.DescribeConfigsResponseResourceConfig) {
-	seen := map[string]bool{}
-	for _, c := range configs {
-		switch {
-		case seen[c.Name]:
-			o.senseless(fmt.Sprintf("%s has the setting %s twice", resource, c.Name))
-		case c.IsSensitive || c.Value == nil || len(c.ConfigSynonyms) == 0:
-		case c.ConfigSynonyms[0].Value == nil || c.ConfigSynonyms[0].Source != c.Source:
-			o.senseless(fmt.Sprintf("%s of %s is %q from source %d, and its first synonym is of source %d",
-				c.Name, resource, *c.Value, c.Source, c.ConfigSynonyms[0].Source))
-		}
-		seen[c.Name] = true
-	}
 }
 
 // beginWithOrders asks what the topic of the workload is before anything happens to
@@ -155,47 +137,30 @@ func (o *operator) describe() {
 	}
 }
 
+// doubt complains of an answer if there is something to complain of.
+func (o *operator) doubt(wrong string) {
+	if wrong != "" {
+		o.senseless(wrong)
+	}
+}
+
 func (o *operator) describeCluster() {
 	req := kmsg.NewPtrDescribeClusterRequest()
 	req.Version, req.EndpointType = 1, 1
-	resp, _ := o.ask(req)
-	if resp == nil {
-		return
-	}
-	q := resp.(*kmsg.DescribeClusterResponse)
-	if o.clusterID == "" {
-		o.clusterID = q.ClusterID
-	}
-	if q.ErrorCode != 0 || q.ControllerID != 1 || len(q.Brokers) != 1 || q.Brokers[0].NodeID != 1 || q.ClusterID != o.clusterID {
-		o.senseless(fmt.Sprintf("a cluster of one broker is described as %+v, and was called %s", q, o.clusterID))
+	if resp, _ := o.ask(req); resp != nil {
+		q := resp.(*kmsg.DescribeClusterResponse)
+		if o.clusterID == "" {
+			o.clusterID = q.ClusterID
+		}
+		o.doubt(senseOfCluster(q, o.clusterID))
 	}
 }
 
 func (o *operator) describeLogDirs() {
 	req := kmsg.NewPtrDescribeLogDirsRequest()
 	req.Version = 4
-	resp, _ := o.ask(req)
-	if resp == nil {
-		return
-	}
-	q := resp.(*kmsg.DescribeLogDirsResponse)
-	if len(q.Dirs) == 0 {
-		o.senseless("there is no log directory")
-	}
-	placed := map[kafka.TopicPartition]bool{}
-	for _, d := range q.Dirs {
-		if d.TotalBytes >= 0 && d.UsableBytes > d.TotalBytes {
-			o.senseless(fmt.Sprintf("log directory %s has %d usable bytes of %d", d.Dir, d.UsableBytes, d.TotalBytes))
-		}
-		for _, t := range d.Topics {
-			for _, p := range t.Partitions {
-				tp := kafka.TopicPartition{Topic: t.Topic, Partition: p.Partition}
-				if placed[tp] || p.Size < 0 || p.IsFuture {
-					o.senseless(fmt.Sprintf("%s stands in log directory %s with %d bytes, or twice", tp, d.Dir, p.Size))
-				}
-				placed[tp] = true
-			}
-		}
+	if resp, _ := o.ask(req); resp != nil {
+		o.doubt(senseOfDirs(resp.(*kmsg.DescribeLogDirsResponse)))
 	}
 }
 
@@ -207,54 +172,15 @@ func (o *operator) describeProducers() {
 		t.Partitions = append(t.Partitions, p)
 	}
 	req.Topics = append(req.Topics, t)
-	resp, _ := o.ask(req)
-	if resp == nil {
-		return
-	}
-	topics := resp.(*kmsg.DescribeProducersResponse).Topics
-	if len(topics) != 1 || len(topics[0].Partitions) != len(t.Partitions) {
-		o.senseless(fmt.Sprintf("the producers of %d partitions are told for %d topics", len(t.Partitions), len(topics)))
-		return
-	}
-	for i, p := range topics[0].Partitions {
-		ids := map[int64]bool{}
-		for _, a := range p.ActiveProducers {
-			if ids[a.ProducerID] || a.ProducerID < 0 || a.ProducerEpoch < 0 || a.LastSequence < 0 || p.Partition != int32(i) {
-				o.senseless(fmt.Sprintf("%s-%d has the producer %+v, or twice", topicName, p.Partition, a))
-			}
-			ids[a.ProducerID] = true
-		}
+	if resp, _ := o.ask(req); resp != nil {
+		o.doubt(senseOfProducers(resp.(*kmsg.DescribeProducersResponse), len(t.Partitions)))
 	}
 }
 
 func (o *operator) listResources() {
 	req := kmsg.NewPtrListConfigResourcesRequest()
 	req.Version = 1
-	resp, _ := o.ask(req)
-	if resp == nil {
-		return
+	if resp, _ := o.ask(req); resp != nil {
+		o.doubt(senseOfResources(resp.(*kmsg.ListConfigResourcesResponse)))
 	}
-	q := resp.(*kmsg.ListConfigResourcesResponse)
-	orders := kmsg.ListConfigResourcesResponseConfigResource{Name: topicName, Type: int8(kmsg.ConfigResourceTypeTopic)}
-	broker := kmsg.ListConfigResourcesResponseConfigResource{Name: "1", Type: int8(kmsg.ConfigResourceTypeBroker)}
-	for i, one := range q.ConfigResources {
-		if slices.ContainsFunc(q.ConfigResources[:i], func(other kmsg.ListConfigResourcesResponseConfigResource) bool {
-			return other.Name == one.Name && other.Type == one.Type
-		}) {
-			o.senseless(fmt.Sprintf("the resource %q of type %d is listed twice", one.Name, one.Type))
-		}
-	}
-	for _, want := range []kmsg.ListConfigResourcesResponseConfigResource{orders, broker} {
-		if !slices.ContainsFunc(q.ConfigResources, func(one kmsg.ListConfigResourcesResponseConfigResource) bool {
-			return one.Name == want.Name && one.Type == want.Type
-		}) {
-			o.senseless(fmt.Sprintf("the resource %q of type %d is not listed", want.Name, want.Type))
-		}
-	}
-}
-
-// cutAt returns below which offset records of a partition may be gone, of any topic
-// that had the name.
-func (m *ministry) cutAt(name string, partition int32) history.Offset {
-	return m.cut[kafka.TopicPartition{Topic: name, Partition: partition}]
 }

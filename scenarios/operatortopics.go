@@ -292,3 +292,9 @@ func (o *operator) readWhole(in *incarnation, partition int32) bool {
 		}
 	}
 }
+
+// cutAt returns below which offset records of a partition may be gone, of any topic
+// that had the name.
+func (m *ministry) cutAt(name string, partition int32) history.Offset {
+	return m.cut[kafka.TopicPartition{Topic: name, Partition: partition}]
+}
