@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command bench measures a node over real sockets: what it can do, what each record
 // costs its processor, how long clients wait, and what it costs when nothing
 // happens.
