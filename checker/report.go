@@ -159,7 +159,7 @@ func (r *Report) String() string {
 }
 
 func (v *Verdict) write(b *strings.Builder) {
-	fmt.Fprintf(b, "%-18s %-14s %d checked", v.Guarantee, v.Status, v.Checked)
+	fmt.Fprintf(b, "%-19s %-14s %d checked", v.Guarantee, v.Status, v.Checked)
 	if v.Reason != "" {
 		fmt.Fprintf(b, " (%s)", v.Reason)
 	}

@@ -65,7 +65,7 @@ func TestCheckOf(t *testing.T) {
 	}{
 		{"standard input", []string{"-"}, string(text), exitViolated, "VIOLATED -: no-lost-ack: orders-0 offset 1 acknowledged at 0.004s, absent at the end"},
 		{"several files: the worst decides", []string{dir + "held.jsonl", lost, dir + "inconclusive.jsonl"}, "", exitViolated, "HELD " + dir + "held.jsonl\n"},
-		{"an excuse", []string{lost, "--unclean"}, "", exitInconclusive, "no-lost-ack        not-applicable"},
+		{"an excuse", []string{lost, "--unclean"}, "", exitInconclusive, "no-lost-ack         not-applicable"},
 		{"an excuse that is taken back", []string{dir + "held.jsonl", "--flush", "os", "--power-loss", "any"}, "", 0, "log.flush=os promises nothing"},
 		{"an excuse that there is not", []string{lost, "--flush", "never"}, "", exitUsage, `flush "never": want ack or os`},
 		{"a history that says half", []string{"-"}, "{\"history\":\"klamm\",\"version\":2}\n{\"type\":\"invoke\"}", exitUsage, "history line 2: no event has type"},
