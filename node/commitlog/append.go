@@ -278,8 +278,8 @@ func (l *Log) aged(b record.Batch) bool {
 	return int64(l.w.Wall()-t.began) > limit
 }
 
-// roll has the batches from base on go to a new segment, which is prepared by a
-// task of its own while those before are still being written. What the
+// roll has the batches from base on go to a new segment, which is prepared by
+// another task while those before are still being written. What the
 // producers have done up to here is kept beside it.
 func (l *Log) roll(base kafka.Offset) {
 	s := newSegment(l.dir, l.o.Path, base)
@@ -290,7 +290,10 @@ func (l *Log) roll(base kafka.Offset) {
 	l.setTail(s, s.follows)
 	l.trace("roll", slog.Int64("base", int64(base)))
 	l.preparing++
-	l.w.Go("prepare "+s.String(), func() { l.prepare(s) })
+	if l.unprepared = append(l.unprepared, s); l.preparers < maxPreparers {
+		l.preparers++
+		l.w.Go("prepare segments of "+l.o.Path, l.prepareAll)
+	}
 }
 
 // setTail has the next batch go to the end of a segment. Batches end at end.

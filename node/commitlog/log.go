@@ -79,18 +79,20 @@ type Log struct {
 
 	takenBack uint64 // eras that have ended
 
-	waiters   waiters
-	advanced  []func()
-	changed   env.Cond   // a background task of the log ended, or a segment is ready
-	writing   bool       // the writer task exists
-	keeping   bool       // the keeper task exists
-	flushing  bool       // the flusher task exists
-	preparing int        // tasks that make new segments, or remove those not begun
-	abandoned []*segment // not begun, and not removed yet
-	chores    []chore
-	opened    kafka.Timestamp
-	since     kafka.Instant // when the oldest record without a sync was written
-	recent    recent
+	waiters    waiters
+	advanced   []func()
+	changed    env.Cond   // a background task of the log ended, or a segment is ready
+	writing    bool       // the writer task exists
+	keeping    bool       // the keeper task exists
+	flushing   bool       // the flusher task exists
+	preparing  int        // segments that are being made, or removed because they were not begun
+	unprepared []*segment // of them, those that nobody has begun to make, in the order of their bases
+	preparers  int        // tasks that make them
+	abandoned  []*segment // not begun, and not removed yet
+	chores     []chore
+	opened     kafka.Timestamp
+	since      kafka.Instant // when the oldest record without a sync was written
+	recent     recent
 
 	cutting bool  // a truncation is under way
 	failed  error // nothing is appended any more; reads go on

@@ -226,6 +226,21 @@ func (l *Log) cutPartial(s *segment) error {
 	return nil
 }
 
+// maxPreparers is how many new segments of a log are prepared at once: the next
+// one, and one behind it. There can be as many as batches are queued.
+const maxPreparers = 2
+
+// prepareAll prepares new segments, in the order in which they will be written,
+// until there are no more. Blocks.
+func (l *Log) prepareAll() {
+	for len(l.unprepared) > 0 {
+		s := l.unprepared[0]
+		l.unprepared = l.unprepared[1:]
+		l.prepare(s)
+	}
+	l.preparers--
+}
+
 // prepare makes a new segment's files and then their directory entries durable.
 // The writer needs the former to write, and an acknowledgement the latter.
 func (l *Log) prepare(s *segment) {
