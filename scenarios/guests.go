@@ -42,7 +42,11 @@ func (o *Options) inviteGuests(s *Scenario, seed uint64) {
 		o.inviteHostiles(sim.Stream(seed, "options/hostile"))
 	}
 	if slices.Contains(o.Families, connectionStorm) {
+		idle := o.MaxIdle
 		o.inviteCrowds(sim.Stream(seed, "options/crowd"))
+		if o.MaxIdle == 0 {
+			o.MaxIdle = idle // hostile hosts wait for the end of what is idle
+		}
 	}
 	if slices.Contains(o.Families, operatorActs) {
 		o.inviteOperators(sim.Stream(seed, "options/operators"))

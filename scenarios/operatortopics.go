@@ -109,7 +109,7 @@ func (o *operator) batchFor(in *incarnation, partition int32) *rawBatch {
 		b.sends = append(b.sends, o.r.history.Send(history.Send{
 			Client: o.id, Incarnation: o.incarnation, Partition: o.partition(in, partition), Seq: o.nextSeq(partition), Record: id,
 			Key: history.KeyDigest(key), Digest: history.DigestOf(key, value, nil),
-			Acks: history.Acks(kafka.AcksAll), Delivery: history.OneInFlight,
+			Acks: history.Acks(kafka.AcksAll), Delivery: history.Plain,
 		}))
 	}
 	codec := pick(o.draws, record.None, record.Gzip, record.Lz4, record.Zstd)
