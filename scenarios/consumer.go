@@ -125,8 +125,19 @@ func (c *consumerClient) poll(cl *client.Client, consumer *client.Consumer) {
 		return
 	}
 	for i := range c.positions {
-		c.recordPoll(i, invoked, records)
+		c.recordPoll(i, invoked, records, passed(consumer, c.at(i)))
 	}
+}
+
+// passed returns the offset up to which a consumer has read a partition, whether
+// or not there was a record just before it: what compaction left behind the last
+// one is empty.
+func passed(consumer *client.Consumer, tp kafka.TopicPartition) history.Offset {
+	at, err := consumer.Position(tp)
+	if err != nil {
+		return history.NoOffset // it is being looked for
+	}
+	return history.Offset(at)
 }
 
 // startOver goes on at the start of a log, for a consumer that was told that its
@@ -143,9 +154,9 @@ func (c *consumerClient) startOver(cl *client.Client, consumer *client.Consumer,
 	}
 }
 
-func (c *consumerClient) recordPoll(partition int, invoked history.Instant, records []client.Record) {
+func (c *consumerClient) recordPoll(partition int, invoked history.Instant, records []client.Record, passed history.Offset) {
 	reads, after := readsOf(records, int32(partition))
-	if len(reads) == 0 {
+	if after = max(after, passed); after <= c.positions[partition] {
 		return
 	}
 	c.r.served(int32(partition))

@@ -14,6 +14,7 @@ var fullDisk = &Scenario{
 	Name:       "full-disk",
 	About:      "the broker's disk has no room, before a write or in the middle of its bytes; space returns sooner or later",
 	Always:     []Family{"disk-full"},
+	Must:       []Family{"disk-full"},
 	Sometimes:  []Family{"disk-sync-nospace", "disk-short-write", "disk-too-many-files", "disk-slow", "crash", "power-loss", "client-crash"},
 	FlushDrawn: true,
 	Shape: func(o *Options, r *rand.Rand) {
@@ -30,7 +31,7 @@ var fullDisk = &Scenario{
 		}
 		f.At = kafka.Instant(warmUp) + (f.At-kafka.Instant(warmUp))/2
 		f.N = r.Int64N(1 << (6 + r.IntN(7)))
-		f.For = max(f.For, 500*time.Millisecond)
+		f.For = max(f.For, 2*time.Second) // longer than a crashed broker is away
 		if r.IntN(3) == 0 {
 			f.For = 0
 		}
@@ -77,6 +78,7 @@ var slowDisk = &Scenario{
 	Name:       "slow-disk",
 	About:      "the broker's disk is slow, stands still, and takes seconds for a sync",
 	Always:     []Family{"disk-slow"},
+	Must:       []Family{"disk-slow", "disk-stall"},
 	Sometimes:  []Family{"disk-stall", "slow-node", "pause", "task-stall", "crash", "power-loss", "client-crash"},
 	FlushDrawn: true,
 	Tune: func(f *disksim.Fault, r *rand.Rand) {

@@ -150,8 +150,8 @@ func (r *run) tested(report checker.Report) (Verdict, string) {
 		return Inconclusive, "nothing was acknowledged"
 	case r.scenario.faulty() && len(r.faultsEffective()) == 0:
 		return Inconclusive, "no fault took effect"
-	case len(r.scenario.Always) > 0 && !r.tookEffect(r.scenario.Always):
-		return Inconclusive, fmt.Sprintf("none of %v took effect", r.scenario.Always)
+	case len(r.scenario.Must) > 0 && !r.tookEffect(r.scenario.Must):
+		return Inconclusive, fmt.Sprintf("none of %v took effect", r.scenario.Must)
 	case r.observer.looks == 0:
 		return Inconclusive, "the broker was never looked at"
 	}

@@ -23,6 +23,9 @@ type producerClient struct {
 	left   int // records still to be sent
 	kept   int // of them, those kept until the faults have ended: service must go on
 	pause  time.Duration
+
+	backdates bool // its records have timestamps of the past
+
 	open   []history.SendHandle // without an answer
 	broken map[int32]bool       // partitions to which a record was sent that is too large
 	done   bool
@@ -49,6 +52,7 @@ func (r *run) newProducer(name string, sends int) *producerClient {
 	c.FirstSequence = firstSequence(r.k.Rand("sequence/" + name))
 	p := &producerClient{config: c, draws: draws, left: sends, kept: sends / 10, broken: map[int32]bool{}}
 	p.pause = 2 * r.options.Safety * meanBurst / time.Duration(max(sends, 1))
+	p.backdates = r.options.Backdated > 0 && draws.IntN(2) == 0
 	p.machine = r.newMachine(name, p.main)
 	return p
 }
@@ -254,7 +258,7 @@ func (p *producerClient) value(id history.RecordID) []byte {
 // the past.
 func (p *producerClient) timestamp() kafka.Timestamp {
 	past := p.r.options.Backdated
-	if past == 0 || p.draws.IntN(2) == 0 {
+	if past == 0 || !p.backdates {
 		return 0
 	}
 	return p.world.Wall() - kafka.Timestamp(p.draws.Int64N(past.Milliseconds()))

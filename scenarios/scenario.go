@@ -52,6 +52,10 @@ type Scenario struct {
 	// whose mode is unrestricted has some.
 	Destroying []Family
 
+	// Must are families of which one has to take effect, or a run has tested
+	// nothing.
+	Must []Family
+
 	// Needs are probes of which a run must reach one, or it has tested nothing.
 	Needs []string
 

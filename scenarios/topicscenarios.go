@@ -65,7 +65,7 @@ var compaction = &Scenario{
 		o.Timestamps = pick(r, "CreateTime", "CreateTime", "LogAppendTime")
 		o.Backdated = pick(r, 0, 0, time.Second, 48*time.Hour)
 		o.CheckInterval = pick(r, 50*time.Millisecond, 100*time.Millisecond, 300*time.Millisecond, 700*time.Millisecond)
-		o.Keys = 1 + r.IntN(60)
+		o.Keys = pick(r, 1+r.IntN(60), 100+r.IntN(300))
 		o.Tombstones = pick(r, 0, 2, 5, 20)
 		o.Dawdle = pick(r, 0, 0, 300*time.Millisecond)
 		o.AnyReset = r.IntN(3) == 0
