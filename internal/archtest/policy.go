@@ -50,11 +50,10 @@ var Rooms = []Room{
 		"handlers translate between the wire and the broker"},
 	{"node/osenv", "internal/assert node/kafka node/env",
 		"a world knows nothing of the node that lives in it"},
+	{"node/osclient", "node/kafka node/env node/config node/record node/client node/osenv",
+		"the client for ordinary programs joins the client of tasks with the real world; nodes and simulators have no use for it"},
 	{"node", "internal/assert node/kafka node/env node/config node/record node/txn node/replica node/meta node/group node/commitlog node/quorum node/broker node/client node/api",
 		"node code runs in any world, so it imports none: take an env.World"},
-
-	{"client", "node/kafka node/env node/config node/record node/client node/osenv",
-		"the client for ordinary programs joins the client of tasks with the real world; nodes and simulators have no use for it"},
 
 	{"sim", "internal/assert node/kafka node/env",
 		"the kernel schedules tasks of any code that takes an env.World"},

@@ -1,4 +1,4 @@
-package client_test
+package osclient_test
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"log"
 	"time"
 
-	"github.com/klammlog/klamm/client"
+	"github.com/klammlog/klamm/node/osclient"
 )
 
 // The examples run against a klamm node on a real socket.
@@ -21,21 +21,21 @@ func Example() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 
-	c, err := client.New(client.DefaultConfig(address))
+	c, err := osclient.New(osclient.DefaultConfig(address))
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := c.CreateTopics(ctx, client.NewTopic{Name: "orders", Partitions: 1, Replicas: 1}); err != nil {
+	if _, err := c.CreateTopics(ctx, osclient.NewTopic{Name: "orders", Partitions: 1, Replicas: 1}); err != nil {
 		log.Fatal(err)
 	}
 
-	p, err := c.NewProducer(client.DefaultProducer())
+	p, err := c.NewProducer(osclient.DefaultProducer())
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer p.Close(ctx)
-	delivery, err := p.Send(ctx, client.Record{Topic: "orders", Value: []byte("hello")})
+	delivery, err := p.Send(ctx, osclient.Record{Topic: "orders", Value: []byte("hello")})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -44,20 +44,20 @@ func Example() {
 		log.Fatal(err)
 	}
 	switch result.Outcome {
-	case client.Acked:
+	case osclient.Acked:
 		fmt.Printf("acked at %s offset %d\n", result.Partition, result.Offset)
-	case client.Failed:
+	case osclient.Failed:
 		fmt.Println("not in the log:", result.Err)
-	case client.Unknown:
+	case osclient.Unknown:
 		fmt.Println("perhaps in the log:", result.Err)
 	}
 
-	consumer, err := c.NewConsumer(client.DefaultConsumer())
+	consumer, err := c.NewConsumer(osclient.DefaultConsumer())
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer consumer.Close()
-	if err := consumer.AssignTopic(ctx, "orders", client.Earliest()); err != nil {
+	if err := consumer.AssignTopic(ctx, "orders", osclient.Earliest()); err != nil {
 		log.Fatal(err)
 	}
 	records, err := consumer.Poll(ctx, 100)
@@ -78,13 +78,13 @@ func ExampleProducer_Produce() {
 	defer stop()
 	ctx := context.Background()
 
-	p, err := c.NewProducer(client.DefaultProducer())
+	p, err := c.NewProducer(osclient.DefaultProducer())
 	if err != nil {
 		log.Fatal(err)
 	}
 	for i := range 3 {
-		r := client.Record{Topic: "orders", Value: fmt.Append(nil, "order ", i)}
-		err := p.Produce(ctx, r, func(result client.Result) {
+		r := osclient.Record{Topic: "orders", Value: fmt.Append(nil, "order ", i)}
+		err := p.Produce(ctx, r, func(result osclient.Result) {
 			fmt.Println(result.Outcome, result.Offset)
 		})
 		if err != nil {
@@ -106,8 +106,8 @@ func ExampleProducerConfig_partition() {
 	defer stop()
 	ctx := context.Background()
 
-	config := client.DefaultProducer()
-	config.Partition = func(r *client.Record, count int32) int32 {
+	config := osclient.DefaultProducer()
+	config.Partition = func(r *osclient.Record, count int32) int32 {
 		if string(r.Key) == "urgent" {
 			return 0
 		}
@@ -119,7 +119,7 @@ func ExampleProducerConfig_partition() {
 	}
 	defer p.Close(ctx)
 	for _, key := range []string{"urgent", "a", "urgent"} {
-		d, err := p.Send(ctx, client.Record{Topic: "orders", Key: []byte(key)})
+		d, err := p.Send(ctx, osclient.Record{Topic: "orders", Key: []byte(key)})
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -141,14 +141,14 @@ func ExampleClient_Offsets() {
 	defer stop()
 	ctx := context.Background()
 
-	p, err := c.NewProducer(client.DefaultProducer())
+	p, err := c.NewProducer(osclient.DefaultProducer())
 	if err != nil {
 		log.Fatal(err)
 	}
-	noon := client.Timestamp(time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC).UnixMilli())
+	noon := osclient.Timestamp(time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC).UnixMilli())
 	for i := range 4 {
-		minute := client.Timestamp(i) * 60_000
-		_, err := p.SendTo(ctx, 0, client.Record{Topic: "orders", Value: []byte("order"), Timestamp: noon + minute})
+		minute := osclient.Timestamp(i) * 60_000
+		_, err := p.SendTo(ctx, 0, osclient.Record{Topic: "orders", Value: []byte("order"), Timestamp: noon + minute})
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -156,11 +156,11 @@ func ExampleClient_Offsets() {
 	if err := p.Close(ctx); err != nil {
 		log.Fatal(err)
 	}
-	tp := client.TopicPartition{Topic: "orders", Partition: 0}
+	tp := osclient.TopicPartition{Topic: "orders", Partition: 0}
 	found, err := c.Offsets(ctx,
-		client.Place{Partition: tp, From: client.Earliest()},
-		client.Place{Partition: tp, From: client.AtTime(noon + 90_000)},
-		client.Place{Partition: tp, From: client.Latest()})
+		osclient.Place{Partition: tp, From: osclient.Earliest()},
+		osclient.Place{Partition: tp, From: osclient.AtTime(noon + 90_000)},
+		osclient.Place{Partition: tp, From: osclient.Latest()})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -179,9 +179,9 @@ func ExampleClient_IncrementalAlterConfigs() {
 	defer stop()
 	ctx := context.Background()
 
-	orders := client.TopicSettings("orders")
-	altered, err := c.IncrementalAlterConfigs(ctx, client.CarryOut, client.Alteration{
-		Resource: orders, Changes: []client.ConfigChange{client.SetConfig("retention.ms", "86400000")},
+	orders := osclient.TopicSettings("orders")
+	altered, err := c.IncrementalAlterConfigs(ctx, osclient.CarryOut, osclient.Alteration{
+		Resource: orders, Changes: []osclient.ConfigChange{osclient.SetConfig("retention.ms", "86400000")},
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -189,11 +189,11 @@ func ExampleClient_IncrementalAlterConfigs() {
 	if err := altered[0].Err; err != nil {
 		log.Fatal(err)
 	}
-	if _, err := c.CreatePartitions(ctx, client.CarryOut, client.Growth{Name: "orders", Partitions: 5}); err != nil {
+	if _, err := c.CreatePartitions(ctx, osclient.CarryOut, osclient.Growth{Name: "orders", Partitions: 5}); err != nil {
 		log.Fatal(err)
 	}
 
-	settings, err := c.DescribeConfigs(ctx, client.SettingsQuestion{Resources: []client.Resource{orders}, Names: []string{"retention.ms"}})
+	settings, err := c.DescribeConfigs(ctx, osclient.SettingsQuestion{Resources: []osclient.Resource{orders}, Names: []string{"retention.ms"}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -207,16 +207,16 @@ func ExampleClient_IncrementalAlterConfigs() {
 }
 
 // connect starts a node with a topic of three partitions, and a client of it.
-func connect(topic string) (*client.Client, func()) {
+func connect(topic string) (*osclient.Client, func()) {
 	address, stop, err := startNode()
 	if err != nil {
 		log.Fatal(err)
 	}
-	c, err := client.New(client.DefaultConfig(address))
+	c, err := osclient.New(osclient.DefaultConfig(address))
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := c.CreateTopics(context.Background(), client.NewTopic{Name: topic, Partitions: 3, Replicas: 1}); err != nil {
+	if _, err := c.CreateTopics(context.Background(), osclient.NewTopic{Name: topic, Partitions: 3, Replicas: 1}); err != nil {
 		log.Fatal(err)
 	}
 	return c, func() {

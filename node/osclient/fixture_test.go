@@ -1,4 +1,4 @@
-package client_test
+package osclient_test
 
 import (
 	"context"
@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/klammlog/klamm/client"
 	"github.com/klammlog/klamm/node"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/osclient"
 	"github.com/klammlog/klamm/node/osenv"
 )
 
@@ -51,7 +51,7 @@ type fixture struct {
 	testing.TB
 	ctx     context.Context
 	address string
-	client  *client.Client
+	client  *osclient.Client
 }
 
 func start(t testing.TB, set ...config.Pair) *fixture {
@@ -63,7 +63,7 @@ func start(t testing.TB, set ...config.Pair) *fixture {
 	t.Cleanup(stop)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	t.Cleanup(cancel)
-	c, err := client.New(client.DefaultConfig(address))
+	c, err := osclient.New(osclient.DefaultConfig(address))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func start(t testing.TB, set ...config.Pair) *fixture {
 // topic creates a topic.
 func (x *fixture) topic(name string, partitions int32, configs map[string]string) {
 	x.Helper()
-	results, err := x.client.CreateTopics(x.ctx, client.NewTopic{Name: name, Partitions: partitions, Replicas: 1, Configs: configs})
+	results, err := x.client.CreateTopics(x.ctx, osclient.NewTopic{Name: name, Partitions: partitions, Replicas: 1, Configs: configs})
 	if err == nil {
 		err = results[0].Err
 	}
@@ -87,9 +87,9 @@ func (x *fixture) topic(name string, partitions int32, configs map[string]string
 	}
 }
 
-func (x *fixture) producer(change func(*client.ProducerConfig)) *client.Producer {
+func (x *fixture) producer(change func(*osclient.ProducerConfig)) *osclient.Producer {
 	x.Helper()
-	config := client.DefaultProducer()
+	config := osclient.DefaultProducer()
 	if change != nil {
 		change(&config)
 	}
@@ -104,12 +104,12 @@ func (x *fixture) producer(change func(*client.ProducerConfig)) *client.Producer
 // partition.
 func (x *fixture) values(topic string, n int) map[int32][]string {
 	x.Helper()
-	c, err := x.client.NewConsumer(client.DefaultConsumer())
+	c, err := x.client.NewConsumer(osclient.DefaultConsumer())
 	if err != nil {
 		x.Fatal(err)
 	}
 	defer c.Close()
-	if err := c.AssignTopic(x.ctx, topic, client.Earliest()); err != nil {
+	if err := c.AssignTopic(x.ctx, topic, osclient.Earliest()); err != nil {
 		x.Fatal(err)
 	}
 	out := map[int32][]string{}

@@ -1,27 +1,27 @@
-// Package client is klamm's client for ordinary Go programs: it produces to and
+// Package osclient is klamm's client for ordinary Go programs: it produces to and
 // consumes from any cluster that speaks Kafka's protocol.
 //
 // Everything here may be called from any goroutine. Whatever waits takes a
 // context, and returns the context's error when that is done; what it asked for
 // may then have happened or not, and where it matters the result says which.
 //
-//	c, err := client.New(client.DefaultConfig("localhost:9092"))
+//	c, err := osclient.New(osclient.DefaultConfig("localhost:9092"))
 //	...
 //	defer c.Close()
-//	p, err := c.NewProducer(client.DefaultProducer())
+//	p, err := c.NewProducer(osclient.DefaultProducer())
 //	...
-//	delivery, err := p.Send(ctx, client.Record{Topic: "orders", Value: []byte("hello")})
+//	delivery, err := p.Send(ctx, osclient.Record{Topic: "orders", Value: []byte("hello")})
 //	...
 //	result, err := delivery.Wait(ctx)
 //
 // A result never says more than is known: a record is Acked, or it Failed and is
 // not in the log, or its fate is Unknown: it may be in the log, now or later.
 //
-// It is a thin layer over klamm/node/client, which is written for tasks of one
+// It is a thin layer over node/client, which is written for tasks of one
 // World and runs in the simulator as it runs here. Do reaches what has no method
 // of its own. The one rule: a callback runs while the producer's other callbacks
 // wait for it, and does not wait for the producer itself.
-package client
+package osclient
 
 import (
 	"context"
@@ -37,7 +37,7 @@ import (
 	"github.com/klammlog/klamm/node/record"
 )
 
-// What is said of records, places and settings, as klamm/node/client has it.
+// What is said of records, places and settings, as node/client has it.
 type (
 	Record         = inner.Record
 	Header         = record.Header
@@ -61,7 +61,7 @@ const (
 	Sent    = inner.Sent
 )
 
-// What keeps a client from what it is asked; see klamm/node/client.
+// What keeps a client from what it is asked; see node/client.
 var (
 	ErrClosed      = inner.ErrClosed
 	ErrTooLarge    = inner.ErrTooLarge

@@ -1,4 +1,4 @@
-package client_test
+package osclient_test
 
 import (
 	"context"
@@ -13,10 +13,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/klammlog/klamm/client"
 	inner "github.com/klammlog/klamm/node/client"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/osclient"
 )
 
 func numbers(n int) []string {
@@ -35,7 +35,7 @@ func TestGoroutinesShareAProducer(t *testing.T) {
 	for part := range int32(3) {
 		group.Go(func() {
 			for _, v := range numbers(100) {
-				if _, err := p.SendTo(x.ctx, part, client.Record{Topic: "orders", Value: []byte(v)}); err != nil {
+				if _, err := p.SendTo(x.ctx, part, osclient.Record{Topic: "orders", Value: []byte(v)}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -54,11 +54,11 @@ func TestGoroutinesShareAProducer(t *testing.T) {
 func TestEveryCallbackIsCalledOnceInOrder(t *testing.T) {
 	x := start(t)
 	x.topic("orders", 1, nil)
-	p := x.producer(func(c *client.ProducerConfig) { c.BatchSize = 100 })
-	var offsets []client.Offset // callbacks come one after the other
+	p := x.producer(func(c *osclient.ProducerConfig) { c.BatchSize = 100 })
+	var offsets []osclient.Offset // callbacks come one after the other
 	for i := range 200 {
-		err := p.Produce(x.ctx, client.Record{Topic: "orders", Value: fmt.Append(nil, i)}, func(r client.Result) {
-			if r.Outcome != client.Acked {
+		err := p.Produce(x.ctx, osclient.Record{Topic: "orders", Value: fmt.Append(nil, i)}, func(r osclient.Result) {
+			if r.Outcome != osclient.Acked {
 				t.Errorf("record %d: %v, %v", i, r.Outcome, r.Err)
 			}
 			offsets = append(offsets, r.Offset)
@@ -88,9 +88,9 @@ func TestACallbackMaySend(t *testing.T) {
 	x := start(t)
 	x.topic("orders", 1, nil)
 	p := x.producer(nil)
-	followed := make(chan *client.Delivery, 1)
-	err := p.Produce(x.ctx, client.Record{Topic: "orders", Value: []byte("0")}, func(client.Result) {
-		d, err := p.Send(x.ctx, client.Record{Topic: "orders", Value: []byte("1")})
+	followed := make(chan *osclient.Delivery, 1)
+	err := p.Produce(x.ctx, osclient.Record{Topic: "orders", Value: []byte("0")}, func(osclient.Result) {
+		d, err := p.Send(x.ctx, osclient.Record{Topic: "orders", Value: []byte("1")})
 		if err != nil {
 			t.Error(err)
 		}
@@ -114,11 +114,11 @@ func TestACallbackMaySend(t *testing.T) {
 func TestContextsEndWaits(t *testing.T) {
 	x := start(t)
 	x.topic("orders", 1, nil)
-	cons, err := x.client.NewConsumer(client.DefaultConsumer())
+	cons, err := x.client.NewConsumer(osclient.DefaultConsumer())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cons.AssignTopic(x.ctx, "orders", client.Earliest()); err != nil {
+	if err := cons.AssignTopic(x.ctx, "orders", osclient.Earliest()); err != nil {
 		t.Fatal(err)
 	}
 	short, cancel := context.WithTimeout(x.ctx, 20*time.Millisecond)
@@ -129,8 +129,8 @@ func TestContextsEndWaits(t *testing.T) {
 	if _, err := cons.Poll(short, 0); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("poll of a context that was done: %v", err)
 	}
-	p := x.producer(func(c *client.ProducerConfig) { c.Linger = time.Hour; c.DeliveryTimeout = 2 * time.Hour })
-	d, err := p.Send(x.ctx, client.Record{Topic: "orders"})
+	p := x.producer(func(c *osclient.ProducerConfig) { c.Linger = time.Hour; c.DeliveryTimeout = 2 * time.Hour })
+	d, err := p.Send(x.ctx, osclient.Record{Topic: "orders"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestContextsEndWaits(t *testing.T) {
 	if err := p.Flush(x.ctx); err != nil {
 		t.Error(err)
 	}
-	if r, err := d.Wait(x.ctx); err != nil || r.Outcome != client.Acked {
+	if r, err := d.Wait(x.ctx); err != nil || r.Outcome != osclient.Acked {
 		t.Errorf("the record that somebody had stopped waiting for: %+v, %v", r, err)
 	}
 }
@@ -151,10 +151,10 @@ func TestContextsEndWaits(t *testing.T) {
 func TestCloseGivesEveryRecordAResult(t *testing.T) {
 	x := start(t)
 	x.topic("orders", 1, nil)
-	p := x.producer(func(c *client.ProducerConfig) { c.Linger = time.Hour; c.DeliveryTimeout = 2 * time.Hour })
-	var results []client.Result
+	p := x.producer(func(c *osclient.ProducerConfig) { c.Linger = time.Hour; c.DeliveryTimeout = 2 * time.Hour })
+	var results []osclient.Result
 	for range 3 {
-		err := p.Produce(x.ctx, client.Record{Topic: "orders"}, func(r client.Result) { results = append(results, r) })
+		err := p.Produce(x.ctx, osclient.Record{Topic: "orders"}, func(r osclient.Result) { results = append(results, r) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,10 +164,10 @@ func TestCloseGivesEveryRecordAResult(t *testing.T) {
 	if err := p.Close(over); !errors.Is(err, context.Canceled) {
 		t.Errorf("close: %v", err)
 	}
-	if len(results) != 3 || results[0].Outcome != client.Failed {
+	if len(results) != 3 || results[0].Outcome != osclient.Failed {
 		t.Errorf("results %+v", results)
 	}
-	if _, err := p.Send(x.ctx, client.Record{Topic: "orders"}); !errors.Is(err, inner.ErrClosed) {
+	if _, err := p.Send(x.ctx, osclient.Record{Topic: "orders"}); !errors.Is(err, inner.ErrClosed) {
 		t.Errorf("send after close: %v", err)
 	}
 }
@@ -175,22 +175,22 @@ func TestCloseGivesEveryRecordAResult(t *testing.T) {
 func TestClosingTheClientEndsItsUsers(t *testing.T) {
 	x := start(t)
 	x.topic("orders", 1, nil)
-	c, err := client.New(client.DefaultConfig(x.address))
+	c, err := osclient.New(osclient.DefaultConfig(x.address))
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := client.DefaultProducer()
+	config := osclient.DefaultProducer()
 	config.Linger, config.DeliveryTimeout = time.Hour, 2*time.Hour
 	p, err := c.NewProducer(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cons, err := c.NewConsumer(client.DefaultConsumer())
+	cons, err := c.NewConsumer(osclient.DefaultConsumer())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var called atomic.Int32
-	if err := p.Produce(x.ctx, client.Record{Topic: "orders"}, func(client.Result) { called.Add(1) }); err != nil {
+	if err := p.Produce(x.ctx, osclient.Record{Topic: "orders"}, func(osclient.Result) { called.Add(1) }); err != nil {
 		t.Fatal(err)
 	}
 	polled := make(chan error)
@@ -205,7 +205,7 @@ func TestClosingTheClientEndsItsUsers(t *testing.T) {
 	if called.Load() != 1 {
 		t.Errorf("%d callbacks, want 1", called.Load())
 	}
-	if _, err := p.Send(x.ctx, client.Record{Topic: "orders"}); !errors.Is(err, env.ErrClosed) {
+	if _, err := p.Send(x.ctx, osclient.Record{Topic: "orders"}); !errors.Is(err, env.ErrClosed) {
 		t.Errorf("send after close: %v", err)
 	}
 }
@@ -214,8 +214,8 @@ func TestClosingTheClientEndsItsUsers(t *testing.T) {
 func TestAUsersFunctionChoosesThePartition(t *testing.T) {
 	x := start(t)
 	x.topic("orders", 3, nil)
-	p := x.producer(func(c *client.ProducerConfig) {
-		c.Partition = func(r *client.Record, count int32) int32 {
+	p := x.producer(func(c *osclient.ProducerConfig) {
+		c.Partition = func(r *osclient.Record, count int32) int32 {
 			if _, err := x.client.ListTopics(x.ctx); err != nil { // waits
 				t.Error(err)
 			}
@@ -223,11 +223,11 @@ func TestAUsersFunctionChoosesThePartition(t *testing.T) {
 		}
 	})
 	for _, v := range []string{"a", "bb", "ccc"} {
-		if _, err := p.Send(x.ctx, client.Record{Topic: "orders", Value: []byte(v)}); err != nil {
+		if _, err := p.Send(x.ctx, osclient.Record{Topic: "orders", Value: []byte(v)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := p.Send(x.ctx, client.Record{Topic: "orders", Value: []byte("dddd")}); !errors.Is(err, inner.ErrNoPartition) {
+	if _, err := p.Send(x.ctx, osclient.Record{Topic: "orders", Value: []byte("dddd")}); !errors.Is(err, inner.ErrNoPartition) {
 		t.Errorf("partition 3 of 3: %v", err)
 	}
 	if err := p.Close(x.ctx); err != nil {
@@ -245,10 +245,10 @@ func TestLargeBatchesAreSplit(t *testing.T) {
 		t.Run(fmt.Sprint("idempotent ", idempotent), func(t *testing.T) {
 			x := start(t)
 			x.topic("orders", 1, map[string]string{"max.message.bytes": "1000"})
-			p := x.producer(func(c *client.ProducerConfig) {
+			p := x.producer(func(c *osclient.ProducerConfig) {
 				c.Idempotent, c.Linger = idempotent, 20*time.Millisecond
 			})
-			var deliveries []*client.Delivery
+			var deliveries []*osclient.Delivery
 			var want []string
 			for i := range 200 {
 				value := fmt.Sprint(i, strings.Repeat(".", 90))
@@ -257,21 +257,21 @@ func TestLargeBatchesAreSplit(t *testing.T) {
 				} else {
 					want = append(want, value)
 				}
-				d, err := p.Send(x.ctx, client.Record{Topic: "orders", Value: []byte(value)})
+				d, err := p.Send(x.ctx, osclient.Record{Topic: "orders", Value: []byte(value)})
 				if err != nil {
 					t.Fatal(err)
 				}
 				deliveries = append(deliveries, d)
 			}
-			next := client.Offset(0)
+			next := osclient.Offset(0)
 			for i, d := range deliveries {
 				r, err := d.Wait(x.ctx)
 				switch {
 				case err != nil:
 					t.Fatal(err)
-				case i == 77 && (r.Outcome != client.Failed || !errors.Is(r.Err, kafka.ErrMessageTooLarge)):
+				case i == 77 && (r.Outcome != osclient.Failed || !errors.Is(r.Err, kafka.ErrMessageTooLarge)):
 					t.Errorf("the large record: %v, %v", r.Outcome, r.Err)
-				case i != 77 && (r.Outcome != client.Acked || r.Offset != next):
+				case i != 77 && (r.Outcome != osclient.Acked || r.Offset != next):
 					t.Errorf("record %d: %v at %d, want %d; %v", i, r.Outcome, r.Offset, next, r.Err)
 				}
 				if i != 77 {
@@ -292,11 +292,11 @@ func TestSendAllTakesRecordsInOrder(t *testing.T) {
 	x := start(t)
 	x.topic("orders", 1, nil)
 	p := x.producer(nil)
-	var records []client.Record
+	var records []osclient.Record
 	for _, v := range numbers(50) {
-		records = append(records, client.Record{Topic: "orders", Value: []byte(v)})
+		records = append(records, osclient.Record{Topic: "orders", Value: []byte(v)})
 	}
-	records = append(records, client.Record{Topic: "orders", Value: make([]byte, 2<<20)}, client.Record{Topic: "orders"})
+	records = append(records, osclient.Record{Topic: "orders", Value: make([]byte, 2<<20)}, osclient.Record{Topic: "orders"})
 	deliveries, err := p.SendAll(x.ctx, records)
 	if !errors.Is(err, inner.ErrTooLarge) || len(deliveries) != 50 {
 		t.Fatalf("%d records taken, %v", len(deliveries), err)
@@ -326,20 +326,20 @@ func TestDoReachesTheClientUnderneath(t *testing.T) {
 }
 
 func TestSettingsAreChecked(t *testing.T) {
-	if _, err := client.New(client.DefaultConfig()); err == nil {
+	if _, err := osclient.New(osclient.DefaultConfig()); err == nil {
 		t.Error("a client of nobody")
 	}
-	c, err := client.New(client.DefaultConfig("127.0.0.1:1"))
+	c, err := osclient.New(osclient.DefaultConfig("127.0.0.1:1"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	config := client.DefaultConsumer()
+	config := osclient.DefaultConsumer()
 	config.MaxBytes = 0
 	if _, err := c.NewConsumer(config); err == nil {
 		t.Error("fetch.max.bytes=0 was taken")
 	}
-	producer := client.DefaultProducer()
+	producer := osclient.DefaultProducer()
 	producer.Acks = kafka.AcksLeader
 	if _, err := c.NewProducer(producer); err == nil {
 		t.Error("enable.idempotence with acks=1 was taken")

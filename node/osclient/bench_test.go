@@ -1,9 +1,9 @@
-package client_test
+package osclient_test
 
 import (
 	"testing"
 
-	"github.com/klammlog/klamm/client"
+	"github.com/klammlog/klamm/node/osclient"
 )
 
 // What it costs a program to hand over a record of 100 bytes, one at a time or a
@@ -12,7 +12,7 @@ func BenchmarkSend(b *testing.B) {
 	x := start(b)
 	x.topic("orders", 4, nil)
 	p := x.producer(nil)
-	r := client.Record{Topic: "orders", Value: make([]byte, 100)}
+	r := osclient.Record{Topic: "orders", Value: make([]byte, 100)}
 	b.SetBytes(100)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -29,9 +29,9 @@ func BenchmarkSendAll(b *testing.B) {
 	x := start(b)
 	x.topic("orders", 4, nil)
 	p := x.producer(nil)
-	records := make([]client.Record, 100)
+	records := make([]osclient.Record, 100)
 	for i := range records {
-		records[i] = client.Record{Topic: "orders", Value: make([]byte, 100)}
+		records[i] = osclient.Record{Topic: "orders", Value: make([]byte, 100)}
 	}
 	b.SetBytes(100)
 	b.ReportAllocs()
@@ -54,12 +54,12 @@ func BenchmarkProduce(b *testing.B) {
 	x := start(b)
 	x.topic("orders", 4, nil)
 	p := x.producer(nil)
-	r := client.Record{Topic: "orders", Value: make([]byte, 100)}
+	r := osclient.Record{Topic: "orders", Value: make([]byte, 100)}
 	called := 0
 	b.SetBytes(100)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := p.Produce(x.ctx, r, func(client.Result) { called++ }); err != nil {
+		if err := p.Produce(x.ctx, r, func(osclient.Result) { called++ }); err != nil {
 			b.Fatal(err)
 		}
 	}
