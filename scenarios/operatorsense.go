@@ -59,6 +59,10 @@ func senseOfDirs(q *kmsg.DescribeLogDirsResponse) string {
 	return ""
 }
 
+// noSequence is what a broker tells of a producer of which it remembers no batch: its
+// last ones were taken back.
+const noSequence = -1
+
 // senseOfProducers looks at the producers of the first partitions of the workload's
 // topic.
 func senseOfProducers(q *kmsg.DescribeProducersResponse, partitions int) string {
@@ -68,7 +72,7 @@ func senseOfProducers(q *kmsg.DescribeProducersResponse, partitions int) string 
 	for i, p := range q.Topics[0].Partitions {
 		ids := map[int64]bool{}
 		for _, a := range p.ActiveProducers {
-			if ids[a.ProducerID] || a.ProducerID < 0 || a.ProducerEpoch < 0 || a.LastSequence < 0 || p.Partition != int32(i) {
+			if ids[a.ProducerID] || a.ProducerID < 0 || a.ProducerEpoch < 0 || a.LastSequence < noSequence || p.Partition != int32(i) {
 				return fmt.Sprintf("%s-%d has the producer %+v, or twice", topicName, p.Partition, a)
 			}
 			ids[a.ProducerID] = true
