@@ -42,7 +42,7 @@ type campaign struct {
 
 // scenariosHunted are the ordinary ones; none is written for a mutant.
 var scenariosHunted = []string{"crash", "power-loss", "flaky-network", "full-disk", "bad-disk", "slow-disk", "clock",
-	"retention", "compaction", "hostile-client", "operators", "everything"}
+	"retention", "compaction", "hostile-client", "many-connections", "operators", "everything"}
 
 // hunt plants a mutant, checks that its scripted test notices, and looks for it
 // with ordinary seeds.
