@@ -137,7 +137,7 @@ func (r *run) play() *Outcome {
 		r.k.At(f.at(), func() { r.strike(f) })
 	}
 	r.k.At(kafka.Instant(warmUp+r.options.Safety), r.heal)
-	limit := kafka.Instant(warmUp + r.options.Safety + livenessBound)
+	limit := kafka.Instant(warmUp + r.options.Safety + r.patience())
 	if r.spec.Until > 0 {
 		limit = min(limit, r.spec.Until)
 	}
@@ -150,6 +150,15 @@ func (r *run) play() *Outcome {
 		ending = r.rest()
 	}
 	return r.judge(ending)
+}
+
+// patience is how long a run may take once the faults have ended. In an
+// unrestricted one each partition may have to be given up, one after the other.
+func (r *run) patience() time.Duration {
+	if r.drawn.Unrestricted {
+		return livenessBound + time.Duration(r.options.Partitions)*giveUpAfter
+	}
+	return livenessBound
 }
 
 // stepped is asked between any two steps whether the run is over; observers look
