@@ -49,6 +49,16 @@ func (r *run) givenUp(partition int32) bool {
 	return f.over
 }
 
+// allGivenUp reports whether every partition is given up.
+func (r *run) allGivenUp() bool {
+	for i := range r.refusals {
+		if !r.givenUp(int32(i)) {
+			return false
+		}
+	}
+	return true
+}
+
 // abandoned says which partitions were given up, a line each.
 func (r *run) abandoned() []string {
 	var out []string

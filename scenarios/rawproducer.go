@@ -129,6 +129,12 @@ func (p *rawProducer) main() {
 	p.next = map[int32]kafka.Sequence{}
 	for p.left > 0 || len(p.pending) > 0 {
 		switch {
+		case p.r.allGivenUp():
+			for _, c := range slices.Clone(p.pipes) {
+				_ = c.net.Close()
+			}
+			p.died() // nobody will ever answer
+			p.left = 0
 		case p.conn == nil:
 			p.connect()
 		case p.again:
