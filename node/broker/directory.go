@@ -177,7 +177,7 @@ func (b *Broker) placeFor(tp kafka.TopicPartition) (*logDir, error) {
 		return nil, fmt.Errorf("%s: found in no log directory, and %w: %w", tp, b.missing, kafka.ErrStorageError)
 	}
 	if best == nil {
-		return nil, fmt.Errorf("%s: no log directory in service: %w", tp, kafka.ErrStorageError)
+		return nil, fmt.Errorf("%s: every log directory is full or out of service: %w", tp, kafka.ErrStorageError)
 	}
 	b.note(tp, best)
 	return best, nil

@@ -11,7 +11,7 @@ import (
 )
 
 // A log whose opening failed for a reason that may pass, say for lack of
-// descriptors, is opened again after a pause that doubles from try to try.
+// descriptors or of room, is opened again after a pause that doubles from try to try.
 const (
 	firstPause = time.Second
 	lastPause  = time.Minute
@@ -24,14 +24,25 @@ type unopened struct {
 	pause time.Duration // that ends then
 }
 
-// tryLater has a partition's log opened again if that can help: not what rotted,
-// nor what lies in a directory that is out of service.
+// tryLater has a partition's log opened again if that can help.
 func (b *Broker) tryLater(p *Partition, pause time.Duration, err error) {
-	d, placed := b.places[p.name]
-	if !placed || d.Failed() != nil || errors.Is(err, commitlog.ErrQuarantined) {
+	if errors.Is(err, commitlog.ErrQuarantined) || !b.mayHold(p.name) {
 		return
 	}
 	b.unopened = append(b.unopened, unopened{p: p, at: b.w.Now().Add(pause), pause: pause})
+}
+
+// mayHold reports whether a log directory in service has a partition, or will have
+// room for it sooner or later. What may lie in a directory that is missing is not
+// begun anew elsewhere.
+func (b *Broker) mayHold(tp kafka.TopicPartition) bool {
+	if d, placed := b.places[tp]; placed {
+		return d.Failed() == nil
+	}
+	if b.starting && b.missing != nil {
+		return false
+	}
+	return slices.ContainsFunc(b.dirs, func(d *logDir) bool { return d.Failed() == nil })
 }
 
 // nextReopening returns when a log is to be opened again.
