@@ -15,7 +15,7 @@ import (
 )
 
 // defaultSeeds is how many seeds of each scenario a bare `klamm run` makes.
-const defaultSeeds = 12
+const defaultSeeds = 6
 
 type runFlags struct {
 	seed, seeds string
