@@ -15,7 +15,7 @@ import (
 
 // judge returns what there is to say of a topic that is as it should be.
 func (o *ordeal) judge(t *topic) (string, error) {
-	if err := errors.Join(t.allAcked(), t.sameAsSent(), t.lookedUp(), o.written(t)); err != nil {
+	if err := errors.Join(t.allAcked(), t.sameAsSent(), t.inOrder(), t.lookedUp(), o.written(t)); err != nil {
 		return "", err
 	}
 	file := filepath.Join(o.dir, t.name+".jsonl")
@@ -66,6 +66,27 @@ func (t *topic) sameAsSent() error {
 			if d := difference(&want, &r.Record); d != "" {
 				return fmt.Errorf("offset %d, record %d: %s", r.Offset, n, d)
 			}
+		}
+	}
+	return nil
+}
+
+// inOrder checks that the records of each partition first appear in the order in
+// which they were sent.
+func (t *topic) inOrder() error {
+	var last [partitions]int
+	seen := make([]bool, len(t.acks))
+	for i := range t.final {
+		p := t.final[i].Partition
+		for _, r := range t.final[i].Records {
+			n := numberOf(&r.Record)
+			if n < 1 || n >= len(seen) || seen[n] {
+				continue
+			}
+			if seen[n] = true; n < last[p] {
+				return fmt.Errorf("partition %d offset %d: record %d appears behind record %d", p, r.Offset, n, last[p])
+			}
+			last[p] = n
 		}
 	}
 	return nil
@@ -173,7 +194,9 @@ func (x *transcript) send(n int) {
 	r := recordOf(n, t.style, t.begin)
 	delivery := history.Idempotent
 	if x.program.idempotent == oneInFlight {
-		delivery = history.OneInFlight
+		// What is in flight is a batch, and a retry writes A B again behind A B.
+		// history.OneInFlight is said of single records; inOrder judges this.
+		delivery = history.Plain
 	}
 	x.at(x.invoked(n))
 	h := x.r.Send(history.Send{

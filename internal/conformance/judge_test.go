@@ -120,6 +120,23 @@ func judged(t *testing.T, file string) *checker.Report {
 	return &r
 }
 
+// A batch that was written again leaves the order alone, two records that changed
+// places do not.
+func TestOrderIsThatOfFirstAppearance(t *testing.T) {
+	again := told()
+	again.appendAgain(1, 0)
+	again.appendAgain(1, 1)
+	if err := again.inOrder(); err != nil {
+		t.Error(err)
+	}
+	swapped := told()
+	r := swapped.final[1].Records
+	r[0], r[1] = r[1], r[0]
+	if err := swapped.inOrder(); err == nil {
+		t.Error("records that changed places are not seen")
+	}
+}
+
 func TestLookupsAreComparedWithAllRecords(t *testing.T) {
 	topic := told()
 	first := topic.timestamps(0)[0]
