@@ -101,7 +101,7 @@ func (r *run) assemble() {
 	r.requestTimeout = pick(r.k.Rand("options/clients"), 2*time.Second, 8*time.Second, 30*time.Second)
 	r.broker = r.newBroker("n1")
 	r.bootstrap = r.broker.address
-	c := cast{broker: "n1", disk: r.broker.disk.Name(), clientClocks: o.ClientClocks, tune: r.scenario.Tune}
+	c := cast{broker: "n1", disk: r.broker.disk.Name(), clientClocks: o.ClientClocks, tune: r.scenario.Tune, must: r.scenario.Must}
 	for i := range o.Producers {
 		sends := o.Sends / o.Producers
 		if i < o.Sends%o.Producers {

@@ -116,7 +116,11 @@ func drawSchedule(o Options, seed uint64, cast cast) []Fault {
 			continue
 		}
 		r := sim.Stream(seed, "faults/"+string(family))
-		for range 1 + r.IntN(3) {
+		n := 1 + r.IntN(3)
+		if slices.Contains(cast.must, family) {
+			n += 2 // one may strike while the broker is down, or nothing is to be done
+		}
+		for range n {
 			out = append(out, drawFault(family, r, cast, window))
 		}
 	}
@@ -161,7 +165,8 @@ type cast struct {
 	disk    string   // the broker's
 	clients []string // producers, then consumers
 
-	clientClocks bool // faults of clocks concern clients too
+	clientClocks bool     // faults of clocks concern clients too
+	must         []Family // of which one has to take effect
 	tune         func(*disksim.Fault, *rand.Rand)
 }
 
