@@ -23,6 +23,11 @@ import (
 // refused with INVALID_TXN_STATE. A partition that stands in the request twice is
 // INVALID_REQUEST at its second place.
 //
+// Deviation: the records of a compressed batch are looked into only where the topic
+// demands it: compaction, which needs keys, or a codec of its own. Kafka unpacks
+// every batch; here its checksum and counts are checked, and a client that packs
+// nonsense into a sound batch is found out by who reads it.
+//
 // Decoded and encoded by hand: it is hot, and a list in it can be long.
 
 // A request has no more partitions than there could be records for in so many
