@@ -192,17 +192,17 @@ func (l *Log) producerBatch(h head) txn.Batch {
 
 // remember notes what a batch says about its producer and its leader epoch.
 func (l *Log) remember(h head) {
-	l.rememberProducer(h)
+	l.rememberProducer(l.producers, h)
 	l.epochs.Assign(h.epoch, h.base)
 }
 
-func (l *Log) rememberProducer(h head) {
+func (l *Log) rememberProducer(in *txn.Producers, h head) {
 	switch {
 	case h.producer == kafka.NoProducerID:
 	case h.control():
-		l.producers.RecordMarker(h.producer, h.producerEpoch, h.end-1, h.maxTimestamp)
+		in.RecordMarker(h.producer, h.producerEpoch, h.end-1, h.maxTimestamp)
 	case h.sequence >= 0:
-		l.producers.Record(l.producerBatch(h))
+		in.Record(l.producerBatch(h))
 	}
 }
 
@@ -286,7 +286,7 @@ func (l *Log) roll(base kafka.Offset) {
 	s.fresh, s.began = true, l.w.Wall()
 	s.follows = l.tail.end
 	s.before = l.abandonedAt(base)
-	s.snapshot = l.encodeSnapshot(base)
+	s.snapshot = l.encodeSnapshot(base, l.producers)
 	l.setTail(s, s.follows)
 	l.trace("roll", slog.Int64("base", int64(base)))
 	l.preparing++

@@ -119,7 +119,7 @@ func (l *Log) lastFacts() ([]fact, error) {
 		clean.n[0] = int64(s.opening)
 	}
 	if l.producers.Len() > 0 {
-		if err := l.writeSnapshot(l.written, l.encodeSnapshot(l.written)); err != nil {
+		if err := l.writeSnapshot(l.written, l.encodeSnapshot(l.written, l.producers)); err != nil {
 			return nil, err
 		}
 		clean.n[2] = int64(l.written)

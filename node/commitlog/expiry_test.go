@@ -80,15 +80,9 @@ func TestARottenHeadSaysNothingOfItsProducer(t *testing.T) {
 	r.settle()
 	r.must(r.log.Checkpoint)
 	r.kill()
+	r.removeSnapshots()
 	r.do(func() {
 		fs := r.disk.FS(r.node)
-		names, err := fs.ReadDir(rigPath)
-		r.want(err)
-		for _, name := range names {
-			if strings.HasSuffix(name, snapshotSuffix) {
-				r.want(fs.Remove(rigPath + "/" + name))
-			}
-		}
 		f, err := fs.OpenFile(rigPath+"/00000000000000000000.log", env.Write)
 		r.want(err)
 		_, err = f.WriteAt([]byte{0x86}, second+epochAt)
@@ -99,4 +93,45 @@ func TestARottenHeadSaysNothingOfItsProducer(t *testing.T) {
 	if len(all) != 1 || all[0].LastOffset != 2 {
 		t.Errorf("producers %+v, want one with its first batch", all)
 	}
+}
+
+// After an unclean end the snapshot where the log begins anew may never have been
+// written.
+func TestProducersOutliveTheirSegmentsAfterACrash(t *testing.T) {
+	c := smallConfig()
+	c.SegmentBytes = 1000
+	r := newRig(t, sim.Options{}, c)
+	r.open()
+	p := &kafkaProducer{id: 5}
+	first := r.append(p.batch(3))
+	r.fill(100, 3, 50)
+	r.settle()
+	r.kill()
+	r.removeSnapshots()
+	r.open()
+	r.must(func() error { _, err := r.log.DeleteRecords(r.log.End() - 3); return err })
+	if r.log.LogStart() < first.End {
+		t.Fatalf("the producer's batch was not deleted: the log starts at %d", r.log.LogStart())
+	}
+	r.unplug()
+	r.open()
+	p.next = p.next.Add(-3)
+	if again := r.append(p.batch(3)); !again.Duplicate || again.Base != first.Base {
+		t.Errorf("sent again after a power loss: %+v, first %+v", again, first)
+	}
+}
+
+// removeSnapshots removes what a dead log left.
+func (r *rig) removeSnapshots() {
+	r.do(func() {
+		fs := r.disk.FS(r.node)
+		names, err := fs.ReadDir(rigPath)
+		r.want(err)
+		for _, name := range names {
+			if strings.HasSuffix(name, snapshotSuffix) {
+				r.want(fs.Remove(rigPath + "/" + name))
+			}
+		}
+		r.want(fs.SyncDir(rigPath))
+	})
 }

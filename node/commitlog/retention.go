@@ -211,13 +211,41 @@ func (l *Log) keepProducers(n int) (int, error) {
 func (l *Log) saveProducersBehind(n int) error {
 	switch {
 	case n < len(l.segments()):
-		return l.saveSnapshot(l.segments()[n])
+		return l.ensureSnapshot(n)
+	case len(l.queue) > 0 && l.queue[0].segment == l.active(): // which stays then
+		return l.ensureSnapshot(n - 1)
 	case len(l.queue) > 0: // the producers are ahead of what is written
 		return l.saveSnapshot(l.queue[0].segment)
 	case l.producers.Len() == 0:
 		return nil
 	}
-	return l.writeSnapshot(l.written, l.encodeSnapshot(l.written))
+	return l.writeSnapshot(l.written, l.encodeSnapshot(l.written, l.producers))
+}
+
+// ensureSnapshot has a durable snapshot of the producers at the base of the nth
+// segment. Where an unclean end came before it was written, the segments before the
+// nth say what it would be. Blocks.
+func (l *Log) ensureSnapshot(n int) error {
+	s := l.segments()[n]
+	if s.snapshot != nil || s.saved || n == 0 {
+		return l.saveSnapshot(s)
+	}
+	before := slices.Clone(l.segments()[:n])
+	var at []kafka.Offset
+	for _, b := range before {
+		at = append(at, b.base)
+	}
+	p, from, err := l.loadProducers(append(at, s.base))
+	if err != nil || from == s.base {
+		s.saved = err == nil
+		return err
+	}
+	l.w.Probe("a producer snapshot was made of the segments that go")
+	if err := l.replay(p, before, from); err != nil {
+		return err
+	}
+	s.snapshot = l.encodeSnapshot(s.base, p)
+	return l.saveSnapshot(s)
 }
 
 // rollForRetention decides what happens to the active segment when all of it may

@@ -39,6 +39,7 @@ type segment struct {
 	follows  kafka.Offset // where the log ended before it
 	before   *segment     // of the same name, abandoned: it has to be removed first
 	snapshot []byte       // the producers at its base, until that is in its file
+	saved    bool         // it is there, and this process knows
 	gap      bool         // an index entry vouches for a gap and is not synced yet
 	gone     bool         // deleted or replaced: what was found in it must be looked for again
 }

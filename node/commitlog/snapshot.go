@@ -14,13 +14,12 @@ import (
 // A snapshot file is a header, the CRC-32C of what follows begun with the
 // header's, and the producers' state.
 
-// encodeSnapshot returns the snapshot of the producers as they are, which is at
-// offset at.
-func (l *Log) encodeSnapshot(at kafka.Offset) []byte {
+// encodeSnapshot returns the snapshot of the producers as they are at an offset.
+func (l *Log) encodeSnapshot(at kafka.Offset, p *txn.Producers) []byte {
 	h := l.header(kindSnapshot)
 	h.base, h.number = at, l.dir.number()
 	b := append(h.encode(), 0, 0, 0, 0)
-	b = l.producers.Encode(b)
+	b = p.Encode(b)
 	seal(b[headerSize:], h.seed())
 	return b
 }
@@ -48,7 +47,7 @@ func (l *Log) saveSnapshot(s *segment) error {
 	if err := l.writeSnapshot(s.base, s.snapshot); err != nil {
 		return err
 	}
-	s.snapshot = nil
+	s.snapshot, s.saved = nil, true
 	return nil
 }
 

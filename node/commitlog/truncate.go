@@ -313,20 +313,28 @@ func (l *Log) reloadProducers() error {
 
 // replayFrom notes what the producers have done from an offset on.
 func (l *Log) replayFrom(from kafka.Offset) error {
-	for i := l.segmentFor(from); i < len(l.segments()); i++ {
-		s := l.segments()[i]
-		if s.end <= from || s.size == 0 {
-			continue
-		}
-		if err := l.replaySegment(s, from); err != nil {
-			return err
-		}
+	if err := l.replay(l.producers, l.segments()[min(l.segmentFor(from), len(l.segments())):], from); err != nil {
+		return err
 	}
 	l.producers.Settle(l.written)
 	return nil
 }
 
-func (l *Log) replaySegment(s *segment, from kafka.Offset) error {
+// replay notes in p what the producers have done in some segments from an offset on.
+// Blocks.
+func (l *Log) replay(p *txn.Producers, segments []*segment, from kafka.Offset) error {
+	for _, s := range segments {
+		if s.end <= from || s.size == 0 {
+			continue
+		}
+		if err := l.replaySegment(p, s, from); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Log) replaySegment(p *txn.Producers, s *segment, from kafka.Offset) error {
 	f, err := s.log().pin()
 	if err != nil {
 		return l.readError(s, 0, err)
@@ -348,7 +356,7 @@ func (l *Log) replaySegment(s *segment, from kafka.Offset) error {
 			// appends this: the batch has rotted. Reads will find it.
 			l.w.Log.Warn("a batch tells nothing of its producer any more", "partition", l.name, "segment", s.String(), "position", h.position)
 		default:
-			l.rememberProducer(h)
+			l.rememberProducer(p, h)
 		}
 	}
 }
