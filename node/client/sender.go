@@ -33,6 +33,7 @@ type request struct {
 	call    *link.Call
 	batches []*outbox.Batch
 	encoded [][]byte // in the order of the batches; nobody needs them once it is answered
+	topics  []kmsg.ProduceRequestTopic
 }
 
 // newSender returns a sender to a broker, and starts its tasks.
@@ -111,11 +112,14 @@ func (s *sender) ship(batches []*outbox.Batch) {
 	if len(sent.batches) == 0 {
 		return
 	}
-	sent.call = p.links.get(broker.Address).Start(p.produceRequest(sent), link.Options{
+	req, newest := p.produceRequest(sent)
+	sent.call = p.links.get(broker.Address).Start(req, link.Options{
 		MinVersion: 3,
+		MaxVersion: newest,
 		Patience:   time.Second, // the broker's own time limit is the same
 		Unanswered: p.c.Acks == kafka.AcksNone,
 	})
+	sent.topics = req.Topics
 	s.inFlight = append(s.inFlight, sent)
 	s.sent.Broadcast()
 }
@@ -134,7 +138,7 @@ func (s *sender) takeAnswers() {
 		resp, err := oldest.call.Wait(kafka.Never)
 		s.inFlight = slices.Delete(s.inFlight, 0, 1)
 		s.recycle(oldest.encoded)
-		p.answered(oldest.batches, resp, err)
+		p.answered(oldest, resp, err)
 		p.wake.Broadcast()
 	}
 }
@@ -192,10 +196,15 @@ func (s *sender) encode(batches []*outbox.Batch) [][]byte {
 	return encoded
 }
 
+// namesTopics is the last version of Produce that names topics. From the next on
+// they are ids: what was meant for a topic that was deleted, and is late, does not
+// get into one that was created under its name (KIP-516).
+const namesTopics = 12
+
 // produceRequest puts batches into a request, grouped by topic in the order of
-// the first of each.
-func (p *Producer) produceRequest(r request) kmsg.Request {
-	req := kmsg.NewPtrProduceRequest()
+// the first of each, and returns it with the newest version that can say it.
+func (p *Producer) produceRequest(r request) (req *kmsg.ProduceRequest, newest int16) {
+	req, newest = kmsg.NewPtrProduceRequest(), namesTopics+1
 	req.Acks = int16(p.c.Acks)
 	req.TimeoutMillis = int32(p.client.c.RequestTimeout.Milliseconds())
 	for i, b := range r.batches {
@@ -204,6 +213,12 @@ func (p *Producer) produceRequest(r request) kmsg.Request {
 			at = len(req.Topics)
 			t := kmsg.NewProduceRequestTopic()
 			t.Topic = b.Partition.Topic
+			if known, ok := p.client.meta.view.Topic(t.Topic); ok {
+				t.TopicID = known.ID
+			}
+			if t.TopicID == (kafka.TopicID{}) {
+				newest = namesTopics
+			}
 			req.Topics = append(req.Topics, t)
 		}
 		part := kmsg.NewProduceRequestTopicPartition()
@@ -211,7 +226,7 @@ func (p *Producer) produceRequest(r request) kmsg.Request {
 		part.Records = r.encoded[i]
 		req.Topics[at].Partitions = append(req.Topics[at].Partitions, part)
 	}
-	return req
+	return req, newest
 }
 
 func (p *Producer) retryAt(b *outbox.Batch) kafka.Instant {
@@ -219,12 +234,12 @@ func (p *Producer) retryAt(b *outbox.Batch) kafka.Instant {
 }
 
 // answered takes in what became of a request.
-func (p *Producer) answered(batches []*outbox.Batch, resp kmsg.Response, err error) {
+func (p *Producer) answered(r request, resp kmsg.Response, err error) {
 	var parts map[kafka.TopicPartition]*kmsg.ProduceResponseTopicPartition
 	if produced, ok := resp.(*kmsg.ProduceResponse); ok {
-		parts = byPartition(produced)
+		parts = byPartition(produced, r.topics)
 	}
-	for _, b := range batches {
+	for _, b := range r.batches {
 		v := outbox.Verdict{Fate: outbox.Handed}
 		switch part := parts[b.Partition]; {
 		case err != nil:
@@ -258,10 +273,18 @@ func (p *Producer) lookForLeader(tp kafka.TopicPartition, part *kmsg.ProduceResp
 	p.client.needUpdate()
 }
 
-func byPartition(resp *kmsg.ProduceResponse) map[kafka.TopicPartition]*kmsg.ProduceResponseTopicPartition {
+// byPartition finds the parts of an answer to a request for some topics.
+func byPartition(resp *kmsg.ProduceResponse, asked []kmsg.ProduceRequestTopic) map[kafka.TopicPartition]*kmsg.ProduceResponseTopicPartition {
 	parts := make(map[kafka.TopicPartition]*kmsg.ProduceResponseTopicPartition)
 	for i := range resp.Topics {
 		t := &resp.Topics[i]
+		if resp.Version > namesTopics {
+			at := slices.IndexFunc(asked, func(a kmsg.ProduceRequestTopic) bool { return a.TopicID == t.TopicID })
+			if at < 0 {
+				continue
+			}
+			t.Topic = asked[at].Topic
+		}
 		for j := range t.Partitions {
 			parts[kafka.TopicPartition{Topic: t.Topic, Partition: t.Partitions[j].Partition}] = &t.Partitions[j]
 		}

@@ -49,7 +49,7 @@ func (p *Producer) judge(tp kafka.TopicPartition, part *kmsg.ProduceResponseTopi
 // acks=all was awaited (KAFKA-13574). The new leader may have the batch.
 func losesLeadership(code kafka.Error) bool {
 	switch code {
-	case kafka.ErrNotLeaderOrFollower, kafka.ErrUnknownTopicOrPartition, kafka.ErrLeaderNotAvailable,
+	case kafka.ErrNotLeaderOrFollower, kafka.ErrUnknownTopicOrPartition, kafka.ErrUnknownTopicID, kafka.ErrLeaderNotAvailable,
 		kafka.ErrFencedLeaderEpoch:
 		return true
 	}

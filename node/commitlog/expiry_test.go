@@ -69,29 +69,34 @@ func TestProducersOutliveTheirSegments(t *testing.T) {
 // Without a good snapshot a recovery asks the heads of old batches about producers.
 // One that has rotted says nonsense, and is not believed.
 func TestARottenHeadSaysNothingOfItsProducer(t *testing.T) {
-	const epochAt = 51
-	r := newRig(t, sim.Options{}, smallConfig())
-	r.open()
-	p := &kafkaProducer{id: 5}
-	r.append(p.batch(3))
-	second := r.log.Size()
-	r.append(p.batch(3))
-	r.fill(100, 3, 50)
-	r.settle()
-	r.must(r.log.Checkpoint)
-	r.kill()
-	r.removeSnapshots()
-	r.do(func() {
-		fs := r.disk.FS(r.node)
-		f, err := fs.OpenFile(rigPath+"/00000000000000000000.log", env.Write)
-		r.want(err)
-		_, err = f.WriteAt([]byte{0x86}, second+epochAt)
-		r.want(errors.Join(err, f.Sync(), f.Close()))
-	})
-	r.open()
-	all := r.log.producers.All()
-	if len(all) != 1 || all[0].LastOffset != 2 {
-		t.Errorf("producers %+v, want one with its first batch", all)
+	for name, rot := range map[string]struct {
+		at  int64
+		bit byte
+	}{"base offset": {0, 0x03}, "producer epoch": {51, 0x86}} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, sim.Options{}, smallConfig())
+			r.open()
+			p := &kafkaProducer{id: 5}
+			r.append(p.batch(3))
+			second := r.log.Size()
+			r.append(p.batch(3))
+			r.fill(100, 3, 50)
+			r.settle()
+			r.must(r.log.Checkpoint)
+			r.kill()
+			r.removeSnapshots()
+			r.do(func() {
+				f, err := r.disk.FS(r.node).OpenFile(rigPath+"/00000000000000000000.log", env.Write)
+				r.want(err)
+				_, err = f.WriteAt([]byte{rot.bit}, second+rot.at)
+				r.want(errors.Join(err, f.Sync(), f.Close()))
+			})
+			r.open()
+			all := r.log.producers.All()
+			if len(all) != 1 || all[0].LastOffset != 2 {
+				t.Errorf("producers %+v, want one with its first batch", all)
+			}
+		})
 	}
 }
 

@@ -341,7 +341,7 @@ func (l *Log) replaySegment(p *txn.Producers, s *segment, from kafka.Offset) err
 	}
 	defer s.log().unpin()
 	w := walk{f: f, end: s.size}
-	for {
+	for at := s.base; ; {
 		h, ok, err := w.next()
 		if err != nil {
 			return l.readError(s, w.at, err)
@@ -349,11 +349,15 @@ func (l *Log) replaySegment(p *txn.Producers, s *segment, from kafka.Offset) err
 		if !ok {
 			return nil
 		}
+		// Heads are believed here without their checksums, as long as somebody
+		// could have appended them. Reads will find what has rotted.
+		possible := h.base >= at && h.base < h.end && h.end <= s.end
+		if possible {
+			at = h.end
+		}
 		switch {
-		case h.base < from || h.producer == kafka.NoProducerID:
-		case h.producer < 0 || h.producerEpoch < 0 || h.sequence < kafka.NoSequence:
-			// Heads are believed here without their checksums, and nobody
-			// appends this: the batch has rotted. Reads will find it.
+		case possible && (h.base < from || h.producer == kafka.NoProducerID):
+		case !possible || h.producer < 0 || h.producerEpoch < 0 || h.sequence < kafka.NoSequence:
 			l.w.Log.Warn("a batch tells nothing of its producer any more", "partition", l.name, "segment", s.String(), "position", h.position)
 		default:
 			l.rememberProducer(p, h)

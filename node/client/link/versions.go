@@ -15,7 +15,7 @@ const apiVersions = 18
 // written for. A newer version may carry obligations (Produce 12 adds partitions
 // to transactions), so it is raised by hand.
 var spoken = map[int16]int16{
-	0:           11, // Produce
+	0:           13, // Produce
 	1:           17, // Fetch
 	2:           8,  // ListOffsets
 	3:           12, // Metadata
