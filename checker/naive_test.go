@@ -361,7 +361,7 @@ func (n naive) mustShow(p *history.Poll, at history.Offset) bool {
 				break
 			}
 		}
-		if n.d.Compaction && (send == nil || n.compacted(send, at)) {
+		if n.d.Compaction && (n.d.loss() != "" || send == nil || n.compacted(send, at)) {
 			return false
 		}
 		if !n.d.Transactions || p.Isolation == history.ReadUncommitted || o.poll.Isolation == history.ReadCommitted {

@@ -128,10 +128,14 @@ func visible(ix *index, s *slot, poll *history.Poll) bool {
 	return !ix.d.Transactions || poll.Isolation == history.ReadUncommitted || s.committed
 }
 
-// compacted reports whether compaction may have emptied the slot.
+// compacted reports whether compaction may have emptied the slot. Where records can
+// be lost, the one that was read may have made room for another that nobody saw.
 func compacted(ix *index, s *slot) bool {
 	if ix.fates == nil {
 		return false
+	}
+	if ix.d.loss() != "" {
+		return true
 	}
 	send := ix.sendOf[s.first.read]
 	return send < 0 || ix.fates.mayGoAt(&ix.h.Sends[send], s.offset)

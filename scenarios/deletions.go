@@ -1,11 +1,13 @@
 package scenarios
 
 import (
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/klammlog/klamm/checker/history"
+	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/kafka"
 )
 
@@ -28,6 +30,17 @@ func (a *adminClient) deleteRecords() {
 	}
 	a.deletions++
 	h.Answered(start, history.NoTimestamp)
+}
+
+// recordsDeleted reports whether an operator's deletion was confirmed, or took effect
+// without a word.
+func (r *run) recordsDeleted() bool {
+	if r.admin.deletions > 0 {
+		return true
+	}
+	return r.broker.running != nil && slices.ContainsFunc(r.broker.running.Partitions(), func(v broker.View) bool {
+		return v.Partition.Topic == topicName && v.LogStart > 0
+	})
 }
 
 // askToDelete sends one request on a connection of its own.

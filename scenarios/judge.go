@@ -155,7 +155,7 @@ func (r *run) tested(report checker.Report) (Verdict, string) {
 	case r.observer.looks == 0:
 		return Inconclusive, "the broker was never looked at"
 	}
-	if needs := r.scenario.Needs; len(needs) > 0 && r.admin.deletions == 0 && !slices.ContainsFunc(r.k.Probes(), func(c sim.Count) bool {
+	if needs := r.scenario.Needs; len(needs) > 0 && !r.recordsDeleted() && !slices.ContainsFunc(r.k.Probes(), func(c sim.Count) bool {
 		return c.Times > 0 && slices.Contains(needs, c.Name)
 	}) {
 		return Inconclusive, fmt.Sprintf("never reached: %s", strings.Join(needs, ", "))

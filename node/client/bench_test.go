@@ -106,10 +106,10 @@ func (s *sink) answer(req kmsg.Request, appended *int64) kmsg.Response {
 	resp := req.ResponseKind()
 	switch r := resp.(type) {
 	case *kmsg.ApiVersionsResponse:
-		for _, k := range []kmsg.ApiVersionsResponseApiKey{{ApiKey: 0, MinVersion: 3, MaxVersion: 11}, {ApiKey: 1, MinVersion: 4, MaxVersion: 12},
-			{ApiKey: 3, MaxVersion: 12}, {ApiKey: 18, MaxVersion: 3}, {ApiKey: 22, MaxVersion: 4}} {
-			r.ApiKeys = append(r.ApiKeys, k)
-		}
+		r.ApiKeys = append(r.ApiKeys, []kmsg.ApiVersionsResponseApiKey{
+			{ApiKey: 0, MinVersion: 3, MaxVersion: 11}, {ApiKey: 1, MinVersion: 4, MaxVersion: 12},
+			{ApiKey: 3, MaxVersion: 12}, {ApiKey: 18, MaxVersion: 3}, {ApiKey: 22, MaxVersion: 4},
+		}...)
 	case *kmsg.MetadataResponse:
 		r.Brokers = []kmsg.MetadataResponseBroker{{NodeID: 1, Host: "127.0.0.1", Port: int32(s.listener.Addr().(*net.TCPAddr).Port)}}
 		t := kmsg.NewMetadataResponseTopic()

@@ -38,8 +38,6 @@ type tableRecord struct {
 	held bool
 }
 
-const tableKeys = 9
-
 func newTableModel(t *testing.T, seed uint64) *tableModel {
 	k := sim.New(sim.Options{Seed: seed, Buggify: seed%2 == 0, HoldOneIn: 20, HoldMax: time.Millisecond})
 	disk := disksim.New(k, "n/0", disksim.DrawOptions(k.Rand("disk options")))

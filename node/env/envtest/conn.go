@@ -237,16 +237,19 @@ func closeWakesWrite(t *trial, near, far env.Conn) error {
 
 // fill writes until it may not: the peer reads nothing, so the stream's buffers
 // must fill up. It returns how many bytes were taken.
-func fill(c env.Conn) (int, error) {
+func fill(c env.Conn) (int, error) { return fillCounting(c, new(int)) }
+
+// fillCounting is fill for who looks at how much was taken meanwhile.
+func fillCounting(c env.Conn, taken *int) (int, error) {
 	p := pattern(fillSeed, fillChunk)
-	for taken := 0; ; {
+	for {
 		n, err := c.Write(p)
-		taken += n
+		*taken += n
 		if err != nil {
-			return taken, err
+			return *taken, err
 		}
-		if taken > 1<<30 {
-			return taken, errors.New("a gigabyte was taken that nobody read")
+		if *taken > 1<<30 {
+			return *taken, errors.New("a gigabyte was taken that nobody read")
 		}
 	}
 }
