@@ -50,10 +50,10 @@ func (a *adminClient) main() {
 	a.createTopic(cl)
 	a.ready = true
 	a.r.topicReady()
-	for !a.r.healed || !a.r.workloadDone() {
+	for !a.r.healed || !a.r.workloadDone() || a.owesDeletion() {
 		a.doing = "looking offsets up until the producers have finished"
 		a.lookUp(cl)
-		if a.r.options.DeleteRecords && !a.r.healed && a.draws.IntN(4) == 0 {
+		if a.r.options.DeleteRecords && (!a.r.healed && a.draws.IntN(4) == 0 || a.r.healed && a.owesDeletion()) {
 			a.deleteRecords()
 		}
 		a.world.Sleep(time.Duration(a.draws.Int64N(int64(a.r.options.LookupPause))))

@@ -32,6 +32,12 @@ func (a *adminClient) deleteRecords() {
 	h.Answered(start, history.NoTimestamp)
 }
 
+// owesDeletion reports whether there was never a deletion that the broker confirmed,
+// in a run that is about them: once it is well, there is one.
+func (a *adminClient) owesDeletion() bool {
+	return a.r.options.DeleteRecords && a.deletions == 0 && slices.Max(a.seen) > 0
+}
+
 // recordsDeleted reports whether an operator's deletion was confirmed, or took effect
 // without a word.
 func (r *run) recordsDeleted() bool {

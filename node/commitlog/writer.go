@@ -279,16 +279,24 @@ func (l *Log) makeFiles(s *segment) error {
 
 // abandon has the files removed of a segment that was prepared and not begun.
 func (l *Log) abandon(s *segment) {
-	l.abandoned = append(l.abandoned, s)
 	l.preparing++
-	l.w.Go("abandon "+s.String(), func() {
+	if l.abandoned = append(l.abandoned, s); len(l.abandoned) == 1 {
+		l.w.Go("abandon segments of "+l.o.Path, l.removeAbandoned)
+	}
+}
+
+// removeAbandoned removes abandoned segments in their order, until there are no
+// more. Whoever waits for the name of one stands behind it in every queue.
+func (l *Log) removeAbandoned() {
+	for len(l.abandoned) > 0 {
+		s := l.abandoned[0]
 		if err := l.removeUnbegun(s); err != nil && !passing(err) {
 			l.w.Log.Warn("a segment that was not begun is not removed", "segment", s.String(), "err", err)
 		}
-		l.abandoned = slices.DeleteFunc(l.abandoned, func(a *segment) bool { return a == s })
+		l.abandoned = slices.Delete(l.abandoned, 0, 1)
 		l.preparing--
 		l.changed.Broadcast()
-	})
+	}
 }
 
 func (l *Log) removeUnbegun(s *segment) error {
