@@ -113,8 +113,8 @@ func (w *workload) delivery() history.Delivery {
 	return history.Plain
 }
 
-// consume reads along, until it has read everything after the producers have
-// ended. Blocks.
+// consume reads along until the producers have ended, and then whatever they left,
+// or until the reading at the end has had its time. Blocks.
 func (w *workload) consume(name string) error {
 	c, err := w.connect(name)
 	if err != nil {
@@ -131,17 +131,41 @@ func (w *workload) consume(name string) error {
 		w.journal.Assign(w.journal.id(name, 0), w.partition(i), history.Offset(w.begins[i]))
 	}
 	consumer.Assign(places...)
-	for patience := 0; patience < 3; {
-		n, err := w.poll(name, consumer)
-		if err != nil {
+	for w.sending > 0 {
+		if err := w.readAlong(name, consumer); err != nil {
 			return err
 		}
-		w.read += n
-		if patience++; n > 0 || w.sending > 0 {
-			patience = 0
+	}
+	deadline := w.c.w.Now().Add(w.f.delivery)
+	ends, err := c.Offsets(placesAt(w.parts, client.Latest()), deadline)
+	if err != nil {
+		return err
+	}
+	for !w.reached(consumer, ends) && w.c.w.Now() < deadline {
+		if err := w.readAlong(name, consumer); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// readAlong makes one poll of a consumer. Blocks.
+func (w *workload) readAlong(name string, consumer *client.Consumer) error {
+	n, err := w.poll(name, consumer)
+	w.read += n
+	return err
+}
+
+// reached reports whether a consumer has read up to where the partitions ended. How
+// many polls were empty says nothing of it: a broker that was killed answers none for
+// a while.
+func (w *workload) reached(consumer *client.Consumer, ends []client.Found) bool {
+	for i, tp := range w.parts {
+		if at, err := consumer.Position(tp); err != nil || at < ends[i].Offset {
+			return false
+		}
+	}
+	return true
 }
 
 // poll makes one poll and writes down what it returned. Blocks.
