@@ -20,6 +20,7 @@ type hunter struct {
 	jobs      int    // processes that make runs side by side; 0: klamm's default
 	campaigns int
 	limit     int // seeds of each scenario in one campaign
+	scenarios []string
 }
 
 // A trophy is what came of hunting one mutant.
@@ -118,7 +119,7 @@ func (h *hunter) testPasses(m mutant, flags ...string) (bool, error) {
 func (h *hunter) seek(binary string, m mutant, first int) (campaign, error) {
 	var c campaign
 	for next := first; next < first+h.limit && !c.Found; {
-		report, err := h.run(binary, m, scenariosHunted, next, first+h.limit-next)
+		report, err := h.run(binary, m, h.scenarios, next, first+h.limit-next)
 		if err != nil {
 			return c, err
 		}

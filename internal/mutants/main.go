@@ -34,9 +34,11 @@ func main() {
 	flag.IntVar(&o.jobs, "jobs", 0, "processes that make runs side by side; 0: one for each core")
 	flag.IntVar(&o.sample, "sample", 0, "hunt only so many mutants, others each day, once each; 0 hunts all")
 	flag.StringVar(&o.only, "only", "", "hunt only these mutants: names, with commas between")
+	within := flag.String("scenarios", strings.Join(scenariosHunted, ","), "hunt with these scenarios: names, with commas between")
 	flag.StringVar(&o.report, "o", "", "write the report to this `file`")
 	flag.BoolVar(&o.list, "list", false, "list the mutants and hunt none")
 	flag.Parse()
+	o.hunter.scenarios = strings.Split(*within, ",")
 	if err := o.check(flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(2)

@@ -83,7 +83,7 @@ func render(trophies []trophy, of int, o *options) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Planted bugs, hunted
 
-%sgo run ./internal/mutants -campaigns %d -limit %d -o results/mutants.md%s, at commit %s.
+%sgo run ./internal/mutants -campaigns %d -limit %d -scenarios %s -o results/mutants.md%s, at commit %s.
 
 Each mutant is a change to klamm's own code (%sinternal/mutants/planted%s), planted with %sgo build -overlay%s and hunted
 with the ordinary scenarios %s: %d campaigns of up to %d seeds of each,
@@ -93,7 +93,7 @@ passes without the mutant and must fail with it.
 
 | mutant | seen in | found | seeds | complained | scripted test | a witness, in the mutant's binary |
 |---|---|---|---|---|---|---|
-`, "`", o.campaigns, o.limit, "`", commit(o.root), "`", "`", "`", "`", strings.Join(scenariosHunted, ", "), o.campaigns, o.limit)
+`, "`", o.campaigns, o.limit, strings.Join(o.scenarios, ","), "`", commit(o.root), "`", "`", "`", "`", strings.Join(o.scenarios, ", "), o.campaigns, o.limit)
 	for _, t := range trophies {
 		fmt.Fprintln(&b, t.line(o.limit))
 	}
