@@ -103,7 +103,7 @@ func (d *Dir) identify() error {
 	h, err := parseHeader(b, kindDirectory)
 	if err == nil {
 		d.id = h.dir
-		return nil
+		return d.fs.SyncDir(".") // its founder may have failed to
 	}
 	// A directory whose founding a crash cut short holds nothing else.
 	names, listErr := d.fs.ReadDir(".")

@@ -398,6 +398,24 @@ func TestSyncFailureTakesTheDirectoryOutOfService(t *testing.T) {
 	r.check(11)
 }
 
+// A log whose making failed at the sync of its identity looks whole to the next
+// process, which sees the page cache. It must not rely on it (docs/bugs/0018.md).
+func TestIdentityThatWasNotSyncedIsWrittenAgain(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.inject("disk-sync-keep disk=n/0 path=*/partition times=1")
+	r.do(func() {
+		if r.openErr() == nil {
+			t.Error("the log was made although its identity was not synced")
+		}
+	})
+	r.kill()
+	r.open()
+	r.fill(3, 1, 10)
+	r.unplug()
+	r.open()
+	r.check(3)
+}
+
 func TestFullDiskRefusesAppendsAndRecovers(t *testing.T) {
 	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
 	r.open()

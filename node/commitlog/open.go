@@ -71,7 +71,21 @@ func (l *Log) open() error {
 	if err := l.manifest.complete(); err != nil {
 		return err
 	}
+	if err := l.proveIdentity(); err != nil {
+		return err
+	}
 	return l.recover()
+}
+
+// proveIdentity makes the partition file durable where nothing proves that it is:
+// a process that failed to sync it may have left pages that the kernel believes
+// clean and the disk never saw. Whatever the manifest was told after its beginning
+// it was told behind a synced identity. Blocks.
+func (l *Log) proveIdentity() error {
+	if l.manifest.used > len((&catalog{}).facts()) {
+		return nil
+	}
+	return l.writeIdentity()
 }
 
 // checkIdentity reads the partition file, or makes a new log where there is
@@ -142,6 +156,12 @@ func (l *Log) create() error {
 	if err := l.manifest.create(); err != nil {
 		return l.judge("create "+l.manifest.path, err)
 	}
+	return l.writeIdentity()
+}
+
+// writeIdentity writes the partition file, and makes it and its directory durable.
+// Blocks.
+func (l *Log) writeIdentity() error {
 	path := l.o.Path + "/" + partitionName
 	f, err := l.dir.fs.OpenFile(path, env.Write|env.Create|env.Trunc)
 	if err != nil {
