@@ -169,11 +169,16 @@ func inOrder[T any](byName map[string]TopicResult, asked []T, name func(T) strin
 // carried out. It is repeated while it certainly was not: not sent, or refused
 // because another broker is the controller. Blocks.
 func (c *Client) askController(build func() kmsg.Request, codes func(kmsg.Response) []int16, deadline kafka.Instant) (kmsg.Response, error) {
+	return c.askControllerWith(build, link.Options{}, codes, deadline)
+}
+
+// askControllerWith is askController for a request that needs a version. Blocks.
+func (c *Client) askControllerWith(build func() kmsg.Request, o link.Options, codes func(kmsg.Response) []int16, deadline kafka.Instant) (kmsg.Response, error) {
 	for attempt := 1; ; attempt++ {
 		address, err := c.controller(deadline)
 		var resp kmsg.Response
 		if err == nil {
-			resp, err = c.links.get(address).Do(build(), link.Options{}, deadline)
+			resp, err = c.links.get(address).Do(build(), o, deadline)
 		}
 		if err == nil && slices.Contains(codes(resp), int16(kafka.ErrNotController)) {
 			err = kafka.ErrNotController

@@ -10,9 +10,14 @@ import (
 	"github.com/klammlog/klamm/node/kafka"
 )
 
-// DescribeCluster returns the cluster's id, its controller and its brokers. Blocks.
+// DescribeCluster returns the cluster's id, its controller and its brokers, those
+// that are fenced too if the broker knows how to tell them. Blocks.
 func (c *Client) DescribeCluster(deadline kafka.Instant) (cluster.Answer, error) {
-	resp, err := c.ask(func() kmsg.Request { return kmsg.NewPtrDescribeClusterRequest() }, link.Options{}, deadline)
+	resp, err := c.ask(func() kmsg.Request {
+		req := kmsg.NewPtrDescribeClusterRequest()
+		req.IncludeFencedBrokers = true
+		return req
+	}, link.Options{}, deadline)
 	if err != nil {
 		return cluster.Answer{}, fmt.Errorf("describe cluster: %w", err)
 	}
@@ -22,7 +27,7 @@ func (c *Client) DescribeCluster(deadline kafka.Instant) (cluster.Answer, error)
 	}
 	a := cluster.Answer{ClusterID: r.ClusterID, Controller: kafka.NodeID(r.ControllerID)}
 	for _, b := range r.Brokers {
-		known := cluster.Broker{ID: kafka.NodeID(b.NodeID), Address: address(b.Host, b.Port)}
+		known := cluster.Broker{ID: kafka.NodeID(b.NodeID), Address: address(b.Host, b.Port), Fenced: b.IsFenced}
 		if b.Rack != nil {
 			known.Rack = *b.Rack
 		}

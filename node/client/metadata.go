@@ -198,6 +198,7 @@ func decodeTopic(t *kmsg.MetadataResponseTopic) cluster.Topic {
 			Epoch:    kafka.LeaderEpoch(p.LeaderEpoch),
 			Replicas: nodeIDs(p.Replicas),
 			InSync:   nodeIDs(p.ISR),
+			Offline:  nodeIDs(p.OfflineReplicas),
 			Err:      kafka.Error(p.ErrorCode),
 		})
 	}

@@ -21,16 +21,22 @@ type Broker struct {
 	ID      kafka.NodeID
 	Address string // host:port
 	Rack    string
+	Fenced  bool // it is known, and not in use; told by DescribeCluster only
 }
 
-// A Partition is what one Metadata answer says about a partition.
+// A Partition is what one answer says about a partition.
 type Partition struct {
 	ID       int32
 	Leader   kafka.NodeID // -1 if there is none
 	Epoch    kafka.LeaderEpoch
 	Replicas []kafka.NodeID
 	InSync   []kafka.NodeID
+	Offline  []kafka.NodeID // replicas that are not there, or cannot use their disk
 	Err      kafka.Error
+
+	// Who is eligible to lead without being in sync, and who was the last in
+	// sync (KIP-966); nil if nobody was asked.
+	Eligible, LastKnown []kafka.NodeID
 }
 
 // A Topic is what one Metadata answer says about a topic.

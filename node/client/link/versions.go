@@ -24,6 +24,16 @@ var spoken = map[int16]int16{
 	20:          6, // DeleteTopics
 	22:          4, // InitProducerId
 	23:          4, // OffsetForLeaderEpoch
+	43:          2, // ElectLeaders
+	45:          1, // AlterPartitionReassignments
+	46:          0, // ListPartitionReassignments
+	55:          2, // DescribeQuorum
+	57:          2, // UpdateFeatures
+	60:          2, // DescribeCluster
+	64:          0, // UnregisterBroker
+	75:          0, // DescribeTopicPartitions
+	80:          1, // AddRaftVoter
+	81:          0, // RemoveRaftVoter
 }
 
 // versions are the ranges a broker offered.
