@@ -81,7 +81,8 @@ func (n *Node) start() error {
 	if err != nil {
 		return err
 	}
-	n.server.Serve(n.broker)
+	n.server.SetController(api.Lone{Broker: n.broker})
+	n.server.SetBroker(n.broker)
 	return nil
 }
 

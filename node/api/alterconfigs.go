@@ -17,7 +17,7 @@ import (
 // not take INVALID_REQUEST, as in Kafka; so is a value that is null, and whatever
 // stands there twice. All versions mean the same; v2 is flexible.
 
-func alterConfigs(s *Server, _ *Call, q *kmsg.AlterConfigsRequest) kmsg.Response {
+func alterConfigs(x *control, q *kmsg.AlterConfigsRequest) *kmsg.AlterConfigsResponse {
 	r := kmsg.NewPtrAlterConfigsResponse()
 	seen := census{}
 	for _, one := range q.Resources {
@@ -31,7 +31,7 @@ func alterConfigs(s *Server, _ *Call, q *kmsg.AlterConfigsRequest) kmsg.Response
 			pairs, err = replacement(at, one.Configs)
 		}
 		if err == nil {
-			err = s.alter(at, intentOf(q.ValidateOnly), func(config.Scope) config.Edit { return config.Replacing(pairs) })
+			err = x.alter(at, intentOf(q.ValidateOnly), func(config.Scope) config.Edit { return config.Replacing(pairs) })
 		}
 		answer := kmsg.NewAlterConfigsResponseResource()
 		answer.ResourceType, answer.ResourceName = one.ResourceType, one.ResourceName

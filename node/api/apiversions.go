@@ -36,7 +36,7 @@ func beginApiVersions(s *Server, call *Call) (answer, error) {
 		return served(func() kmsg.Response { return apiVersionsRefused(kafka.ErrInvalidRequest) }), nil
 	}
 	call.Client.Software, call.Client.SoftwareVersion = request.ClientSoftwareName, request.ClientSoftwareVersion
-	return served(func() kmsg.Response { return s.apiVersions() }), nil
+	return served(func() kmsg.Response { return s.apiVersions(call.Client.via) }), nil
 }
 
 func isSoftware(name string) bool { return len(name) <= 1000 && softwareName.MatchString(name) }
@@ -50,10 +50,10 @@ func apiVersionsRefused(code kafka.Error) kmsg.Response {
 	return r
 }
 
-func (s *Server) apiVersions() kmsg.Response {
+func (s *Server) apiVersions(via side) kmsg.Response {
 	r := kmsg.NewPtrApiVersionsResponse()
 	for _, h := range s.handlers {
-		if h == nil {
+		if h == nil || !h.on.serves(via) {
 			continue
 		}
 		k := kmsg.NewApiVersionsResponseApiKey()

@@ -18,6 +18,8 @@ type Client struct {
 	Listener  string // the name of the listener it came by
 	Peer      string // its address
 
+	via side // of the listener: ofBrokers or ofControllers
+
 	// What the client calls itself, from ApiVersions 3 on.
 	Software, SoftwareVersion string
 }

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
@@ -42,20 +41,37 @@ func (c census) checkOnce(r configResource) error {
 	return nil
 }
 
-// brokerNamed returns the broker that a resource names: this node, or
-// meta.EveryBroker by the empty name.
-func (s *Server) brokerNamed(name string) (kafka.NodeID, error) {
+// brokerNumbered returns the broker that a resource names, or meta.EveryBroker by
+// the empty name.
+func brokerNumbered(name string) (kafka.NodeID, error) {
 	if name == "" {
 		return meta.EveryBroker, nil
 	}
 	id, err := strconv.ParseInt(name, 10, 32)
-	if err != nil {
+	if err != nil || id < 0 {
 		return 0, fmt.Errorf("broker %.20q: not a node's number: %w", name, kafka.ErrInvalidRequest)
 	}
-	if kafka.NodeID(id) != s.broker.ID() {
-		return 0, fmt.Errorf("broker %d: this is broker %d: %w", id, s.broker.ID(), kafka.ErrInvalidRequest)
-	}
 	return kafka.NodeID(id), nil
+}
+
+// registered returns the broker that a resource names, if there is one, or
+// meta.EveryBroker.
+func (s *Server) registered(name string) (kafka.NodeID, error) {
+	id, err := brokerNumbered(name)
+	if _, known := s.image().Broker(id); err == nil && id != meta.EveryBroker && !known {
+		err = fmt.Errorf("broker %d: not registered: %w", id, kafka.ErrInvalidRequest)
+	}
+	return id, err
+}
+
+// brokerNamed returns the broker that a resource names: this node, or
+// meta.EveryBroker.
+func (s *Server) brokerNamed(name string) (kafka.NodeID, error) {
+	id, err := brokerNumbered(name)
+	if err == nil && id != meta.EveryBroker && id != s.broker.ID() {
+		err = fmt.Errorf("broker %d: this is broker %d: %w", id, s.broker.ID(), kafka.ErrInvalidRequest)
+	}
+	return id, err
 }
 
 // An intent says whether a change is made, or only checked.
@@ -74,30 +90,24 @@ func intentOf(validateOnly bool) intent {
 }
 
 // alter edits the settings of a resource. Blocks.
-func (s *Server) alter(r configResource, what intent, edit func(config.Scope) config.Edit) error {
-	var d broker.Decision
+func (x *control) alter(r configResource, what intent, edit func(config.Scope) config.Edit) error {
 	switch r.kind {
 	case kmsg.ConfigResourceTypeTopic:
-		d = s.broker.EditTopic(r.name, edit(config.Topic))
-	case kmsg.ConfigResourceTypeBroker:
-		id, err := s.brokerNamed(r.name)
-		if err != nil {
-			return err
+		if what == toValidate {
+			return x.c.CheckAlterTopic(r.name, edit(config.Topic))
 		}
-		d = s.broker.EditBroker(id, edit(config.Broker))
-	default:
-		return fmt.Errorf("%s: has no settings that can be changed: %w", r, kafka.ErrInvalidRequest)
+		return x.c.AlterTopic(r.name, edit(config.Topic))
+	case kmsg.ConfigResourceTypeBroker:
+		id, err := x.s.registered(r.name)
+		switch {
+		case err != nil:
+			return err
+		case what == toValidate:
+			return brokerRefusal(x.c.CheckAlterBroker(id, edit(config.Broker)))
+		}
+		return brokerRefusal(x.c.AlterBroker(id, edit(config.Broker)))
 	}
-	var err error
-	if what == toValidate {
-		err = s.broker.Consider(d)
-	} else {
-		err = s.broker.Decide(d)
-	}
-	if r.kind == kmsg.ConfigResourceTypeBroker {
-		return brokerRefusal(err)
-	}
-	return err
+	return fmt.Errorf("%s: has no settings that can be changed: %w", r, kafka.ErrInvalidRequest)
 }
 
 // brokerRefusal says INVALID_REQUEST, as Kafka does, of settings that a broker
@@ -129,4 +139,21 @@ func shownText(s *config.Setting, text string, source config.Source) *string {
 		return nil
 	}
 	return &text
+}
+
+// settingsOf returns the settings in force for a topic.
+func (s *Server) settingsOf(t *meta.Topic) *config.View {
+	if s.broker != nil {
+		return s.broker.SettingsOf(t)
+	}
+	return config.TopicInForce(s.config, t.Settings)
+}
+
+// topicDefaults returns what a topic gets if nobody says.
+func (s *Server) topicDefaults() meta.Defaults {
+	return meta.Defaults{
+		Partitions: int32(config.NumPartitions.In(s.config)),
+		Replicas:   int16(config.DefaultReplicationFactor.In(s.config)),
+		Broker:     s.config,
+	}
 }

@@ -39,11 +39,11 @@ type conn struct {
 // errStopping: the node stops; what was taken up is still answered.
 var errStopping = errors.New("node is stopping")
 
-func (s *Server) newConn(net env.Conn, listener string) *conn {
+func (s *Server) newConn(net env.Conn, l *listener) *conn {
 	return &conn{
 		s:      s,
 		net:    net,
-		client: &Client{Principal: Anonymous, Listener: listener, Peer: net.PeerAddress()},
+		client: &Client{Principal: Anonymous, Listener: l.name, via: l.via, Peer: net.PeerAddress()},
 		read:   reader{conn: net, pool: &s.pool, busy: &s.ahead},
 		more:   s.w.NewCond("api/more"),
 		fewer:  s.w.NewCond("api/fewer"),
@@ -224,7 +224,7 @@ func (c *conn) newCall(f *frame) (*Call, error) {
 		Key: h.key, Version: h.version, Correlation: h.correlation, ClientID: h.clientID,
 		Client: c.client, Arrived: c.s.w.Now(), handler: c.s.handler(h.key), body: h.body, frame: f,
 	}
-	unserved := call.handler == nil || h.version < call.handler.min || h.version > call.handler.max
+	unserved := call.handler == nil || !call.handler.on.serves(c.client.via) || h.version < call.handler.min || h.version > call.handler.max
 	if unserved && h.key != int16(kmsg.ApiVersions) {
 		return nil, fmt.Errorf("%w: key %d version %d is not served", errFrame, h.key, h.version)
 	}

@@ -19,7 +19,7 @@ import (
 // request's timeout passes before, the answer is REQUEST_TIMED_OUT and they exist
 // all the same.
 
-func createPartitions(s *Server, call *Call, q *kmsg.CreatePartitionsRequest) kmsg.Response {
+func createPartitions(x *control, q *kmsg.CreatePartitionsRequest) *kmsg.CreatePartitionsResponse {
 	r := kmsg.NewPtrCreatePartitionsResponse()
 	times := map[string]int{}
 	for _, t := range q.Topics {
@@ -31,9 +31,9 @@ func createPartitions(s *Server, call *Call, q *kmsg.CreatePartitionsRequest) km
 		case times[t.Topic] > 1:
 			err = fmt.Errorf("topic %.249s: stands in the request %d times: %w", t.Topic, times[t.Topic], kafka.ErrInvalidRequest)
 		case q.ValidateOnly:
-			err = s.broker.CheckPartitions(growth(t))
+			err = x.c.CheckPartitions(growth(t))
 		default:
-			err = s.broker.CreatePartitions(growth(t), call.deadlineIn(q.TimeoutMillis))
+			err = x.c.CreatePartitions(growth(t), x.deadline(q))
 		}
 		a := kmsg.NewCreatePartitionsResponseTopic()
 		a.Topic, a.ErrorCode = t.Topic, kafka.Code(err)

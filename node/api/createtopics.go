@@ -22,7 +22,7 @@ import (
 // request's timeout passes before, the answer is REQUEST_TIMED_OUT and the topic
 // exists all the same.
 
-func createTopics(s *Server, call *Call, q *kmsg.CreateTopicsRequest) kmsg.Response {
+func createTopics(x *control, q *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
 	r := kmsg.NewPtrCreateTopicsResponse()
 	times := map[string]int{}
 	for _, t := range q.Topics {
@@ -34,22 +34,22 @@ func createTopics(s *Server, call *Call, q *kmsg.CreateTopicsRequest) kmsg.Respo
 		if times[t.Topic] > 1 {
 			err = fmt.Errorf("topic %.249s: stands in the request %d times: %w", t.Topic, times[t.Topic], kafka.ErrInvalidRequest)
 		} else {
-			id, err = s.createTopic(call, q, t)
+			id, err = x.createTopic(q, t)
 		}
-		r.Topics = append(r.Topics, s.createdTopic(t, id, err))
+		r.Topics = append(r.Topics, x.createdTopic(t, id, err))
 	}
 	return r
 }
 
-func (s *Server) createTopic(call *Call, q *kmsg.CreateTopicsRequest, t kmsg.CreateTopicsRequestTopic) (kafka.TopicID, error) {
-	n, err := newTopic(call.Version, t)
+func (x *control) createTopic(q *kmsg.CreateTopicsRequest, t kmsg.CreateTopicsRequestTopic) (kafka.TopicID, error) {
+	n, err := newTopic(x.call.Version, t)
 	if err != nil {
 		return kafka.TopicID{}, err
 	}
 	if q.ValidateOnly {
-		return kafka.TopicID{}, s.broker.CheckTopic(n)
+		return kafka.TopicID{}, x.c.CheckTopic(n)
 	}
-	return s.broker.CreateTopic(n, call.deadlineIn(q.TimeoutMillis))
+	return x.c.CreateTopic(n, x.deadline(q))
 }
 
 func newTopic(version int16, t kmsg.CreateTopicsRequestTopic) (meta.NewTopic, error) {
@@ -90,17 +90,17 @@ func requested(t kmsg.CreateTopicsRequestTopic) []config.Pair {
 }
 
 // createdTopic answers for one topic.
-func (s *Server) createdTopic(t kmsg.CreateTopicsRequestTopic, id kafka.TopicID, err error) kmsg.CreateTopicsResponseTopic {
+func (x *control) createdTopic(t kmsg.CreateTopicsRequestTopic, id kafka.TopicID, err error) kmsg.CreateTopicsResponseTopic {
 	r := kmsg.NewCreateTopicsResponseTopic()
 	r.Topic, r.TopicID, r.ErrorCode = t.Topic, id, kafka.Code(err)
 	if err != nil {
 		r.ErrorMessage = message(err)
 		return r
 	}
-	created, ok := s.broker.Image().TopicByID(id)
+	created, ok := x.s.image().TopicByID(id)
 	if !ok { // only checked, or deleted again
-		r.Configs = topicSettings(s.broker.SettingsOf(&meta.Topic{Settings: requested(t)}))
-		defaults := s.broker.TopicDefaults()
+		r.Configs = topicSettings(x.s.settingsOf(&meta.Topic{Settings: requested(t)}))
+		defaults := x.s.topicDefaults()
 		r.NumPartitions, r.ReplicationFactor = t.NumPartitions, t.ReplicationFactor
 		if r.NumPartitions == meta.Unset {
 			r.NumPartitions = max(int32(len(t.ReplicaAssignment)), defaults.Partitions)
@@ -112,7 +112,7 @@ func (s *Server) createdTopic(t kmsg.CreateTopicsRequestTopic, id kafka.TopicID,
 	}
 	r.NumPartitions = int32(len(created.Partitions))
 	r.ReplicationFactor = int16(len(created.Partitions[0].Replicas))
-	r.Configs = topicSettings(s.broker.SettingsOf(created))
+	r.Configs = topicSettings(x.s.settingsOf(created))
 	return r
 }
 

@@ -35,25 +35,34 @@ func parseHeader(b []byte, flexible func(key, version int16) bool) (header, erro
 }
 
 // decode reads a request's body, once it is known that it is there and what it
-// takes. It is the one place where a panic is taken for
-// a client's fault: the body is the client's, and the code that reads it was
-// generated.
-func decode(request kmsg.Request, version int16, body []byte) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: key %d version %d: %v", errFrame, request.Key(), version, p)
-		}
-	}()
+// takes.
+func decode(request kmsg.Request, version int16, body []byte) error {
 	request.SetVersion(version)
 	if s, ok := shapes[kmsg.Key(request.Key())]; ok {
 		if err := s.check(body, version, encoding(request.IsFlexible())); err != nil {
 			return fmt.Errorf("key %d version %d: %w", request.Key(), version, err)
 		}
 	}
-	if err := request.ReadFrom(body); err != nil {
+	if err := guarded(func() error { return request.ReadFrom(body) }); err != nil {
 		return fmt.Errorf("%w: key %d version %d: %w", errFrame, request.Key(), version, err)
 	}
 	return nil
+}
+
+// guarded reads somebody else's bytes. It is the one place where a panic is taken
+// for their fault: the code that reads them was generated.
+func guarded(read func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("decoder: %v", p)
+		}
+	}()
+	return read()
+}
+
+// decodeAnswer reads what another node of the cluster answered.
+func decodeAnswer(response kmsg.Response, body []byte) error {
+	return guarded(func() error { return response.ReadFrom(body) })
 }
 
 // fields takes primitive fields off its bytes. After the first that is not

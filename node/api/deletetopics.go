@@ -16,29 +16,29 @@ import (
 // TOPIC_DELETION_DISABLED, before v3 INVALID_REQUEST. A topic that stands in the
 // request again is gone there.
 
-func deleteTopics(s *Server, call *Call, q *kmsg.DeleteTopicsRequest) kmsg.Response {
+func deleteTopics(x *control, q *kmsg.DeleteTopicsRequest) *kmsg.DeleteTopicsResponse {
 	r := kmsg.NewPtrDeleteTopicsResponse()
 	for _, name := range q.TopicNames {
-		r.Topics = append(r.Topics, s.deleteTopic(call, q, &name, kafka.TopicID{}))
+		r.Topics = append(r.Topics, x.deleteTopic(q, &name, kafka.TopicID{}))
 	}
 	for _, t := range q.Topics {
-		r.Topics = append(r.Topics, s.deleteTopic(call, q, t.Topic, t.TopicID))
+		r.Topics = append(r.Topics, x.deleteTopic(q, t.Topic, t.TopicID))
 	}
 	return r
 }
 
-func (s *Server) deleteTopic(call *Call, q *kmsg.DeleteTopicsRequest, name *string, id kafka.TopicID) kmsg.DeleteTopicsResponseTopic {
+func (x *control) deleteTopic(q *kmsg.DeleteTopicsRequest, name *string, id kafka.TopicID) kmsg.DeleteTopicsResponseTopic {
 	r := kmsg.NewDeleteTopicsResponseTopic()
 	r.Topic, r.TopicID = name, id
-	id, err := s.findTopic(name, id)
+	id, err := x.s.findTopic(name, id)
 	if err == nil {
-		if t, ok := s.broker.Image().TopicByID(id); ok {
+		if t, ok := x.s.image().TopicByID(id); ok {
 			r.Topic, r.TopicID = &t.Name, id
 		}
-		err = s.broker.DeleteTopic(id, call.deadlineIn(q.TimeoutMillis))
+		err = x.c.DeleteTopic(id, x.deadline(q))
 	}
 	code := kafka.ErrorOf(err)
-	if code == kafka.ErrTopicDeletionDisabled && call.Version < 3 {
+	if code == kafka.ErrTopicDeletionDisabled && x.call.Version < 3 {
 		code = kafka.ErrInvalidRequest
 	}
 	if code == kafka.ErrUnknownTopicID && name != nil {
@@ -59,7 +59,7 @@ func (s *Server) findTopic(name *string, id kafka.TopicID) (kafka.TopicID, error
 	case name == nil:
 		return id, nil
 	}
-	t, ok := s.broker.Image().Topic(*name)
+	t, ok := s.image().Topic(*name)
 	if !ok {
 		return id, fmt.Errorf("topic %.249s: %w", *name, kafka.ErrUnknownTopicOrPartition)
 	}

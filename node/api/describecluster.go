@@ -30,7 +30,7 @@ func describeCluster(s *Server, call *Call, q *kmsg.DescribeClusterRequest) kmsg
 			return r
 		}
 	}
-	image := s.broker.Image()
+	image := s.image()
 	r.ClusterID, r.ControllerID = image.ClusterID(), int32(s.broker.ID())
 	for _, b := range image.Brokers() {
 		if at, ok := endpointFor(b, call.Client.Listener); ok {

@@ -54,7 +54,7 @@ func (s *Server) describe(r configResource, d describing) ([]kmsg.DescribeConfig
 		if err := meta.CheckName(r.name); err != nil {
 			return nil, err
 		}
-		t, ok := s.broker.Image().Topic(r.name)
+		t, ok := s.image().Topic(r.name)
 		if !ok {
 			return nil, fmt.Errorf("%s: %w", r, kafka.ErrUnknownTopicOrPartition)
 		}
@@ -65,7 +65,7 @@ func (s *Server) describe(r configResource, d describing) ([]kmsg.DescribeConfig
 			return nil, err
 		}
 		if id == meta.EveryBroker {
-			return d.ofEveryBroker(s.broker.Image().BrokerSettings(id)), nil
+			return d.ofEveryBroker(s.image().BrokerSettings(id)), nil
 		}
 		return d.all(config.Broker, s.broker.Config()), nil
 	case kmsg.ConfigResourceTypeBrokerLogger:

@@ -42,7 +42,7 @@ func (s *Server) describeTopicPartitions(q *kmsg.DescribeTopicPartitionsRequest)
 			r.NextCursor = cursorAt(name, 0)
 			return r
 		}
-		t, ok := s.broker.Image().Topic(name)
+		t, ok := s.image().Topic(name)
 		if !ok {
 			r.Topics = append(r.Topics, unknownTopic(name))
 			continue
@@ -69,7 +69,7 @@ func (s *Server) namesToDescribe(q *kmsg.DescribeTopicPartitionsRequest) []strin
 		names = append(names, t.Topic)
 	}
 	if len(names) == 0 {
-		for _, t := range s.broker.Image().Topics() {
+		for _, t := range s.image().Topics() {
 			names = append(names, t.Name)
 		}
 	}

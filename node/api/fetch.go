@@ -107,5 +107,5 @@ func (f *fetched) send(c *conn, call *Call) error {
 		return err
 	}
 	defer c.giveForAnswer(taken)
-	return c.sendParts(f.encode(newEncoder(call.appendHeader(c.out[:0]), call.Version, 12, f.s.broker.Image())))
+	return c.sendParts(f.encode(newEncoder(call.appendHeader(c.out[:0]), call.Version, 12, f.s.image())))
 }

@@ -107,7 +107,7 @@ func FuzzConnections(f *testing.F) {
 func readAll(t *testing.T, w *env.World, view *config.View, b []byte) {
 	s := &Server{w: w, config: view, handlers: handlersByKey(),
 		budget: budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)}}
-	c := s.newConn(&dripping{b: b}, "PLAINTEXT")
+	c := s.newConn(&dripping{b: b}, &listener{name: "PLAINTEXT"})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for {

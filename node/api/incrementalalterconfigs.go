@@ -17,7 +17,7 @@ import (
 // Deviations: what is appended to, where nothing is set, is the value in force and
 // not Kafka's default. Deleting a setting that does not exist is refused.
 
-func incrementalAlterConfigs(s *Server, _ *Call, q *kmsg.IncrementalAlterConfigsRequest) kmsg.Response {
+func incrementalAlterConfigs(x *control, q *kmsg.IncrementalAlterConfigsRequest) *kmsg.IncrementalAlterConfigsResponse {
 	r := kmsg.NewPtrIncrementalAlterConfigsResponse()
 	seen := census{}
 	for _, one := range q.Resources {
@@ -31,7 +31,7 @@ func incrementalAlterConfigs(s *Server, _ *Call, q *kmsg.IncrementalAlterConfigs
 			for _, c := range one.Configs {
 				changes = append(changes, config.Change{Name: c.Name, Operation: config.Operation(c.Op), Value: c.Value})
 			}
-			err = s.alter(at, intentOf(q.ValidateOnly), func(scope config.Scope) config.Edit { return config.Changing(scope, changes) })
+			err = x.alter(at, intentOf(q.ValidateOnly), func(scope config.Scope) config.Edit { return config.Changing(scope, changes) })
 		}
 		answer := kmsg.NewIncrementalAlterConfigsResponseResource()
 		answer.ResourceType, answer.ResourceName = one.ResourceType, one.ResourceName

@@ -48,11 +48,11 @@ func listConfigResources(s *Server, call *Call, q *kmsg.ListConfigResourcesReque
 func (s *Server) resourcesOf(kind kmsg.ConfigResourceType) (names []string) {
 	switch kind {
 	case kmsg.ConfigResourceTypeTopic:
-		for _, t := range s.broker.Image().Topics() {
+		for _, t := range s.image().Topics() {
 			names = append(names, t.Name)
 		}
 	case kmsg.ConfigResourceTypeBroker, kmsg.ConfigResourceTypeBrokerLogger:
-		for _, b := range s.broker.Image().Brokers() {
+		for _, b := range s.image().Brokers() {
 			names = append(names, strconv.Itoa(int(b.ID)))
 		}
 	}

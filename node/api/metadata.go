@@ -25,7 +25,7 @@ import (
 const maxTopicsCreated = 100
 
 func metadata(s *Server, call *Call, q *kmsg.MetadataRequest) kmsg.Response {
-	image := s.broker.Image()
+	image := s.image()
 	r := kmsg.NewPtrMetadataResponse()
 	cluster := image.ClusterID()
 	r.ClusterID = &cluster
@@ -98,7 +98,7 @@ func endpointFor(b meta.Broker, listener string) (meta.Endpoint, bool) {
 func (s *Server) oneTopic(q *kmsg.MetadataRequest, t kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
 	r := kmsg.NewMetadataResponseTopic()
 	r.Topic, r.TopicID, r.AuthorizedOperations = t.Topic, t.TopicID, noAuthorizedOperations
-	image := s.broker.Image()
+	image := s.image()
 	if t.Topic == nil {
 		if known, ok := image.TopicByID(t.TopicID); ok {
 			return s.topicMetadata(q, known)

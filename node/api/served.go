@@ -9,10 +9,13 @@ type Served struct {
 	Min, Max int16
 }
 
-// APIs returns what is served, by key.
+// APIs returns what brokers serve, by key.
 func APIs() []Served {
 	var out []Served
 	for _, h := range table() {
+		if !h.on.serves(ofBrokers) {
+			continue
+		}
 		out = append(out, Served{int16(h.key), kafkaName(h.key.Name()), h.advertise, h.max})
 	}
 	return out

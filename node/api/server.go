@@ -27,9 +27,16 @@ import (
 
 // A Server serves connections.
 type Server struct {
-	w         *env.World
-	config    *config.View // in force now: the broker's, once there is one
-	broker    *broker.Broker
+	w      *env.World
+	config *config.View // in force now: the broker's, once there is one
+
+	// What answers requests; each is nil on a node without that part, and until it
+	// is there.
+	broker     *broker.Broker
+	controller Controller
+	forwarder  Forwarder
+	source     Source
+
 	handlers  []*handler // by key
 	pool      pool
 	budget    budget // of requests
@@ -59,7 +66,9 @@ type Stats struct {
 
 type listener struct {
 	name string
+	via  side // ofBrokers or ofControllers
 	net  env.Listener
+	open bool // it is accepted from
 }
 
 // Listen opens the configured listeners. Nothing is accepted yet. It does not
@@ -82,16 +91,19 @@ func Listen(w *env.World, view *config.View) (*Server, error) {
 			s.closeListeners()
 			return nil, fmt.Errorf("listener %s://%s: %w", l.Name, l.Address(), err)
 		}
-		s.listeners = append(s.listeners, &listener{name: l.Name, net: net})
+		s.listeners = append(s.listeners, &listener{name: l.Name, via: sideOf(view, l.Name), net: net})
 	}
 	return s, nil
 }
+
+// sideOf says what a listener is for.
+func sideOf(_ *config.View, _ string) side { return ofBrokers }
 
 // Address returns where clients can dial the first listener.
 func (s *Server) Address() string { return s.listeners[0].net.Address() }
 
 // Endpoints returns what clients are told: advertised.listeners, or where the
-// node listens.
+// node listens. Listeners of controllers are not told.
 func (s *Server) Endpoints() []meta.Endpoint {
 	var out []meta.Endpoint
 	for _, l := range config.ListenersIn(s.config, config.AdvertisedListeners) {
@@ -101,6 +113,9 @@ func (s *Server) Endpoints() []meta.Endpoint {
 		return out
 	}
 	for _, l := range s.listeners {
+		if l.via == ofControllers {
+			continue
+		}
 		at, err := config.ParseListener(l.name + "://" + l.net.Address())
 		if err != nil {
 			s.w.Log.Error("listener has an address that cannot be advertised", "address", l.net.Address(), "err", err)
@@ -114,12 +129,35 @@ func (s *Server) Endpoints() []meta.Endpoint {
 	return out
 }
 
-// Serve begins to accept connections for a broker.
-func (s *Server) Serve(b *broker.Broker) {
+// SetSource says what metadata the node has. It is told first.
+func (s *Server) SetSource(m Source) { s.source = m }
+
+// SetForwarder says how the active controller is reached when it is not here.
+func (s *Server) SetForwarder(f Forwarder) { s.forwarder = f }
+
+// SetController begins to serve a controller: the listeners of controllers accept
+// connections from here on.
+func (s *Server) SetController(c Controller) {
+	s.controller = c
+	s.open(ofControllers)
+}
+
+// SetBroker begins to serve a broker: its listeners accept connections from here
+// on.
+func (s *Server) SetBroker(b *broker.Broker) {
 	s.broker = b
 	s.config = b.Config()
 	b.OnConfig(func(v *config.View) { s.config = v })
+	s.open(ofBrokers)
+}
+
+// open begins to accept connections of the listeners of one side.
+func (s *Server) open(via side) {
 	for _, l := range s.listeners {
+		if l.via != via || l.open {
+			continue
+		}
+		l.open = true
 		s.accepting.Go("api/accept "+l.net.Address(), func() { s.acceptLoop(l) })
 	}
 }
@@ -137,12 +175,12 @@ func (s *Server) acceptLoop(l *listener) {
 			}
 			continue
 		}
-		s.accept(net, l.name)
+		s.accept(net, l)
 	}
 }
 
 // accept takes a connection, or closes it if there are too many.
-func (s *Server) accept(net env.Conn, listener string) {
+func (s *Server) accept(net env.Conn, l *listener) {
 	if s.stopping || s.full(net.PeerAddress()) {
 		s.stats.Refused++
 		s.w.Probe("a connection was one too many")
@@ -150,7 +188,7 @@ func (s *Server) accept(net env.Conn, listener string) {
 		return
 	}
 	s.stats.Accepted++
-	c := s.newConn(net, listener)
+	c := s.newConn(net, l)
 	s.remember(c)
 	c.start()
 }

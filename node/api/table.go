@@ -11,9 +11,13 @@ type handler struct {
 	key       kmsg.Key
 	min, max  int16 // accepted
 	advertise int16 // the lowest version that ApiVersions tells
+	on        side
 	needs     permission
 	counts    quota
 	order     order
+
+	// make returns an empty request; nil for those that kmsg knows by their key.
+	make func() kmsg.Request
 
 	flexibleFrom int16 // the first version with tagged fields
 
@@ -21,6 +25,19 @@ type handler struct {
 	// An error ends the connection. Blocks.
 	begin func(*Server, *Call) (answer, error)
 }
+
+// A side says on which listeners an API stands.
+type side uint8
+
+const (
+	ofBrokers     side = iota // those for clients, and for brokers among each other
+	ofControllers             // those of controllers
+	ofBoth
+)
+
+// serves reports whether an API stands on a listener of a side, which is not
+// ofBoth.
+func (s side) serves(listener side) bool { return s == ofBoth || s == listener }
 
 // A permission is what a principal must be allowed to do.
 type permission struct {
@@ -89,12 +106,12 @@ func table() []*handler {
 			needs: permission{opDescribe, onTopics}, begin: serve(metadata)},
 		{key: kmsg.FindCoordinator, min: 0, max: 6, advertise: 0,
 			begin: serve(findCoordinator)},
-		{key: kmsg.ApiVersions, min: 0, max: maxApiVersions, advertise: 0,
+		{key: kmsg.ApiVersions, min: 0, max: maxApiVersions, advertise: 0, on: ofBoth,
 			begin: beginApiVersions},
-		{key: kmsg.CreateTopics, min: 2, max: 7, advertise: 2,
-			needs: permission{opCreate, onTopics}, counts: countsChange, begin: serve(createTopics)},
-		{key: kmsg.DeleteTopics, min: 1, max: 6, advertise: 1,
-			needs: permission{opDelete, onTopics}, counts: countsChange, begin: serve(deleteTopics)},
+		{key: kmsg.CreateTopics, min: 2, max: 7, advertise: 2, on: ofBoth,
+			needs: permission{opCreate, onTopics}, counts: countsChange, begin: controlled(createTopics, nil)},
+		{key: kmsg.DeleteTopics, min: 1, max: 6, advertise: 1, on: ofBoth,
+			needs: permission{opDelete, onTopics}, counts: countsChange, begin: controlled(deleteTopics, nil)},
 		{key: kmsg.DeleteRecords, min: 0, max: 2, advertise: 0,
 			needs: permission{opDelete, onTopics}, begin: serve(deleteRecords)},
 		{key: kmsg.InitProducerID, min: 0, max: 5, advertise: 0,
@@ -103,15 +120,15 @@ func table() []*handler {
 			needs: permission{opDescribe, onTopics}, begin: serve(offsetForLeaderEpoch)},
 		{key: kmsg.DescribeConfigs, min: 1, max: 4, advertise: 1,
 			needs: permission{opDescribeConfigs, onConfigs}, begin: serve(describeConfigs)},
-		{key: kmsg.AlterConfigs, min: 0, max: 2, advertise: 0,
-			needs: permission{opAlterConfigs, onConfigs}, counts: countsChange, begin: serve(alterConfigs)},
+		{key: kmsg.AlterConfigs, min: 0, max: 2, advertise: 0, on: ofBoth,
+			needs: permission{opAlterConfigs, onConfigs}, counts: countsChange, begin: controlled(alterConfigs, nil)},
 		{key: kmsg.DescribeLogDirs, min: 1, max: 4, advertise: 1,
 			needs: permission{opDescribe, onCluster}, begin: serve(describeLogDirs)},
-		{key: kmsg.CreatePartitions, min: 0, max: 3, advertise: 0,
-			needs: permission{opAlter, onTopics}, counts: countsChange, begin: serve(createPartitions)},
-		{key: kmsg.IncrementalAlterConfigs, min: 0, max: 1, advertise: 0,
-			needs: permission{opAlterConfigs, onConfigs}, counts: countsChange, begin: serve(incrementalAlterConfigs)},
-		{key: kmsg.DescribeCluster, min: 0, max: 2, advertise: 0,
+		{key: kmsg.CreatePartitions, min: 0, max: 3, advertise: 0, on: ofBoth,
+			needs: permission{opAlter, onTopics}, counts: countsChange, begin: controlled(createPartitions, nil)},
+		{key: kmsg.IncrementalAlterConfigs, min: 0, max: 1, advertise: 0, on: ofBoth,
+			needs: permission{opAlterConfigs, onConfigs}, counts: countsChange, begin: controlled(incrementalAlterConfigs, nil)},
+		{key: kmsg.DescribeCluster, min: 0, max: 2, advertise: 0, on: ofBoth,
 			needs: permission{opDescribe, onCluster}, begin: serve(describeCluster)},
 		{key: kmsg.DescribeProducers, min: 0, max: 0, advertise: 0,
 			needs: permission{opRead, onTopics}, begin: serve(describeProducers)},
@@ -129,7 +146,7 @@ const maxKey = 127
 func handlersByKey() []*handler {
 	rows := make([]*handler, maxKey+1)
 	for _, h := range table() {
-		r := kmsg.RequestForKey(int16(h.key))
+		r := h.request()
 		for h.flexibleFrom = 0; h.flexibleFrom <= h.max; h.flexibleFrom++ {
 			if r.SetVersion(h.flexibleFrom); r.IsFlexible() {
 				break
@@ -145,6 +162,14 @@ func handlersByKey() []*handler {
 func (s *Server) flexible(key, version int16) bool {
 	h := s.handler(key)
 	return h != nil && version >= h.flexibleFrom && version <= h.max
+}
+
+// request returns an empty request.
+func (h *handler) request() kmsg.Request {
+	if h.make != nil {
+		return h.make()
+	}
+	return kmsg.RequestForKey(int16(h.key))
 }
 
 func (s *Server) handler(key int16) *handler {
@@ -207,7 +232,7 @@ func (s *Server) answerSize(call *Call) int64 {
 	n := int64(1024 + item*len(call.body))
 	switch kmsg.Key(call.Key) {
 	case kmsg.Metadata, kmsg.DescribeLogDirs:
-		for _, t := range s.broker.Image().Topics() {
+		for _, t := range s.image().Topics() {
 			n += int64(partition * len(t.Partitions))
 		}
 	case kmsg.DescribeTopicPartitions:

@@ -1,0 +1,122 @@
+package api
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/klammlog/klamm/node/broker"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// What the active controller decides is asked of any node. On the node where it
+// is, it is asked there. A broker elsewhere carries the request to it as it came,
+// brings the answer back, and waits, not beyond the request's own timeout, until
+// its own image has what was changed: who asks the same broker next sees it. A
+// controller that is not the active one says NOT_CONTROLLER, as in Kafka.
+
+// A Source is the metadata as this node has it.
+type Source interface {
+	Image() *meta.Image
+
+	// WaitApplied waits until everything up to an offset is applied. Blocks.
+	WaitApplied(at kafka.Offset, deadline kafka.Instant) error
+}
+
+// A Forwarder reaches the active controller, wherever it is.
+type Forwarder interface {
+	// Forward brings the controller's answer, and the offset of the metadata that
+	// it is about. Errors carry a kafka.Error. Blocks.
+	Forward(q broker.Forwarded, deadline kafka.Instant) (answer []byte, at kafka.Offset, err error)
+}
+
+// A control is one call that the active controller answers.
+type control struct {
+	s    *Server
+	call *Call
+	c    Controller // of this node, or one that refuses everything
+}
+
+// leastPatience is how long the active controller is looked for at least, and
+// patience how long for a request that has no timeout.
+const (
+	leastPatience = time.Second
+	patience      = 30 * time.Second
+)
+
+// controlled makes a handler of a function that answers a decoded request with
+// the help of a controller. settle, if not nil, waits on a broker until it has
+// done its part, and may turn the answer into one that this took too long.
+func controlled[R any, A any, P interface {
+	*R
+	kmsg.Request
+}, Q interface {
+	*A
+	kmsg.Response
+}](decide func(*control, P) Q, settle func(*control, P, Q)) func(*Server, *Call) (answer, error) {
+	return func(s *Server, call *Call) (answer, error) {
+		request := P(new(R))
+		if err := s.decode(request, call); err != nil {
+			return nil, err
+		}
+		return served(func() kmsg.Response {
+			x := &control{s: s, call: call, c: s.controller}
+			response := Q(new(A))
+			if s.forwards(call) {
+				if err := x.forward(request, response); err != nil {
+					x.c = refusing{err}
+					return decide(x, request)
+				}
+			} else {
+				response = decide(x, request)
+			}
+			if settle != nil && s.broker != nil && call.Client.via == ofBrokers {
+				settle(x, request, response)
+			}
+			return response
+		}), nil
+	}
+}
+
+// forwards reports whether a call is for a controller on another node.
+func (s *Server) forwards(call *Call) bool {
+	return call.Client.via == ofBrokers && s.forwarder != nil && (s.controller == nil || !s.controller.Active())
+}
+
+// forward carries the call to the active controller and reads its answer. Blocks.
+func (x *control) forward(request kmsg.Request, response kmsg.Response) error {
+	call, now := x.call, x.s.w.Now()
+	deadline := max(x.deadline(request), now.Add(leastPatience))
+	x.s.w.Probe("a request was forwarded to the active controller")
+	b, at, err := x.s.forwarder.Forward(broker.Forwarded{
+		Key: call.Key, Version: call.Version, ClientID: call.ClientID,
+		Principal: call.Client.Principal, Listener: call.Client.Listener, Body: call.body,
+	}, deadline)
+	if err != nil {
+		return err
+	}
+	response.SetVersion(call.Version)
+	if err := decodeAnswer(response, b); err != nil {
+		return fmt.Errorf("%s: answer of the active controller: %w: %w", kmsg.NameForKey(call.Key), err, kafka.ErrUnknownServerError)
+	}
+	// If the image does not get there in time, the answer is true all the same.
+	_ = x.s.source.WaitApplied(at, max(x.deadline(request), now))
+	return nil
+}
+
+// deadline returns when a request is to be answered.
+func (x *control) deadline(request kmsg.Request) kafka.Instant {
+	if q, ok := request.(kmsg.TimeoutRequest); ok {
+		return x.call.deadlineIn(q.Timeout())
+	}
+	return x.call.Arrived.Add(patience)
+}
+
+// image returns the metadata that answers are made from.
+func (s *Server) image() *meta.Image {
+	if s.source != nil {
+		return s.source.Image()
+	}
+	return s.broker.Image()
+}
