@@ -153,29 +153,41 @@ func (f *footprint) restless() string {
 // when its keep-alive time is over.
 const restBound = 6 * time.Minute
 
+// restless says which node is not at rest, and what it still holds; or "".
+func (r *run) restless() string {
+	for _, b := range r.brokers {
+		if b.running == nil {
+			return b.seat.name + " is down"
+		}
+		f := b.footprint(b.running, 0)
+		if why := f.restless(); why != "" {
+			return fmt.Sprintf("%s holds %s", b.seat.name, why)
+		}
+	}
+	return ""
+}
+
 // rest waits until the broker holds nothing any more for clients that have all
 // left, and complains if it never does.
 func (r *run) rest() sim.Ending {
 	looked := kafka.Instant(-1)
-	why := "it is down"
+	why := ""
 	ending := r.k.Run(r.k.Now().Add(restBound), func() bool {
 		r.observer.step()
 		// Between two events nothing changes but by tasks that run now: look
 		// when time has gone on.
-		if n := r.broker.running; n != nil && r.k.Now() > looked {
+		if r.k.Now() > looked {
 			looked = r.k.Now()
-			f := r.broker.footprint(n, 0)
-			why = f.restless()
+			why = r.restless()
 			return why == ""
 		}
 		return false
 	})
-	if r.drawn.Unrestricted && r.broker.running == nil && r.broker.lastExit != nil {
+	if r.drawn.Unrestricted && r.allDown() != nil {
 		return sim.Finished // it has lost what it needs to start, and says so
 	}
 	if ending == sim.TimeUp || ending == sim.Idle {
-		r.observer.complain(returnsToRest, fmt.Sprintf("%s %s after the last client left, at %s: %s",
-			r.broker.node.Name(), restBound, r.k.Now(), why))
+		r.observer.complain(returnsToRest, fmt.Sprintf("%s after the last client left, at %s: %s", restBound, r.k.Now(), why))
 		return sim.Finished
 	}
 	return ending

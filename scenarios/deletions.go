@@ -44,8 +44,10 @@ func (r *run) recordsDeleted() bool {
 	if r.admin.deletions > 0 {
 		return true
 	}
-	return r.broker.running != nil && slices.ContainsFunc(r.broker.running.Partitions(), func(v broker.View) bool {
-		return v.Partition.Topic == topicName && v.LogStart > 0
+	return slices.ContainsFunc(r.brokers, func(b *brokerHost) bool {
+		return b.running != nil && slices.ContainsFunc(b.running.Partitions(), func(v broker.View) bool {
+			return v.Partition.Topic == topicName && v.LogStart > 0
+		})
 	})
 }
 

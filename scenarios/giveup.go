@@ -40,13 +40,23 @@ func (r *run) givenUp(partition int32) bool {
 	if !r.drawn.Unrestricted || !r.healed {
 		return false
 	}
-	if b := r.broker; b.running == nil && b.lastExit != nil && f.why == nil {
-		f.since, f.why = r.k.Now(), b.lastExit // it says clearly why it does not start
+	if why := r.allDown(); why != nil && f.why == nil {
+		f.since, f.why = r.k.Now(), why // they say clearly why they do not start
 	}
 	if !f.over && f.why != nil {
 		f.over = r.k.Now().Sub(max(f.since, r.healedAt)) > giveUpAfter
 	}
 	return f.over
+}
+
+// allDown returns why no broker runs, or nil.
+func (r *run) allDown() error {
+	for _, b := range r.brokers {
+		if b.running != nil || b.lastExit == nil {
+			return nil
+		}
+	}
+	return r.brokers[0].lastExit
 }
 
 // allGivenUp reports whether every partition is given up.

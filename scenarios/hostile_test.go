@@ -21,9 +21,9 @@ func attackAlone(t *testing.T, a attack, serve func(*env.World, env.Conn)) strin
 	}
 	defer r.k.Close()
 	r.healed = true
-	w := r.broker.world
-	r.broker.node.Go("serve", func() {
-		l, err := w.Net.Listen(r.broker.address)
+	w := r.brokers[0].world
+	r.brokers[0].node.Go("serve", func() {
+		l, err := w.Net.Listen(r.brokers[0].address)
 		if err != nil {
 			t.Error(err)
 			return

@@ -22,7 +22,7 @@ func (r *run) demands() checker.Demands {
 		Retention: o.RetentionBytes > 0 || o.RetentionTime > 0, Compaction: o.compacts(),
 	}
 	if o.compacts() && !slices.ContainsFunc(o.Families, func(f Family) bool { return slices.Contains(clockFamilies, f) }) {
-		ahead := r.broker.node.WallTime() - wallAt(0) - kafka.Timestamp(time.Duration(r.k.Now()).Milliseconds())
+		ahead := r.wallTime() - wallAt(0) - kafka.Timestamp(time.Duration(r.k.Now()).Milliseconds())
 		d.WallZero = history.Timestamp(wallAt(0) + ahead + 1)
 		d.DeleteRetention = max(0, o.DeleteRetention-time.Duration(ahead+1)*time.Millisecond)
 		d.MinCompactionLag = o.MinLag
@@ -31,6 +31,15 @@ func (r *run) demands() checker.Demands {
 		d.PowerLoss = checker.AnyPowerLoss
 	}
 	return d
+}
+
+// wallTime returns the latest time that a broker's clock shows.
+func (r *run) wallTime() kafka.Timestamp {
+	latest := r.brokers[0].node.WallTime()
+	for _, b := range r.brokers[1:] {
+		latest = max(latest, b.node.WallTime())
+	}
+	return latest
 }
 
 // wallAt returns what a clock that is right shows at an instant.
@@ -48,8 +57,8 @@ func losesPageCache(f Family) bool {
 
 // pageCacheLost reports whether that has happened.
 func (r *run) pageCacheLost() bool {
-	return r.lossCount > 0 || slices.ContainsFunc(r.broker.disk.Struck(), func(c disksim.Count) bool {
-		return losesPageCache(Family(c.Kind))
+	return r.lossCount > 0 || slices.ContainsFunc(r.nodes, func(b *brokerHost) bool {
+		return slices.ContainsFunc(b.disk.Struck(), func(c disksim.Count) bool { return losesPageCache(Family(c.Kind)) })
 	})
 }
 
@@ -184,13 +193,19 @@ func (r *run) faultsEffective() []sim.Count {
 	for family, n := range r.effects { //klamm:unordered sorted below
 		out = append(out, sim.Count{Name: string(family), Times: n})
 	}
+	struck := map[disksim.FaultKind]uint64{}
+	for _, b := range r.nodes {
+		for _, c := range b.disk.Struck() {
+			struck[c.Kind] += uint64(c.N)
+		}
+	}
+	for kind, n := range struck { //klamm:unordered sorted below
+		out = append(out, sim.Count{Name: string(kind), Times: n})
+	}
 	for _, e := range r.network.Effects() {
 		if e.Effective > 0 {
 			out = append(out, sim.Count{Name: e.Family.String(), Times: uint64(e.Effective)})
 		}
-	}
-	for _, c := range r.broker.disk.Struck() {
-		out = append(out, sim.Count{Name: string(c.Kind), Times: uint64(c.N)})
 	}
 	slices.SortFunc(out, func(a, b sim.Count) int {
 		if a.Name < b.Name {
@@ -204,13 +219,8 @@ func (r *run) faultsEffective() []sim.Count {
 // state prints nodes and partitions as they are.
 func (r *run) state() []string {
 	out := []string{fmt.Sprintf("%s phase %s", r.k.Now(), r.phase)}
-	b := r.broker
-	if b.running != nil { // if it does not run, pending says so
-		out = append(out, fmt.Sprintf("%s runs (%d starts, %d tasks)", b.node.Name(), b.starts, len(b.node.LiveTasks())))
-		for _, v := range b.running.Partitions() {
-			out = append(out, fmt.Sprintf("%s leader epoch %d, log start %d, high watermark %d, durable %d, log end %d",
-				v.Partition, v.LeaderEpoch, v.LogStart, v.HighWatermark, v.Durable, v.LogEnd))
-		}
+	for _, b := range r.nodes {
+		out = append(out, b.state()...)
 	}
 	out = append(out, r.abandoned()...)
 	return append(out, r.pending()...)

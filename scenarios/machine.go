@@ -48,7 +48,7 @@ func (m *machine) nextSeq(partition int32) int64 {
 
 // clientConfig is how every client of a run reaches the cluster.
 func (r *run) clientConfig(name string) client.Config {
-	c := client.DefaultConfig(r.bootstrap)
+	c := client.DefaultConfig(r.bootstrap...)
 	c.ClientID = name
 	c.RequestTimeout = r.requestTimeout
 	c.DialTimeout = r.requestTimeout / 2

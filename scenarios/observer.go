@@ -7,7 +7,6 @@ import (
 
 	"github.com/klammlog/klamm/checker"
 	"github.com/klammlog/klamm/checker/history"
-	"github.com/klammlog/klamm/node"
 	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/client"
 	"github.com/klammlog/klamm/node/commitlog"
@@ -19,11 +18,11 @@ import (
 type observer struct {
 	r          *run
 	steps      int
-	held       map[place]kafka.Offset // what each log claimed to hold, the furthest ever
 	violations []Violation
 	unproven   map[kafka.TopicPartition]kafka.Offset // what consumers were given while there was nobody to compare with
 	aging      map[kafka.TopicPartition]*aging       // where age decides how long records stay
-	latest     kafka.Timestamp                       // that the broker's wall clock ever showed
+	latest     kafka.Timestamp                       // that a broker's wall clock ever showed
+	next       int                                   // node to be looked at
 	recoveries int
 	looks      int
 }
@@ -46,21 +45,23 @@ type place struct {
 	partition kafka.TopicPartition
 }
 
-// everySteps is how many steps lie between two looks at everything: a look costs
-// about as much as a few hundred steps.
+// everySteps is how many steps lie between two looks at everything about one node,
+// in turn: a look costs about as much as a few hundred steps.
 const everySteps = 512
 
 func (o *observer) step() {
 	if o.r.drawn.RetentionTime > 0 {
-		o.latest = max(o.latest, o.r.broker.node.WallTime())
+		o.latest = max(o.latest, o.r.wallTime())
 	}
 	if o.steps++; o.steps%everySteps == 0 {
-		o.look(o.r.broker.running)
+		o.look(o.r.nodes[o.next])
+		o.next = (o.next + 1) % len(o.r.nodes)
 	}
 }
 
-// look checks everything about a running node.
-func (o *observer) look(n *node.Node) {
+// look checks everything about a node, if it runs.
+func (o *observer) look(b *brokerHost) {
+	n := b.running
 	if n == nil || len(o.violations) > 0 {
 		return
 	}
@@ -69,9 +70,9 @@ func (o *observer) look(n *node.Node) {
 		o.complain(stateChecks, err.Error())
 	}
 	partitions := n.Partitions()
-	f := o.r.broker.footprint(n, len(partitions))
+	f := b.footprint(n, len(partitions))
 	if excess := f.excess(); excess != "" {
-		o.complain(bounded, fmt.Sprintf("%s at %s: %s", o.r.broker.node.Name(), o.r.k.Now(), excess))
+		o.complain(bounded, fmt.Sprintf("%s at %s: %s", b.seat.name, o.r.k.Now(), excess))
 	}
 	for _, v := range partitions {
 		if v.Broken != nil {
@@ -88,7 +89,7 @@ func (o *observer) look(n *node.Node) {
 		}
 		o.checkAges(v)
 		if o.keeps() {
-			o.remember(v.Topic, v.Partition, v.HighWatermark)
+			b.remember(v)
 		}
 	}
 }
@@ -139,11 +140,11 @@ func (o *observer) keeps() bool {
 // nothing above the high watermark is ever served. While there is no broker to
 // compare with, the next one has to know of it.
 func (o *observer) read(partition int, end history.Offset) {
-	if len(o.violations) > 0 || !o.keeps() {
-		return
+	if len(o.violations) > 0 || !o.keeps() || o.r.options.clustered() {
+		return // of several brokers one may know more than another
 	}
 	tp := kafka.TopicPartition{Topic: topicName, Partition: int32(partition)}
-	if n := o.r.broker.running; n != nil {
+	if n := o.r.brokers[0].running; n != nil {
 		for _, v := range n.Partitions() {
 			if v.Partition == tp && v.Broken == nil {
 				o.compare(v, kafka.Offset(end))
@@ -164,41 +165,47 @@ func (o *observer) compare(v broker.View, end kafka.Offset) {
 	}
 }
 
-func (o *observer) remember(id kafka.TopicID, tp kafka.TopicPartition, high kafka.Offset) {
-	if o.held == nil {
-		o.held = map[place]kafka.Offset{}
+// remember notes what a log claims to hold for good. A replica can know of a high
+// watermark beyond what it holds itself, if it is not in the in-sync set.
+func (b *brokerHost) remember(v broker.View) {
+	if b.held == nil {
+		b.held = map[place]kafka.Offset{}
 	}
-	at := place{id, tp}
-	o.held[at] = max(o.held[at], high)
+	claimed := v.HighWatermark
+	if b.r.options.clustered() && b.r.drawn.Flush == "ack" {
+		claimed = min(claimed, v.Durable)
+	}
+	at := place{v.Topic, v.Partition}
+	b.held[at] = max(b.held[at], claimed)
 }
 
 // stopped looks a last time at a node that is about to die, or has ended.
-func (o *observer) stopped(n *node.Node) { o.look(n) }
+func (o *observer) stopped(b *brokerHost) { o.look(b) }
 
 // started looks at a node that has just recovered: whatever any of its former
 // lives claimed to hold must be there.
-func (o *observer) started(n *node.Node) {
+func (o *observer) started(b *brokerHost) {
 	o.recoveries++
 	if len(o.violations) > 0 || !o.keeps() {
 		return
 	}
-	for _, v := range n.Partitions() {
-		held := o.held[place{v.Topic, v.Partition}]
+	for _, v := range b.running.Partitions() {
+		held := b.held[place{v.Topic, v.Partition}]
 		switch {
 		case v.Broken != nil && !errors.Is(v.Broken, commitlog.ErrQuarantined):
 			// The disk failed a call, and the supervisor starts the broker again.
 		case v.Broken != nil && held > 0:
-			o.complain(recoversAcked, fmt.Sprintf("%s: held up to offset %d before, and is out of service at %s: %v",
-				v.Partition, held, o.r.k.Now(), v.Broken))
+			o.complain(recoversAcked, fmt.Sprintf("%s of %s: held up to offset %d before, and is out of service at %s: %v",
+				v.Partition, b.seat.name, held, o.r.k.Now(), v.Broken))
 		case v.Broken == nil && v.LogEnd < held:
-			o.complain(recoversAcked, fmt.Sprintf("%s: held up to offset %d before, and ends at %d after recovery at %s",
-				v.Partition, held, v.LogEnd, o.r.k.Now()))
-		case v.Broken == nil:
+			o.complain(recoversAcked, fmt.Sprintf("%s of %s: held up to offset %d before, and ends at %d after recovery at %s",
+				v.Partition, b.seat.name, held, v.LogEnd, o.r.k.Now()))
+		case v.Broken == nil && !o.r.options.clustered():
 			o.compare(v, o.unproven[v.Partition])
 			delete(o.unproven, v.Partition)
 		}
 	}
-	o.look(n)
+	o.look(b)
 }
 
 // complain records a violation. The observer has seen enough then; the run goes on,

@@ -73,7 +73,7 @@ func TestWhatOperatorsWereToldSurvivesPowerLoss(t *testing.T) {
 		}
 		r.schedule = nil
 		r.enter("safety")
-		r.broker.start()
+		r.brokers[0].start()
 		r.admin.start()
 		r.k.At(kafka.Instant(warmUp+r.options.Safety), r.heal)
 		heard := 0
@@ -81,8 +81,8 @@ func TestWhatOperatorsWereToldSurvivesPowerLoss(t *testing.T) {
 			for ; heard < len(r.ministry.told.Operations); heard++ {
 				op := &r.ministry.told.Operations[heard]
 				if op.Answer == metadata.Done && op.Act != metadata.Look && op.Act != metadata.Read && !r.healed {
-					r.broker.losePower()
-					r.k.After(10*time.Millisecond, r.broker.bringUp)
+					r.brokers[0].losePower()
+					r.k.After(10*time.Millisecond, r.brokers[0].bringUp)
 					losses++
 				}
 			}

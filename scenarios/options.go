@@ -36,6 +36,7 @@ type Options struct {
 	Habits
 	ConnectionLimits
 	Operators
+	Cluster
 
 	// Unrestricted: faults may destroy what was acknowledged, and only what can
 	// still hold is demanded.
@@ -91,6 +92,11 @@ func draw(s *Scenario, seed uint64) Options {
 		o.MessageMax = int64(o.ValueMax+200) * pick[int64](r, 4, 4, 8, 20)
 		o.Oversized = pick(r, 0, 20, 50, 200)
 	}
+	o.Cluster = alone()
+	if s.Cluster != nil {
+		o.Cluster = drawCluster(sim.Stream(seed, "options/cluster"))
+		s.Cluster(&o.Cluster, sim.Stream(seed, "options/cluster/"+s.Name))
+	}
 	if s.Shape != nil {
 		s.Shape(&o, sim.Stream(seed, "options/"+s.Name))
 	}
@@ -131,6 +137,7 @@ func (o Options) lines() []string {
 		o.Keeping.String(),
 		fmt.Sprintf("hostiles=%d crowds=%d crowd.size=%d ", o.Hostiles, o.Crowds, o.CrowdSize) + o.ConnectionLimits.String(),
 		o.Operators.String(),
+		o.Cluster.String(),
 		o.Habits.String() + fmt.Sprintf(" mode=%s", o.mode()),
 		fmt.Sprintf("buggify=%t hold.one.in=%d hold.max=%s preempt.one.in=%d crash.profile=%s stale.tail=%t slow.link=%t",
 			o.Buggify, o.HoldOneIn, o.HoldMax, o.Preempt, o.Profile, o.StaleTail, o.SlowLink),

@@ -22,9 +22,18 @@ type rawConn struct {
 // maxAnswer is the largest answer that raw clients read: they ask for less.
 const maxAnswer = 64 << 20
 
-// dialRaw connects to the broker. Blocks.
+// dialRaw connects to a broker, any of them. Blocks.
 func (m *machine) dialRaw() (*rawConn, error) {
-	net, err := m.world.Net.Dial(m.r.bootstrap, m.world.Now().Add(m.r.requestTimeout/2))
+	to := m.r.bootstrap[0]
+	if n := len(m.r.bootstrap); n > 1 {
+		to = m.r.bootstrap[m.r.k.Rand("bootstrap/"+m.node.Name()).IntN(n)]
+	}
+	return m.dialTo(to)
+}
+
+// dialTo connects to one broker. Blocks.
+func (m *machine) dialTo(address string) (*rawConn, error) {
+	net, err := m.world.Net.Dial(address, m.world.Now().Add(m.r.requestTimeout/2))
 	if err != nil {
 		return nil, err
 	}

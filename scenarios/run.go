@@ -31,14 +31,15 @@ type run struct {
 
 	k              *sim.Kernel
 	network        *netsim.Network
-	broker         *brokerHost
+	nodes          []*brokerHost // brokers, then those that are controllers only
+	brokers        []*brokerHost // of the nodes
 	producers      []*producerClient
 	consumers      []*consumerClient
 	raws           []*rawProducer
 	guests         []guest
 	ministry       ministry
 	admin          *adminClient
-	bootstrap      string
+	bootstrap      []string // where clients find brokers
 	requestTimeout time.Duration
 
 	history     *history.Recorder
@@ -99,9 +100,11 @@ func (r *run) assemble() {
 	}
 	r.network = netsim.New(r.k, network)
 	r.requestTimeout = pick(r.k.Rand("options/clients"), 2*time.Second, 8*time.Second, 30*time.Second)
-	r.broker = r.newBroker("n1")
-	r.bootstrap = r.broker.address
-	c := cast{broker: "n1", disk: r.broker.disk.Name(), clientClocks: o.ClientClocks, tune: r.scenario.Tune, must: r.scenario.Must}
+	r.newBrokers()
+	c := cast{clientClocks: o.ClientClocks, tune: r.scenario.Tune, must: r.scenario.Must}
+	for _, b := range r.nodes {
+		c.nodes, c.disks = append(c.nodes, b.seat.name), append(c.disks, b.disk.Name())
+	}
 	for i := range o.Producers {
 		sends := o.Sends / o.Producers
 		if i < o.Sends%o.Producers {
@@ -131,7 +134,9 @@ func (r *run) assemble() {
 // play runs the phases and judges.
 func (r *run) play() *Outcome {
 	r.enter("safety")
-	r.broker.start()
+	for _, b := range r.nodes {
+		b.start()
+	}
 	r.admin.start()
 	for _, f := range r.schedule {
 		r.k.At(f.at(), func() { r.strike(f) })
@@ -208,10 +213,14 @@ func (r *run) heal() {
 	r.healed, r.healedAt = true, r.k.Now()
 	r.enter("liveness")
 	r.network.Heal()
-	r.broker.disk.Heal()
+	for _, b := range r.nodes {
+		b.disk.Heal()
+	}
 	r.k.Quiet()
-	r.broker.node.Heal()
-	r.broker.bringUp()
+	for _, b := range r.nodes {
+		b.node.Heal()
+		b.bringUp()
+	}
 	for _, m := range r.clients() {
 		m.node.Heal()
 		if !m.node.Alive() {
@@ -252,8 +261,10 @@ func (r *run) workloadDone() bool {
 // pending says what has not finished, a sentence each.
 func (r *run) pending() []string {
 	var out []string
-	if s := r.broker.pending(); s != "" {
-		out = append(out, s)
+	for _, b := range r.nodes {
+		if s := b.pending(); s != "" {
+			out = append(out, s)
+		}
 	}
 	for _, p := range r.producers {
 		if s := p.pending(); s != "" {

@@ -45,6 +45,10 @@ type Scenario struct {
 	// scenario draws.
 	Shape func(*Options, *rand.Rand)
 
+	// Cluster draws what its cluster is about, over what every cluster draws;
+	// without it there is one broker on its own.
+	Cluster func(*Cluster, *rand.Rand)
+
 	// Tune changes faults of the disk after they are drawn.
 	Tune func(*disksim.Fault, *rand.Rand)
 

@@ -130,17 +130,18 @@ func drawSchedule(o Options, seed uint64, cast cast) []Fault {
 
 func drawFault(family Family, r *rand.Rand, cast cast, in netsim.Window) Fault {
 	if i := slices.Index(networkFamilies(), family); i >= 0 {
-		stage := netsim.Stage{Hosts: cast.hosts(), Center: cast.broker, Window: in}
-		f := stage.Draw(netsim.Families()[i], r)
+		f := cast.stage(r, in).Draw(netsim.Families()[i], r)
 		return Fault{Family: family, Net: &f}
 	}
 	if slices.Contains(processFamilies(), family) {
-		kind, node := sim.FaultKind(family), cast.broker
+		kind, node := sim.FaultKind(family), ""
 		switch {
 		case family == clientCrash:
 			kind, node = sim.FaultCrash, cast.clients[r.IntN(len(cast.clients))]
 		case cast.clientClocks && slices.Contains(clockFamilies, family):
-			node = pick(r, cast.broker, cast.clients[r.IntN(len(cast.clients))])
+			node = pick(r, cast.victim(r), cast.clients[r.IntN(len(cast.clients))])
+		default:
+			node = cast.victim(r)
 		}
 		f := sim.DrawFault(kind, node, in.End-in.Start, r)
 		if f.At > 0 {
@@ -148,7 +149,7 @@ func drawFault(family Family, r *rand.Rand, cast cast, in netsim.Window) Fault {
 		}
 		return Fault{Family: family, Process: &f}
 	}
-	f := disksim.DrawFault(disksim.FaultKind(family), cast.disk, in.End-in.Start, r)
+	f := disksim.DrawFault(disksim.FaultKind(family), cast.victimDisk(r), in.End-in.Start, r)
 	f.At += in.Start
 	// A stall outlasts any client's patience; for the whole of a run it would
 	// leave nothing to judge.
@@ -161,8 +162,8 @@ func drawFault(family Family, r *rand.Rand, cast cast, in netsim.Window) Fault {
 
 // A cast is the names of the hosts of a run.
 type cast struct {
-	broker  string
-	disk    string   // the broker's
+	nodes   []string // brokers, then controllers
+	disks   []string // theirs
 	clients []string // producers, then consumers
 
 	clientClocks bool     // faults of clocks concern clients too
@@ -173,7 +174,28 @@ type cast struct {
 // clockFamilies are the faults of clocks.
 var clockFamilies = []Family{Family(sim.FaultSkew), Family(sim.FaultDrift), Family(sim.FaultJump), Family(sim.FaultFreeze)}
 
-func (c cast) hosts() []string { return append([]string{c.broker}, c.clients...) }
+func (c cast) hosts() []string { return slices.Concat(c.nodes, c.clients) }
+
+// victim draws a node. Where there is one only, nothing is drawn.
+func (c cast) victim(r *rand.Rand) string { return oneOf(r, c.nodes) }
+
+func (c cast) victimDisk(r *rand.Rand) string { return oneOf(r, c.disks) }
+
+func oneOf(r *rand.Rand, from []string) string {
+	if len(from) == 1 {
+		return from[0]
+	}
+	return pick(r, from...)
+}
+
+// stage draws where a fault of the network happens: between nodes only, or around
+// one of them.
+func (c cast) stage(r *rand.Rand, in netsim.Window) netsim.Stage {
+	if len(c.nodes) > 2 && r.IntN(2) == 0 {
+		return netsim.Stage{Hosts: c.nodes, Window: in}
+	}
+	return netsim.Stage{Hosts: c.hosts(), Center: c.victim(r), Window: in}
+}
 
 // An AboutFault tells of a family, and which scenarios may draw it.
 type AboutFault struct {

@@ -18,17 +18,21 @@ func (r *run) strike(f Fault) {
 		_, err := r.network.Apply(*f.Net)
 		assert.NoError(err)
 	case f.Disk != nil:
-		f.Disk.Apply(r.broker.disk)
+		for _, b := range r.nodes {
+			if b.disk.Name() == f.Disk.Disk {
+				f.Disk.Apply(b.disk)
+			}
+		}
 	case f.Family == clientCrash:
 		r.strikeClient(f)
-	case f.Process.Node != r.broker.node.Name():
+	case r.nodeNamed(f.Process.Node) != nil:
+		r.strikeNode(f, r.nodeNamed(f.Process.Node))
+	default:
 		for _, m := range r.clients() {
 			if m.node.Name() == f.Process.Node {
 				r.took(f.Family, f.Process.Apply(m.node))
 			}
 		}
-	default:
-		r.strikeBroker(f)
 	}
 }
 
@@ -44,8 +48,7 @@ func (r *run) took(f Family, effective bool) {
 	}
 }
 
-func (r *run) strikeBroker(f Fault) {
-	b := r.broker
+func (r *run) strikeNode(f Fault, b *brokerHost) {
 	switch f.Process.Kind {
 	case sim.FaultCrash:
 		r.took(f.Family, b.crash())

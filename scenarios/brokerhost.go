@@ -11,20 +11,23 @@ import (
 	"github.com/klammlog/klamm/node"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/sim"
 	"github.com/klammlog/klamm/sim/world"
 )
 
-// A brokerHost is a broker's machine with its supervisor: what dies is started
-// again, as systemd or an orchestrator would.
+// A brokerHost is a node's machine with its supervisor: what dies is started
+// again, as systemd or an orchestrator would. Controllers have one too.
 type brokerHost struct {
 	r       *run
+	seat    seat
 	node    *sim.Node
 	world   *env.World
 	disk    *disksim.Disk
-	address string
+	address string // where clients find it
 
-	running  *node.Node // nil while it starts, stops, or is down
+	running  *node.Node             // nil while it starts, stops, or is down
+	held     map[place]kafka.Offset // what each log claimed to hold, the furthest ever
 	starts   int
 	lastExit error
 	stopping bool
@@ -34,23 +37,43 @@ type brokerHost struct {
 // that ended by itself.
 const restartPause = 500 * time.Millisecond
 
-func (r *run) newBroker(name string) *brokerHost {
-	n := r.k.NewNode(name)
-	disk := disksim.New(r.k, name+"/0", disksim.DrawOptions(r.k.Rand("options/disk")))
-	return &brokerHost{r: r, node: n, disk: disk, world: world.New(r.network, n, disk), address: name + ":9092"}
+// newBrokers adds every node of the cluster.
+func (r *run) newBrokers() {
+	for _, s := range r.options.seats() {
+		b := r.newBroker(s)
+		r.nodes = append(r.nodes, b)
+		if s.isBroker() {
+			r.brokers = append(r.brokers, b)
+			r.bootstrap = append(r.bootstrap, b.address)
+		}
+	}
+}
+
+func (r *run) newBroker(s seat) *brokerHost {
+	n := r.k.NewNode(s.name)
+	disk := disksim.New(r.k, s.name+"/0", disksim.DrawOptions(r.k.Rand("options/disk")))
+	return &brokerHost{r: r, seat: s, node: n, disk: disk, world: world.New(r.network, n, disk), address: s.clients()}
+}
+
+// nodeNamed returns the node of that name, or nil.
+func (r *run) nodeNamed(name string) *brokerHost {
+	for _, b := range r.nodes {
+		if b.seat.name == name {
+			return b
+		}
+	}
+	return nil
 }
 
 // config returns the broker's settings: the options, and over them what was set
 // by hand.
 func (b *brokerHost) config() []config.Pair {
-	pairs := []config.Pair{
-		{Name: "node.id", Value: "1"},
-		{Name: "listeners", Value: "PLAINTEXT://" + b.address},
+	pairs := append(b.r.options.Cluster.pairs(b.seat), []config.Pair{
 		{Name: "log.flush", Value: b.r.options.Flush},
 		{Name: "auto.create.topics.enable", Value: "false"},
 		{Name: "log.retention.check.interval.ms", Value: strconv.FormatInt(b.r.options.CheckInterval.Milliseconds(), 10)},
 		{Name: "log.cleaner.backoff.ms", Value: strconv.FormatInt(b.r.options.CheckInterval.Milliseconds(), 10)},
-	}
+	}...)
 	pairs = append(pairs, b.r.options.ConnectionLimits.pairs()...)
 	return append(pairs, b.r.settings.broker...)
 }
@@ -72,6 +95,7 @@ func (r *run) topicConfig() []config.Pair {
 		pairs = append(pairs, config.Pair{Name: "flush.messages", Value: strconv.FormatInt(o.FlushMessages, 10)})
 	}
 	pairs = append(pairs, o.Keeping.pairs()...)
+	pairs = append(pairs, o.topicPairs()...)
 	return append(pairs, r.settings.topic...)
 }
 
@@ -93,7 +117,7 @@ func (b *brokerHost) main() {
 		return
 	}
 	b.running = n
-	b.r.observer.started(n)
+	b.r.observer.started(b)
 	for n.Failed() == nil && !b.stopping {
 		b.world.Sleep(watchPause)
 	}
@@ -121,7 +145,7 @@ func (b *brokerHost) exit(why error) {
 
 // down kills the process.
 func (b *brokerHost) down() {
-	b.r.observer.stopped(b.running)
+	b.r.observer.stopped(b)
 	b.running, b.stopping = nil, false
 	b.node.Crash()
 }
@@ -196,4 +220,17 @@ func (b *brokerHost) pending() string {
 		return fmt.Sprintf("%s is down: it ended with: %v", b.node.Name(), b.lastExit)
 	}
 	return fmt.Sprintf("%s has not started (%d starts)", b.node.Name(), b.starts)
+}
+
+// state prints the node as it is; if it does not run, pending says so.
+func (b *brokerHost) state() []string {
+	if b.running == nil {
+		return nil
+	}
+	out := []string{fmt.Sprintf("%s runs (%d starts, %d tasks)", b.node.Name(), b.starts, len(b.node.LiveTasks()))}
+	for _, v := range b.running.Partitions() {
+		out = append(out, fmt.Sprintf("%s leader epoch %d, log start %d, high watermark %d, durable %d, log end %d",
+			v.Partition, v.LeaderEpoch, v.LogStart, v.HighWatermark, v.Durable, v.LogEnd))
+	}
+	return out
 }

@@ -1,0 +1,98 @@
+package scenarios
+
+import (
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// The values of this file are what the observer of a cluster is fed with: what a
+// broker or a controller is at one moment, copied out of it. Nothing in them points
+// into a node.
+
+// A replicaRole is what a broker does with a replica.
+type replicaRole uint8
+
+const (
+	offlineReplica replicaRole = iota // its log cannot be used, or is not open yet
+	followingReplica
+	leadingReplica
+)
+
+// A replicaView is one replica as its broker has it.
+type replicaView struct {
+	place
+	Role        replicaRole
+	LeaderEpoch kafka.LeaderEpoch
+	ISR         []kafka.NodeID // that a leader acts on: the largest the controllers may have
+
+	LogStart, HighWatermark, Durable, LogEnd kafka.Offset
+}
+
+// open reports whether its log can be used.
+func (v replicaView) open() bool { return v.Role != offlineReplica }
+
+// A raftView is what one controller thinks of the quorum.
+type raftView struct {
+	Term   uint64
+	Leads  bool
+	Commit kafka.Offset // the end of what it knows to be committed
+	End    kafka.Offset // of its log
+}
+
+// A decision is what the controllers have decided about one partition.
+type decision struct {
+	place
+	Leader             kafka.NodeID // meta.NoLeader if there is none
+	LeaderEpoch        kafka.LeaderEpoch
+	Epoch              int32 // of the partition
+	Replicas, ISR, ELR []kafka.NodeID
+}
+
+// A brokerSeat is a registered broker.
+type brokerSeat struct {
+	ID                   kafka.NodeID
+	Epoch                int64
+	Fenced, ShuttingDown bool
+}
+
+// An imageView is what the controllers have decided up to an offset of their log.
+type imageView struct {
+	Partitions []decision
+	Brokers    []brokerSeat // by id
+}
+
+// seat finds a registered broker.
+func (m *imageView) seat(id kafka.NodeID) (brokerSeat, bool) {
+	for _, b := range m.Brokers {
+		if b.ID == id {
+			return b, true
+		}
+	}
+	return brokerSeat{}, false
+}
+
+// A batch is what tells one batch on one replica's disk from any other.
+type batch struct {
+	base, end kafka.Offset
+	epoch     kafka.LeaderEpoch
+	sum       uint64 // of its bytes
+
+	producer      kafka.ProducerID
+	producerEpoch kafka.ProducerEpoch
+
+	segment  kafka.Offset // base of the file it lies in
+	position int64        // in the file
+}
+
+// A logCopy is what one replica has on its disk: all batches from start on.
+type logCopy struct {
+	start   kafka.Offset // no batch before it is looked for
+	batches []batch
+}
+
+// end returns the offset behind the last batch.
+func (c *logCopy) end() kafka.Offset {
+	if len(c.batches) == 0 {
+		return c.start
+	}
+	return c.batches[len(c.batches)-1].end
+}
