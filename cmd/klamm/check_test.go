@@ -115,6 +115,7 @@ func TestCheckIsToldWhatSendsWere(t *testing.T) {
 
 // A simulated run is judged the same from what it left behind.
 func TestCheckAgreesWithTheRun(t *testing.T) {
+	inTheSimulator(t)
 	t.Parallel()
 	dir := t.TempDir()
 	var out bytes.Buffer

@@ -26,7 +26,21 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(execute(os.Args[1:], streams{in, os.Stdout, os.Stderr}))
 	}
+	// A process built with -race waits a second before it exits, and the tests
+	// make many.
+	if os.Getenv("GORACE") == "" {
+		os.Setenv("GORACE", "atexit_sleep_ms=0")
+	}
 	os.Exit(m.Run())
+}
+
+// inTheSimulator leaves out a test that makes long runs in the simulator where
+// tests are to be short, as under the race detector: there one task runs at a time.
+func inTheSimulator(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs in the simulator")
+	}
 }
 
 // TestCommands plays testdata against a broker of each file's own: a command
