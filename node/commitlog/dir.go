@@ -205,7 +205,8 @@ func readAllOf(f env.File) ([]byte, error) {
 
 const tempSuffix = ".tmp"
 
-// writeWhole puts a small file in place, durably, and all of it or nothing.
+// writeWhole puts a small file in place, durably, and all of it or nothing. name is
+// its path, dir the directory that it is in.
 // Blocks.
 func writeWhole(fs env.FS, dir, name string, b []byte) error {
 	temp := name + tempSuffix

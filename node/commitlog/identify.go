@@ -38,7 +38,7 @@ func (d *Dir) unmade(path string, missing error) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if slices.ContainsFunc(names, func(name string) bool { return name != manifestName }) {
+	if slices.ContainsFunc(names, func(name string) bool { return !ofBeginning(name) }) {
 		return fmt.Errorf("%s: %w: %w", path, ErrQuarantined, missing)
 	}
 	return fmt.Errorf("%s: %w", path, missing)

@@ -78,14 +78,24 @@ func (l *Log) open() error {
 }
 
 // proveIdentity makes the partition file durable where nothing proves that it is:
-// a process that failed to sync it may have left pages that the kernel believes
-// clean and the disk never saw. Whatever the manifest was told after its beginning
-// it was told behind a synced identity. Blocks.
+// it was synced before it got its name, but whoever gave it the name may have
+// failed to sync the directory. Whatever the manifest was told after its beginning
+// it was told behind a durable identity. Blocks.
 func (l *Log) proveIdentity() error {
 	if l.manifest.used > len((&catalog{}).facts()) {
 		return nil
 	}
-	return l.writeIdentity()
+	return l.syncPlace()
+}
+
+// syncPlace makes the names durable that lead to the log's files. Blocks.
+func (l *Log) syncPlace() error {
+	for _, dir := range []string{l.o.Path, "."} {
+		if err := l.dir.fs.SyncDir(dir); err != nil {
+			return l.dir.fail("sync directory "+dir, err)
+		}
+	}
+	return nil
 }
 
 // checkIdentity reads the partition file, or makes a new log where there is
@@ -106,7 +116,7 @@ func (l *Log) checkIdentity() (made bool, err error) {
 		return false, listErr
 	}
 	for _, name := range names {
-		if name != partitionName && name != manifestName {
+		if !ofBeginning(name) {
 			return false, fmt.Errorf("%w: %s/%s: %w", ErrQuarantined, l.o.Path, partitionName, err)
 		}
 	}
@@ -114,6 +124,12 @@ func (l *Log) checkIdentity() (made bool, err error) {
 		return false, fmt.Errorf("%w: %s/%s: %w", ErrQuarantined, l.o.Path, partitionName, err)
 	}
 	return true, l.create()
+}
+
+// ofBeginning reports whether a file of that name is there before a log takes its
+// first record.
+func ofBeginning(name string) bool {
+	return name == partitionName || name == partitionName+tempSuffix || name == manifestName
 }
 
 // manifestSound reports whether there is a manifest that was used.
@@ -156,30 +172,13 @@ func (l *Log) create() error {
 	if err := l.manifest.create(); err != nil {
 		return l.judge("create "+l.manifest.path, err)
 	}
-	return l.writeIdentity()
-}
-
-// writeIdentity writes the partition file, and makes it and its directory durable.
-// Blocks.
-func (l *Log) writeIdentity() error {
+	// Renamed into place, so that what has the name has been synced: of a file whose
+	// sync failed the next process would see the page cache, and believe it.
 	path := l.o.Path + "/" + partitionName
-	f, err := l.dir.fs.OpenFile(path, env.Write|env.Create|env.Trunc)
-	if err != nil {
-		return l.judge("create "+path, err)
-	}
-	_, err = writeFull(f, l.identity(), 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := writeWhole(l.dir.fs, l.o.Path, path, l.identity()); err != nil {
 		return l.judge("write "+path, err)
 	}
-	for _, dir := range []string{l.o.Path, "."} {
-		if err := l.dir.fs.SyncDir(dir); err != nil {
-			return l.dir.fail("sync directory "+dir, err)
-		}
-	}
-	return nil
+	return l.syncPlace()
 }
 
 // openClean takes everything from the manifest, after a look at the one file that
