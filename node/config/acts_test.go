@@ -43,7 +43,7 @@ func TestEverySettingActs(t *testing.T) {
 		for _, s := range Settings(scope) {
 			name := variables[s.Name+" of "+scope.String()]
 			read := name != "" && (strings.Contains(others.String(), "config."+name+".") ||
-				strings.Contains(others.String(), "config."+name+")") || strings.Contains(own.String(), name+".In("))
+				strings.Contains(others.String(), "config."+name+")") || strings.Contains(own.String(), name+".In(") || strings.Contains(own.String(), name+".Has("))
 			never := s.Type == TypeBool && s.check != nil && s.check(Value{Number: 1}) != nil
 			if !read && !never && !standsIn(s) {
 				t.Errorf("%s of a %s: nobody reads it", s.Name, scope)

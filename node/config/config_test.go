@@ -73,7 +73,6 @@ func TestWhatDoesNotActIsRefusedByName(t *testing.T) {
 		pair Pair
 		want string
 	}{
-		{Pair{"unclean.leader.election.enable", "true"}, "unclean.leader.election.enable=true: klamm does not do that"},
 		{Pair{"retention.eons", "1"}, "retention.eons: no setting of a topic that klamm knows and acts on"},
 		{Pair{"remote.storage.enable", "false"}, "remote.storage.enable: does not act here, for there is no tiered storage"},
 		{Pair{"num.partitions", "3"}, "num.partitions: is a setting of a broker, not of a topic"},

@@ -120,6 +120,6 @@ var (
 	})
 	_ = define(&Setting{
 		Name: "unclean.leader.election.enable", Scope: Broker, Type: TypeBool, Default: "false", Dynamic: true,
-		check: onlyFalse, Doc: "The unclean.leader.election.enable of topics that set none.",
+		Doc: "The unclean.leader.election.enable of topics that set none.",
 	})
 )

@@ -9,7 +9,7 @@ import (
 
 // A Listener is one entry of listeners or advertised.listeners.
 type Listener struct {
-	Name string // the part before "://"; also the security protocol
+	Name string // the part before "://", in capitals
 	Host string // "" means every address
 	Port int32
 }
@@ -23,14 +23,14 @@ func (l Listener) Address() string {
 	return host + ":" + strconv.Itoa(int(l.Port))
 }
 
-// ParseListener reads NAME://host:port. Only PLAINTEXT is served.
+// ParseListener reads NAME://host:port.
 func ParseListener(s string) (Listener, error) {
 	name, address, ok := strings.Cut(s, "://")
 	if !ok {
 		return Listener{}, fmt.Errorf("%s is not NAME://host:port", shorten(s))
 	}
-	if name = strings.ToUpper(name); name != "PLAINTEXT" {
-		return Listener{}, fmt.Errorf("%s: the only security protocol is PLAINTEXT", shorten(name))
+	if err := checkListenerName(name); err != nil {
+		return Listener{}, err
 	}
 	colon := strings.LastIndexByte(address, ':')
 	if colon < 0 {
@@ -41,7 +41,20 @@ func ParseListener(s string) (Listener, error) {
 		return Listener{}, fmt.Errorf("%s: the port is not a number up to 65535", shorten(s))
 	}
 	host := strings.TrimSuffix(strings.TrimPrefix(address[:colon], "["), "]")
-	return Listener{Name: name, Host: host, Port: int32(port)}, nil
+	return Listener{Name: strings.ToUpper(name), Host: host, Port: int32(port)}, nil
+}
+
+// checkListenerName refuses what is no name, and the names of security protocols
+// that klamm does not speak.
+func checkListenerName(name string) error {
+	upper := strings.ToUpper(name)
+	if upper == "SSL" || upper == "SASL_PLAINTEXT" || upper == "SASL_SSL" {
+		return fmt.Errorf("%s: the only security protocol is PLAINTEXT", upper)
+	}
+	if upper == "" || strings.Trim(upper, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") != "" {
+		return fmt.Errorf("%s is no name of a listener", shorten(name))
+	}
+	return nil
 }
 
 // ListenersIn returns the parsed listeners of a view.
@@ -60,10 +73,16 @@ func checkListeners(v Value) error {
 	if err := notEmpty(v); err != nil {
 		return err
 	}
+	seen := map[string]bool{}
 	for _, item := range parseList(v.Text) {
-		if _, err := ParseListener(item); err != nil {
+		l, err := ParseListener(item)
+		if err != nil {
 			return err
 		}
+		if seen[l.Name] {
+			return fmt.Errorf("%s stands there twice", l.Name)
+		}
+		seen[l.Name] = true
 	}
 	return nil
 }

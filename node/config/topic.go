@@ -186,9 +186,8 @@ var (
 
 	UncleanLeaderElection = Bool{define(&Setting{
 		Name: "unclean.leader.election.enable", Scope: Topic, Type: TypeBool, Default: "false", Dynamic: true,
-		check:    onlyFalse,
 		Fallback: []Fallback{{"unclean.leader.election.enable", 1}},
-		Doc:      "Whether a replica that lacks committed records may lead: klamm never lets it.",
+		Doc:      "Whether a replica that may lack committed records leads when no other can; what it lacks is lost.",
 	})}
 )
 

@@ -253,6 +253,9 @@ func (v *View) checkTogether() error {
 		low, high = logCleanerMinCompactionLag, logCleanerMaxCompactionLag
 	}
 	if v.value(low).Number <= v.value(high).Number {
+		if v.scope == Broker {
+			return v.checkCluster()
+		}
 		return nil
 	}
 	return fmt.Errorf("%s=%d: more than %s=%d: %w", low.Name, v.value(low).Number, high.Name, v.value(high).Number, kafka.ErrInvalidConfig)
