@@ -25,13 +25,14 @@ type recreator struct {
 	// come next.
 	reading int
 	next    kafka.Offset
+	told    kafka.Offset // where the last reset went, until a record follows it
 	done    bool
 }
 
 var refill = kafka.TopicPartition{Topic: "refill"}
 
 func (r *run) newRecreator(name string) *recreator {
-	c := &recreator{draws: r.k.Rand("workload/" + name)}
+	c := &recreator{draws: r.k.Rand("workload/" + name), told: kafka.NoOffset}
 	c.machine = r.newMachine(name, c.main)
 	return c
 }
@@ -150,9 +151,8 @@ func (c *recreator) read(cl *client.Client) {
 // judge compares what was returned with where the reader is. It may jump where it
 // is told so, and it begins each topic at its beginning.
 func (c *recreator) judge(resets []client.Reset, records []client.Record) {
-	told := kafka.NoOffset
 	for _, r := range resets {
-		told = r.To
+		c.told = r.To
 	}
 	for _, r := range records {
 		var topic int
@@ -161,10 +161,10 @@ func (c *recreator) judge(resets []client.Reset, records []client.Record) {
 		if topic > c.reading {
 			want = 0
 		}
-		if topic < c.reading || r.Offset != want && r.Offset != told {
+		if topic < c.reading || r.Offset != want && r.Offset != c.told {
 			c.r.observer.complain(topicsApart, fmt.Sprintf("a consumer at offset %d of %s number %d was given offset %d of number %d at %s, and told of no reset",
 				c.next, refill.Topic, c.reading, r.Offset, topic, c.r.k.Now()))
 		}
-		c.reading, c.next, told = topic, r.Offset+1, kafka.NoOffset
+		c.reading, c.next, c.told = topic, r.Offset+1, kafka.NoOffset
 	}
 }
