@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
+	"github.com/klammlog/klamm/node/peer"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -26,9 +26,10 @@ type Source interface {
 
 // A Forwarder reaches the active controller, wherever it is.
 type Forwarder interface {
-	// Forward brings the controller's answer, and the offset of the metadata that
-	// it is about. Errors carry a kafka.Error. Blocks.
-	Forward(q broker.Forwarded, deadline kafka.Instant) (answer []byte, at kafka.Offset, err error)
+	// Forward looks for it until the deadline and brings its answer, which has no
+	// error code. Errors carry a kafka.Error, whose kind says whether something may
+	// have happened. Blocks.
+	Forward(q *peer.Forward, deadline kafka.Instant) (*peer.Forwarded, error)
 }
 
 // A control is one call that the active controller answers.
@@ -89,19 +90,19 @@ func (x *control) forward(request kmsg.Request, response kmsg.Response) error {
 	call, now := x.call, x.s.w.Now()
 	deadline := max(x.deadline(request), now.Add(leastPatience))
 	x.s.w.Probe("a request was forwarded to the active controller")
-	b, at, err := x.s.forwarder.Forward(broker.Forwarded{
-		Key: call.Key, Version: call.Version, ClientID: call.ClientID,
+	got, err := x.s.forwarder.Forward(&peer.Forward{
+		APIKey: call.Key, APIVersion: call.Version, ClientID: call.ClientID,
 		Principal: call.Client.Principal, Listener: call.Client.Listener, Body: call.body,
 	}, deadline)
 	if err != nil {
 		return err
 	}
 	response.SetVersion(call.Version)
-	if err := decodeAnswer(response, b); err != nil {
+	if err := decodeAnswer(response, got.Body); err != nil {
 		return fmt.Errorf("%s: answer of the active controller: %w: %w", kmsg.NameForKey(call.Key), err, kafka.ErrUnknownServerError)
 	}
 	// If the image does not get there in time, the answer is true all the same.
-	_ = x.s.source.WaitApplied(at, max(x.deadline(request), now))
+	_ = x.s.source.WaitApplied(kafka.Offset(got.Offset), max(x.deadline(request), now))
 	return nil
 }
 

@@ -1,0 +1,174 @@
+package session
+
+import (
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// A Request is what a fetch says of its session.
+type Request struct {
+	ID, Epoch  int32 // zeros from who does not know of sessions
+	Kind       Kind
+	ByID       bool // topics are ids
+	Partitions []Partition
+	Forgotten  []Place
+	Sessions   Wish
+}
+
+// A Wish says whether a reader can have a session.
+type Wish bool
+
+const (
+	Declined Wish = false // versions before there were sessions
+	Wanted   Wish = true
+)
+
+// A Fetch is one request on its way through its session.
+type Fetch struct {
+	c       *Cache
+	request Request
+	session *Session // nil if the request names all that it is about
+	epoch   int32    // of the session, when the request is answered
+	entries []*entry
+}
+
+// Begin takes a request up. It fails with FETCH_SESSION_ID_NOT_FOUND,
+// INVALID_FETCH_SESSION_EPOCH or FETCH_SESSION_TOPIC_ID_ERROR; then the reader
+// begins anew.
+func (c *Cache) Begin(q Request, now kafka.Instant) (*Fetch, kafka.Error) {
+	f := &Fetch{c: c, request: q}
+	if q.Epoch == initialEpoch || q.Epoch == finalEpoch {
+		if s := c.byID[q.ID]; s != nil {
+			c.remove(s)
+		}
+		return f, kafka.None
+	}
+	s := c.byID[q.ID]
+	switch {
+	case s == nil:
+		return nil, kafka.ErrFetchSessionIDNotFound
+	case s.epoch != q.Epoch:
+		return nil, kafka.ErrInvalidFetchSessionEpoch
+	case s.byID != q.ByID:
+		return nil, kafka.ErrFetchSessionTopicIDError
+	case !c.update(s, q, now):
+		return nil, kafka.ErrFetchSessionIDNotFound
+	}
+	f.entries = make([]*entry, 0, s.size())
+	for e := s.first; e != nil; e = e.next {
+		f.entries = append(f.entries, e)
+	}
+	if s.size() == 0 {
+		c.remove(s)
+		return f, kafka.None
+	}
+	s.advance()
+	f.session, f.epoch = s, s.epoch
+	return f, kafka.None
+}
+
+// update brings a session up to what a request says. If there is no room for it
+// the session is over, and the result false.
+func (c *Cache) update(s *Session, q Request, now kafka.Instant) bool {
+	c.account(s, -1)
+	for _, p := range q.Partitions {
+		s.put(p)
+	}
+	for _, p := range q.Forgotten {
+		s.drop(p)
+	}
+	c.account(s, 1)
+	c.touch(s, now)
+	if c.partitions > c.limits.Partitions || c.bytes > c.limits.Bytes {
+		c.remove(s)
+		return false
+	}
+	return true
+}
+
+// Len returns how many partitions are to be read.
+func (f *Fetch) Len() int {
+	if f.session == nil {
+		return len(f.request.Partitions)
+	}
+	return len(f.entries)
+}
+
+// At returns the partition to be read in the i-th place.
+func (f *Fetch) At(i int) Partition {
+	if f.session == nil {
+		return f.request.Partitions[i]
+	}
+	return f.entries[i].Partition
+}
+
+// A Found is what reading a partition came to.
+type Found struct {
+	Code          kafka.Error
+	HighWatermark kafka.Offset
+	LogStart      kafka.Offset
+
+	// Urgent: there are records, or something else is told however often it was
+	// told before.
+	Urgent bool
+
+	// Records: there are. The partition is read last the next time.
+	Records bool
+}
+
+// Finish decides what a reader is told: the id of its session, 0 if it has none,
+// and for each partition whether it is answered for. It fails as Begin does, if the
+// session went on or ended meanwhile: then nothing is told.
+func (f *Fetch) Finish(found func(i int) Found, tell func(i int), now kafka.Instant) (int32, kafka.Error) {
+	if f.session == nil {
+		for i := range f.request.Partitions {
+			tell(i)
+		}
+		return f.establish(found, now), kafka.None
+	}
+	s := f.session
+	switch {
+	case s.gone:
+		return none, kafka.ErrFetchSessionIDNotFound
+	case s.epoch != f.epoch:
+		return none, kafka.ErrInvalidFetchSessionEpoch
+	}
+	for i, e := range f.entries {
+		r := found(i)
+		if e.note(r) {
+			tell(i)
+		}
+		if r.Records && !e.dropped {
+			s.unlink(e)
+			s.append(e)
+		}
+	}
+	f.c.touch(s, now)
+	return s.id, kafka.None
+}
+
+// note remembers what a reader is told, and reports whether it is worth telling.
+func (e *entry) note(r Found) bool {
+	tell := r.Urgent || r.Records || r.Code != kafka.None || r.HighWatermark != e.high || r.LogStart != e.logStart
+	e.high, e.logStart = r.HighWatermark, r.LogStart
+	if r.Code != kafka.None {
+		e.high = kafka.NoOffset // so that it is told when the error has gone
+	}
+	return tell
+}
+
+// establish begins a session with what the request named, if it may have one.
+func (f *Fetch) establish(found func(i int) Found, now kafka.Instant) int32 {
+	q := &f.request
+	if q.Sessions == Declined || q.Epoch != initialEpoch || len(q.Partitions) == 0 {
+		return none
+	}
+	s := &Session{kind: q.Kind, byID: q.ByID, epoch: 1, created: now, used: now, at: make(map[Place]*entry, len(q.Partitions))}
+	for i, p := range q.Partitions {
+		s.put(p).note(found(i))
+	}
+	if !f.c.room(q.Kind, s.size(), s.bytes, now) {
+		return none
+	}
+	f.c.insert(s)
+	return s.id
+}
