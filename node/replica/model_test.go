@@ -11,7 +11,7 @@ import (
 )
 
 // A world of one leader, its followers and a controller, in which requests and
-// answers are lost, delayed and carried out twice, images are late, and followers
+// answers are lost or delayed for ever, images are late, and followers
 // lose what they hold. It is judged by what is true and not by what the leader
 // knows: whatever the controller has for an in-sync set, each of its members holds
 // what is committed.
@@ -114,14 +114,14 @@ func (w *world) landed() {
 	}
 }
 
-// deliver carries one request out, which may be on its way for ever and be carried
-// out again.
+// deliver carries one request out, which may have been on its way for ever.
 func (w *world) deliver() {
 	if len(w.requests) == 0 {
 		return
 	}
 	i := rapid.IntRange(0, len(w.requests)-1).Draw(w.t, "request")
 	r := w.requests[i]
+	w.requests = slices.Delete(w.requests, i, i+1)
 	code := w.alter(r.p)
 	if r.answered {
 		return
