@@ -23,16 +23,6 @@ type Controllers interface {
 	CreateTopic(name string, deadline kafka.Instant) error
 }
 
-// A Forwarded is a client's request that is the active controller's to answer, as
-// it came to a broker.
-type Forwarded struct {
-	Key, Version int16
-	ClientID     string
-	Principal    string
-	Listener     string // of the broker
-	Body         []byte
-}
-
 // Peers is how a broker fetches from the leaders of its partitions. Blocks.
 type Peers interface {
 	FetchFrom(leader kafka.NodeID, q *ReplicaFetch, deadline kafka.Instant) (*ReplicaFetched, error)
