@@ -78,7 +78,7 @@ func (a *adminClient) main() {
 
 // createTopic asks until the topic is there.
 func (a *adminClient) createTopic(cl *client.Client) {
-	topic := client.NewTopic{Name: topicName, Partitions: a.r.options.Partitions, Replicas: 1, Configs: map[string]string{}}
+	topic := client.NewTopic{Name: topicName, Partitions: a.r.options.Partitions, Replicas: int16(a.r.options.Replicas), Configs: map[string]string{}}
 	for _, p := range a.r.topicConfig() {
 		topic.Configs[p.Name] = p.Value
 	}

@@ -18,8 +18,9 @@ type Cluster struct {
 	Racks       int // that the brokers are in; 0: none is named
 	Replicas    int // of each partition
 	MinISR      int
-	Unclean     bool // unclean.leader.election.enable
-	Rebalance   bool // auto.leader.rebalance.enable
+	Loser       string // the only node that may lose what it acknowledged; "" where none may
+	Unclean     bool   // unclean.leader.election.enable
+	Rebalance   bool   // auto.leader.rebalance.enable
 
 	LagMax   time.Duration // replica.lag.time.max.ms
 	Session  time.Duration // broker.session.timeout.ms
@@ -60,8 +61,8 @@ func drawCluster(r *rand.Rand) Cluster {
 }
 
 func (c Cluster) String() string {
-	return fmt.Sprintf("brokers=%d controllers=%d voters=%d racks=%d replicas=%d min.insync.replicas=%d unclean=%t rebalance=%t lag.max=%s session=%s beat=%s election=%s",
-		c.Brokers, c.Controllers, c.Voters, c.Racks, c.Replicas, c.MinISR, c.Unclean, c.Rebalance, c.LagMax, c.Session, c.Beat, c.Election)
+	return fmt.Sprintf("brokers=%d controllers=%d voters=%d racks=%d replicas=%d min.insync.replicas=%d loser=%s unclean=%t rebalance=%t lag.max=%s session=%s beat=%s election=%s",
+		c.Brokers, c.Controllers, c.Voters, c.Racks, c.Replicas, c.MinISR, c.Loser, c.Unclean, c.Rebalance, c.LagMax, c.Session, c.Beat, c.Election)
 }
 
 // topicPairs returns the settings of a topic that is replicated so.

@@ -53,7 +53,7 @@ func (r *run) recordsDeleted() bool {
 
 // askToDelete sends one request on a connection of its own.
 func (a *adminClient) askToDelete(partition int32, before history.Offset) (history.Offset, error) {
-	conn, err := a.dialRaw()
+	conn, err := a.dialLeader(kafka.TopicPartition{Topic: topicName, Partition: partition})
 	if err != nil {
 		return history.NoOffset, err
 	}

@@ -29,7 +29,11 @@ func (r *run) demands() checker.Demands {
 	}
 	if slices.ContainsFunc(o.Families, losesPageCache) {
 		d.PowerLoss = checker.AnyPowerLoss
+		if o.Loser != "" {
+			d.PowerLoss = checker.SurvivablePowerLoss
+		}
 	}
+	d.Leaders, d.Unclean = o.Replicas > 1, o.Unclean
 	return d
 }
 

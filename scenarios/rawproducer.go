@@ -34,6 +34,7 @@ type rawProducer struct {
 	pending []*rawBatch // without an outcome, in send order
 	conn    *rawPipe    // in use; nil: none
 	pipes   []*rawPipe  // all that are open
+	home    int32       // of several brokers each leads its partitions: the one partition it writes to
 	again   bool        // a batch was lost or refused: what is pending is sent again
 	rounds  int         // of that; nothing new is sent before all is acknowledged or given up
 	changed env.Cond
@@ -93,6 +94,9 @@ func (r *run) newRaw(name string) *rawProducer {
 	p := &rawProducer{rawStyle: drawRaw(draws), draws: draws, left: rawSends, kept: rawSends / 10}
 	p.pause = 2 * r.options.Safety * meanRawBatch / rawSends
 	p.first = firstSequence(draws)
+	if r.options.clustered() {
+		p.home = draws.Int32N(r.options.Partitions)
+	}
 	p.machine = r.newMachine(name, p.main)
 	p.changed = p.world.NewCond("raw")
 	return p
@@ -197,7 +201,7 @@ func (p *rawProducer) leave(c *rawPipe) {
 
 // connect opens a connection, and a task that reads its answers. Blocks.
 func (p *rawProducer) connect() {
-	raw, err := p.dialRaw()
+	raw, err := p.dialLeader(kafka.TopicPartition{Topic: topicName, Partition: p.home})
 	if err != nil {
 		p.world.Sleep(50 * time.Millisecond)
 		return
@@ -233,9 +237,12 @@ func (p *rawProducer) begin() {
 // sendNew sends a new batch, or two of two partitions in one request. Blocks.
 func (p *rawProducer) sendNew() {
 	partitions := p.r.options.Partitions
-	first := p.draws.Int32N(partitions)
+	first := p.home
+	if !p.r.options.clustered() {
+		first = p.draws.Int32N(partitions)
+	}
 	batches := []*rawBatch{p.newBatch(first)}
-	if partitions > 1 && p.left > 0 && p.draws.IntN(6) == 0 {
+	if partitions > 1 && !p.r.options.clustered() && p.left > 0 && p.draws.IntN(6) == 0 {
 		batches = append(batches, p.newBatch((first+1)%partitions))
 	}
 	p.pending = append(p.pending, batches...)
@@ -371,11 +378,20 @@ func (p *rawProducer) hear(c *rawPipe, answer []byte) error {
 		if part.Partition != q.batches[i].partition {
 			return fmt.Errorf("partition %d, want %d: %w", part.Partition, q.batches[i].partition, errNoAnswer)
 		}
-		q.batches[i].hear(kafka.Error(part.ErrorCode), kafka.Offset(part.BaseOffset), kafka.Timestamp(part.LogAppendTime))
+		code := kafka.Error(part.ErrorCode)
+		q.batches[i].hear(code, kafka.Offset(part.BaseOffset), kafka.Timestamp(part.LogAppendTime))
 		p.heard(q.batches[i])
+		if movedAway(code) && p.conn == c {
+			p.leave(c) // another broker leads
+		}
 	}
 	p.drop()
 	return nil
+}
+
+// movedAway reports whether a code says that this broker does not lead.
+func movedAway(code kafka.Error) bool {
+	return code == kafka.ErrNotLeaderOrFollower || code == kafka.ErrFencedLeaderEpoch
 }
 
 // heard decides what a batch without an acknowledgement needs.

@@ -40,6 +40,42 @@ func (m *machine) dialTo(address string) (*rawConn, error) {
 	return &rawConn{net: net, format: kmsg.NewRequestFormatter(kmsg.FormatterClientID(m.node.Name()))}, nil
 }
 
+// dialLeader connects to the broker that leads a partition, as another broker knows
+// it. One on its own leads everything. Blocks.
+func (m *machine) dialLeader(tp kafka.TopicPartition) (*rawConn, error) {
+	c, err := m.dialRaw()
+	if err != nil || len(m.r.bootstrap) == 1 {
+		return c, err
+	}
+	req := kmsg.NewPtrMetadataRequest()
+	req.Version = 7
+	req.Topics = []kmsg.MetadataRequestTopic{{Topic: &tp.Topic}}
+	resp, err := c.ask(req, m.world.Now().Add(m.r.requestTimeout))
+	_ = c.net.Close()
+	if err != nil {
+		return nil, err
+	}
+	address := leaderIn(resp.(*kmsg.MetadataResponse), tp.Partition)
+	if address == "" {
+		return nil, fmt.Errorf("%s: %w", tp, kafka.ErrLeaderNotAvailable)
+	}
+	return m.dialTo(address)
+}
+
+// leaderIn returns where the leader of a partition of the one topic is, or "".
+func leaderIn(q *kmsg.MetadataResponse, partition int32) string {
+	for _, t := range q.Topics {
+		for _, p := range t.Partitions {
+			for _, b := range q.Brokers {
+				if p.Partition == partition && p.Leader == b.NodeID {
+					return fmt.Sprintf("%s:%d", b.Host, b.Port)
+				}
+			}
+		}
+	}
+	return ""
+}
+
 // frame returns the next request as it goes over the wire, size and all. It is
 // valid until the next.
 func (c *rawConn) frame(req kmsg.Request) []byte {

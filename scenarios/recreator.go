@@ -93,7 +93,7 @@ func (c *recreator) rest(most time.Duration) {
 // create asks until the topic is there.
 func (c *recreator) create(cl *client.Client) {
 	for c.topics++; ; c.world.Sleep(20 * time.Millisecond) {
-		results, err := cl.CreateTopics([]client.NewTopic{{Name: refill.Topic, Partitions: 1, Replicas: 1}}, c.soon())
+		results, err := cl.CreateTopics([]client.NewTopic{{Name: refill.Topic, Partitions: 1, Replicas: int16(c.r.options.Replicas)}}, c.soon())
 		if err == nil && (results[0].Err == nil || errors.Is(results[0].Err, kafka.ErrTopicAlreadyExists)) {
 			return
 		}

@@ -101,7 +101,7 @@ func (r *run) assemble() {
 	r.network = netsim.New(r.k, network)
 	r.requestTimeout = pick(r.k.Rand("options/clients"), 2*time.Second, 8*time.Second, 30*time.Second)
 	r.newBrokers()
-	c := cast{clientClocks: o.ClientClocks, tune: r.scenario.Tune, must: r.scenario.Must}
+	c := cast{partitions: o.Partitions, clientClocks: o.ClientClocks, loser: o.Loser, scenario: r.scenario}
 	for _, b := range r.nodes {
 		c.nodes, c.disks = append(c.nodes, b.seat.name), append(c.disks, b.disk.Name())
 	}

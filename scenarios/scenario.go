@@ -16,6 +16,8 @@ import (
 	"slices"
 
 	"github.com/klammlog/klamm/disksim"
+	"github.com/klammlog/klamm/netsim"
+	"github.com/klammlog/klamm/sim"
 )
 
 // A Scenario is a workload with the fault families it may meet.
@@ -49,8 +51,15 @@ type Scenario struct {
 	// without it there is one broker on its own.
 	Cluster func(*Cluster, *rand.Rand)
 
-	// Tune changes faults of the disk after they are drawn.
-	Tune func(*disksim.Fault, *rand.Rand)
+	// Aims are whom faults of processes strike, by family, where that is not any
+	// node.
+	Aims map[Family][]target
+
+	// Tune changes faults of the disk after they are drawn; the others do so with
+	// those of processes and of the network.
+	Tune        func(*disksim.Fault, *rand.Rand)
+	TuneProcess func(*sim.Fault, *rand.Rand)
+	TuneNet     func(*netsim.Fault, cast, netsim.Window, *rand.Rand)
 
 	// Destroying are families that can take what was acknowledged. Only a seed
 	// whose mode is unrestricted has some.

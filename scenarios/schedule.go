@@ -117,7 +117,7 @@ func drawSchedule(o Options, seed uint64, cast cast) []Fault {
 		}
 		r := sim.Stream(seed, "faults/"+string(family))
 		n := 1 + r.IntN(3)
-		if slices.Contains(cast.must, family) {
+		if slices.Contains(cast.scenario.Must, family) {
 			n += 2 // one may strike while the broker is down, or nothing is to be done
 		}
 		for range n {
@@ -131,6 +131,9 @@ func drawSchedule(o Options, seed uint64, cast cast) []Fault {
 func drawFault(family Family, r *rand.Rand, cast cast, in netsim.Window) Fault {
 	if i := slices.Index(networkFamilies(), family); i >= 0 {
 		f := cast.stage(r, in).Draw(netsim.Families()[i], r)
+		if tune := cast.scenario.TuneNet; tune != nil {
+			tune(&f, cast, in, r)
+		}
 		return Fault{Family: family, Net: &f}
 	}
 	if slices.Contains(processFamilies(), family) {
@@ -141,11 +144,17 @@ func drawFault(family Family, r *rand.Rand, cast cast, in netsim.Window) Fault {
 		case cast.clientClocks && slices.Contains(clockFamilies, family):
 			node = pick(r, cast.victim(r), cast.clients[r.IntN(len(cast.clients))])
 		default:
-			node = cast.victim(r)
+			node = cast.drawTarget(family, r)
 		}
 		f := sim.DrawFault(kind, node, in.End-in.Start, r)
 		if f.At > 0 {
 			f.At += in.Start
+		}
+		if node == theLeader || node == aFollower || node == theOthers {
+			f.N = r.Int64N(int64(cast.partitions))
+		}
+		if tune := cast.scenario.TuneProcess; tune != nil {
+			tune(&f, r)
 		}
 		return Fault{Family: family, Process: &f}
 	}
@@ -154,8 +163,8 @@ func drawFault(family Family, r *rand.Rand, cast cast, in netsim.Window) Fault {
 	// A stall outlasts any client's patience; for the whole of a run it would
 	// leave nothing to judge.
 	f.For = min(f.For, in.End.Sub(in.Start)/2)
-	if cast.tune != nil {
-		cast.tune(&f, r)
+	if cast.scenario.Tune != nil {
+		cast.scenario.Tune(&f, r)
 	}
 	return Fault{Family: family, Disk: &f}
 }
@@ -166,9 +175,10 @@ type cast struct {
 	disks   []string // theirs
 	clients []string // producers, then consumers
 
-	clientClocks bool     // faults of clocks concern clients too
-	must         []Family // of which one has to take effect
-	tune         func(*disksim.Fault, *rand.Rand)
+	partitions   int32
+	clientClocks bool   // faults of clocks concern clients too
+	loser        string // the only node that may lose what it acknowledged; "" where none may, or all
+	scenario     *Scenario
 }
 
 // clockFamilies are the faults of clocks.

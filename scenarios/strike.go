@@ -25,9 +25,8 @@ func (r *run) strike(f Fault) {
 		}
 	case f.Family == clientCrash:
 		r.strikeClient(f)
-	case r.nodeNamed(f.Process.Node) != nil:
-		r.strikeNode(f, r.nodeNamed(f.Process.Node))
 	default:
+		r.strikeNodes(f)
 		for _, m := range r.clients() {
 			if m.node.Name() == f.Process.Node {
 				r.took(f.Family, f.Process.Apply(m.node))

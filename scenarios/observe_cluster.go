@@ -1,0 +1,216 @@
+package scenarios
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+)
+
+// A clusterObserver looks at what the nodes of a cluster are, all of them at the same
+// moment, which nobody in the cluster can (section "The cluster" of
+// docs/GUARANTEES.md). After every step it looks at the nodes in which something may
+// have changed; at everything, logs on disks included, when it is asked to.
+//
+// The one rule for callers: changed, applied, started, lost and damaged are called
+// when it happens, not later.
+type clusterObserver struct {
+	promised clusterPromise
+	now      func() kafka.Instant
+	tell     func(guarantee, sentence string)
+	told     int
+
+	windows  []*window
+	subjects map[place]*subject
+	order    []*subject // as they were first seen
+
+	image   imageView               // the newest that any node has applied
+	imageAt kafka.Offset            // up to where
+	digests map[kafka.Offset]digest // of the images that were seen
+	terms   map[uint64]kafka.NodeID // who led the quorum
+	excused map[kafka.NodeID]int64  // lost what they held in that life, and have not registered since
+	looks   int                     // at everything
+}
+
+// A clusterPromise is what the cluster of a run was promised to be.
+type clusterPromise struct {
+	Unclean  bool // a replica outside the in-sync set may be elected: what it does not have is gone
+	Loses    bool // faults may destroy every copy
+	Compacts bool // batches may be rewritten, and offsets be missing
+}
+
+// A digest is of the image that some node had.
+type digest struct {
+	sum uint64
+	by  kafka.NodeID
+}
+
+// complaintsKept is how many violations the observer tells; then it has seen enough.
+const complaintsKept = 4
+
+// A window is how the observer looks into one machine. Its functions take no time
+// and change nothing.
+type window struct {
+	id       kafka.NodeID
+	replicas func() []replicaView    // nil while there is no broker
+	raft     func() (raftView, bool) // false while there is no controller
+	refresh  func()                  // looks at the disk again
+	copyOf   func(place) *logCopy    // on its disk, as of the last refresh; nil if there is none
+
+	changed bool
+	lives   map[place]replicaView // of this life of the node, as last seen
+	known   []place               // that it ever had, as they were first seen
+	read    map[place]*reading
+	applied kafka.Offset
+	term    uint64
+	commit  kafka.Offset
+	damaged bool
+}
+
+// A subject is one partition, and what is known of it from all its replicas.
+type subject struct {
+	place
+	leaders   map[kafka.LeaderEpoch]kafka.NodeID
+	decided   decision
+	exists    bool // the newest image has it
+	exposed   kafka.Offset
+	exposedBy kafka.NodeID
+	since     kafka.LeaderEpoch // of the last unclean election
+	chronicle map[batchKey]batchFacts
+	tip       batchKey     // the batch that ends what was exposed
+	tipAt     kafka.Offset // when it was, 0 if that is not known
+}
+
+func newClusterObserver(p clusterPromise, now func() kafka.Instant, tell func(guarantee, sentence string)) *clusterObserver {
+	return &clusterObserver{promised: p, now: now, tell: tell, subjects: map[place]*subject{}, imageAt: kafka.NoOffset,
+		digests: map[kafka.Offset]digest{}, terms: map[uint64]kafka.NodeID{}, excused: map[kafka.NodeID]int64{}}
+}
+
+// watch adds a machine.
+func (o *clusterObserver) watch(w window) {
+	w.lives, w.read, w.applied, w.commit = map[place]replicaView{}, map[place]*reading{}, kafka.NoOffset, kafka.NoOffset
+	o.windows = append(o.windows, &w)
+}
+
+func (o *clusterObserver) window(id kafka.NodeID) *window {
+	for _, w := range o.windows {
+		if w.id == id {
+			return w
+		}
+	}
+	return nil
+}
+
+func (o *clusterObserver) subject(p place) *subject {
+	s := o.subjects[p]
+	if s == nil {
+		s = &subject{place: p, leaders: map[kafka.LeaderEpoch]kafka.NodeID{}, chronicle: map[batchKey]batchFacts{}}
+		o.subjects[p] = s
+		o.order = append(o.order, s)
+	}
+	return s
+}
+
+// complain tells of a broken invariant.
+func (o *clusterObserver) complain(guarantee, format string, args ...any) {
+	if o.told++; o.told <= complaintsKept {
+		o.tell(guarantee, fmt.Sprintf(format, args...)+" at "+o.now().String())
+	}
+}
+
+// changed says that something of a node may have changed.
+func (o *clusterObserver) changed(id kafka.NodeID) {
+	if w := o.window(id); w != nil {
+		w.changed = true
+	}
+}
+
+// started says that a node begins another life: it may know less than in the last
+// one, but holds what it held.
+func (o *clusterObserver) started(id kafka.NodeID) {
+	if w := o.window(id); w != nil {
+		clear(w.lives)
+		w.commit, w.applied, w.changed = kafka.NoOffset, kafka.NoOffset, true
+	}
+}
+
+// lost says that a node has lost, at the end of a life, some of what it held: its
+// disk, or its page cache where log.flush=os. Until it has registered again, nothing
+// is demanded of its copies.
+func (o *clusterObserver) lost(id kafka.NodeID) {
+	o.excused[id] = meta.NoEpoch
+	if b, ok := o.image.seat(id); ok {
+		o.excused[id] = b.Epoch
+	}
+}
+
+// damaged says that what lies on a node's disks is not what was written any more.
+// Nothing is demanded of its copies for the rest of the run.
+func (o *clusterObserver) damaged(id kafka.NodeID) {
+	if w := o.window(id); w != nil {
+		w.damaged = true
+	}
+}
+
+// isExcused reports whether a node's copies prove nothing.
+func (o *clusterObserver) isExcused(w *window) bool {
+	_, ok := o.excused[w.id]
+	return w.damaged || ok
+}
+
+// step looks at the nodes in which something may have changed.
+func (o *clusterObserver) step() {
+	for _, w := range o.windows {
+		if w.changed && o.told == 0 {
+			o.look(w)
+		}
+	}
+}
+
+// everything looks at all nodes and at what lies on their disks.
+func (o *clusterObserver) everything() {
+	if o.told > 0 {
+		return
+	}
+	o.looks++
+	for _, w := range o.windows {
+		o.look(w)
+		if w.refresh != nil {
+			w.refresh()
+		}
+	}
+	for _, w := range o.windows {
+		o.readLogs(w)
+	}
+	for _, s := range o.order {
+		o.checkCommitted(s)
+	}
+}
+
+// look looks at one node's replicas, and at its part in the quorum.
+func (o *clusterObserver) look(w *window) {
+	w.changed = false
+	if w.raft != nil {
+		if v, ok := w.raft(); ok {
+			o.lookAtRaft(w, v)
+		}
+	}
+	if w.replicas == nil {
+		return
+	}
+	for _, v := range w.replicas() {
+		o.lookAtReplica(w, v)
+	}
+}
+
+// exposedAt returns the highest high watermark that any leader of a partition had.
+func (o *clusterObserver) exposedAt(p place) kafka.Offset {
+	if s := o.subjects[p]; s != nil {
+		return s.exposed
+	}
+	return 0
+}
+
+// has reports whether the ids contain one.
+func has(ids []kafka.NodeID, id kafka.NodeID) bool { return slices.Contains(ids, id) }

@@ -1,0 +1,326 @@
+package scenarios
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+)
+
+// A handmade cluster has three brokers, which are controllers too, and one partition
+// of which 1 leads in epoch 5: four batches are committed, and a fifth is on its way.
+type handmade struct {
+	o        *clusterObserver
+	views    map[kafka.NodeID]*replicaView
+	copies   map[kafka.NodeID]*logCopy
+	rafts    map[kafka.NodeID]*raftView
+	image    imageView
+	at       kafka.Offset
+	said     []string
+	sentence string
+}
+
+var handmadePlace = place{kafka.TopicID{7}, kafka.TopicPartition{Topic: "orders", Partition: 0}}
+
+func newHandmade(p clusterPromise) *handmade {
+	h := &handmade{views: map[kafka.NodeID]*replicaView{}, copies: map[kafka.NodeID]*logCopy{}, rafts: map[kafka.NodeID]*raftView{}}
+	h.o = newClusterObserver(p, func() kafka.Instant { return 0 }, func(guarantee, sentence string) {
+		h.said, h.sentence = append(h.said, guarantee), sentence
+	})
+	for id := kafka.NodeID(1); id <= 3; id++ {
+		h.views[id] = &replicaView{place: handmadePlace, Role: followingReplica, LeaderEpoch: 5, HighWatermark: 40, Durable: 50, LogEnd: 50}
+		h.copies[id] = &logCopy{batches: handmadeBatches()}
+		h.rafts[id] = &raftView{Term: 3, Commit: 9, End: 9}
+		h.o.watch(window{
+			id: id, replicas: func() []replicaView { return []replicaView{*h.views[id]} },
+			raft:    func() (raftView, bool) { return *h.rafts[id], true },
+			refresh: func() {}, copyOf: func(place) *logCopy { return h.copies[id] },
+		})
+		h.image.Brokers = append(h.image.Brokers, brokerSeat{ID: id, Epoch: 10 + int64(id)})
+	}
+	h.views[1].Role, h.views[1].ISR = leadingReplica, []kafka.NodeID{1, 2, 3}
+	h.rafts[2].Leads = true
+	h.image.Partitions = []decision{{place: handmadePlace, Leader: 1, LeaderEpoch: 5, Epoch: 8,
+		Replicas: []kafka.NodeID{1, 2, 3}, ISR: []kafka.NodeID{1, 2, 3}}}
+	h.decide()
+	return h
+}
+
+// handmadeBatches are five, of ten records each, in the epochs 3, 3, 4, 5 and 5.
+func handmadeBatches() []batch {
+	var out []batch
+	for i, epoch := range []kafka.LeaderEpoch{3, 3, 4, 5, 5} {
+		base := kafka.Offset(10 * i)
+		out = append(out, batch{base: base, end: base + 10, epoch: epoch, sum: 1000 + uint64(i), producer: 70, position: int64(1000 * i)})
+	}
+	return out
+}
+
+// decide applies the image as it is on all nodes.
+func (h *handmade) decide() {
+	h.at++
+	m := imageView{Brokers: slices.Clone(h.image.Brokers)}
+	for _, d := range h.image.Partitions {
+		d.Replicas, d.ISR = slices.Clone(d.Replicas), slices.Clone(d.ISR)
+		m.Partitions = append(m.Partitions, d)
+	}
+	for id := kafka.NodeID(1); id <= 3; id++ {
+		h.o.applies(id, h.at, uint64(h.at), func() imageView { return m })
+	}
+}
+
+func (h *handmade) isr(ids ...kafka.NodeID) { h.image.Partitions[0].ISR = ids }
+
+// look lets the observer look at everything.
+func (h *handmade) look() {
+	for id := range h.views {
+		h.o.changed(id)
+	}
+	h.o.step()
+	h.o.everything()
+}
+
+// move makes 2 the leader of epoch 6.
+func (h *handmade) move() {
+	d := &h.image.Partitions[0]
+	d.Leader, d.LeaderEpoch, d.Epoch = 2, 6, d.Epoch+1
+	h.decide()
+	for _, v := range h.views {
+		v.LeaderEpoch, v.Role, v.ISR = 6, followingReplica, nil
+	}
+	h.views[2].Role, h.views[2].ISR = leadingReplica, []kafka.NodeID{1, 2, 3}
+}
+
+// replace puts another batch in the place of one.
+func (h *handmade) replace(id kafka.NodeID, i int, f func(*batch)) {
+	h.copies[id].batches = slices.Clone(h.copies[id].batches)
+	f(&h.copies[id].batches[i])
+	if r := h.o.window(id).read[handmadePlace]; r != nil {
+		r.told = nil // a log that is only appended to and cut is read again from where it differs
+	}
+}
+
+func (h *handmade) cut(id kafka.NodeID, n int) {
+	h.copies[id].batches = h.copies[id].batches[:n]
+	end := h.copies[id].end()
+	h.views[id].LogEnd, h.views[id].Durable = end, min(h.views[id].Durable, end)
+}
+
+// What may happen, and what may not: after a first look something changes, and the
+// observer looks again.
+var handmadeCases = []struct {
+	claim  string
+	change func(*handmade)
+	want   string
+}{
+	{"nothing happens", func(h *handmade) {}, ""},
+	{"leadership moves", (*handmade).move, ""},
+	{"a broker leads in another's epoch", func(h *handmade) {
+		h.views[2].Role, h.views[2].ISR = leadingReplica, []kafka.NodeID{2}
+	}, oneLeaderPerEpoch},
+	{"one leads whom nobody elected", func(h *handmade) {
+		h.image.Partitions[0].Leader, h.image.Partitions[0].LeaderEpoch = 2, 6
+		h.decide()
+		h.views[3].Role, h.views[3].ISR, h.views[3].LeaderEpoch = leadingReplica, []kafka.NodeID{3}, 6
+	}, oneLeaderPerEpoch},
+	{"a leader epoch goes back", func(h *handmade) { h.views[3].LeaderEpoch = 4 }, epochsForward},
+	{"a leader epoch goes back with a restart", func(h *handmade) { h.views[3].LeaderEpoch = 4; h.o.started(3) }, ""},
+	{"the decided leader epoch goes back", func(h *handmade) { h.image.Partitions[0].LeaderEpoch = 4; h.decide() }, epochsForward},
+	{"the partition epoch goes back", func(h *handmade) { h.image.Partitions[0].Epoch = 7; h.decide() }, epochsForward},
+	{"a broker epoch goes back", func(h *handmade) { h.image.Brokers[1].Epoch = 3; h.decide() }, epochsForward},
+	{"a producer's epoch goes back", func(h *handmade) {
+		for id := range h.copies {
+			h.replace(id, 2, func(b *batch) { b.producerEpoch = 1; b.sum++ })
+		}
+		h.o.subjects[handmadePlace].chronicle = map[batchKey]batchFacts{}
+	}, epochsForward},
+	{"a high watermark goes back", func(h *handmade) { h.views[2].HighWatermark = 30 }, hwForward},
+	{"a high watermark goes back with a restart", func(h *handmade) { h.views[2].HighWatermark = 0; h.o.started(2) }, ""},
+	{"what is not committed is cut off", func(h *handmade) { h.move(); h.cut(3, 4) }, ""},
+	{"what is committed is cut off", func(h *handmade) {
+		h.move()
+		h.cut(3, 3)
+		h.views[3].HighWatermark = 30
+	}, hwForward},
+	{"a leader is not in its set", func(h *handmade) { h.views[1].ISR = []kafka.NodeID{2, 3} }, leaderInISR},
+	{"a leader is elected from outside the set", func(h *handmade) { h.isr(2, 3); h.decide() }, leaderInISR},
+	{"a replica leaves the set", func(h *handmade) { h.isr(1, 2); h.decide() }, ""},
+	{"a leader acts on less than was decided", func(h *handmade) { h.views[1].ISR = []kafka.NodeID{1, 2} }, isrAgreement},
+	{"a replica joins while it is fenced", func(h *handmade) {
+		h.isr(1, 2)
+		h.decide()
+		h.image.Brokers[2].Fenced = true
+		h.isr(1, 2, 3)
+		h.decide()
+	}, isrAlive},
+	{"a replica joins while it shuts down", func(h *handmade) {
+		h.isr(1, 2)
+		h.decide()
+		h.image.Brokers[2].ShuttingDown = true
+		h.isr(1, 2, 3)
+		h.decide()
+	}, isrAlive},
+	{"a replica joins again", func(h *handmade) { h.isr(1, 2); h.decide(); h.isr(1, 2, 3); h.decide() }, ""},
+	{"a fenced replica stays in the set", func(h *handmade) { h.image.Brokers[0].Fenced = true; h.decide() }, ""},
+	{"the log ends before the high watermark", func(h *handmade) { h.views[3].LogEnd, h.views[3].Durable = 35, 35 }, offsetsDense},
+	{"the log starts behind the high watermark", func(h *handmade) { h.views[3].LogStart = 41 }, offsetsDense},
+	{"more is durable than there is", func(h *handmade) { h.views[3].Durable = 51 }, offsetsDense},
+	{"offsets are missing on a disk", func(h *handmade) {
+		h.copies[3].batches = slices.Delete(slices.Clone(h.copies[3].batches), 1, 2)
+	}, offsetsDense},
+	{"a batch differs", func(h *handmade) { h.replace(3, 4, func(b *batch) { b.sum++ }) }, logMatching},
+	{"a batch ends elsewhere", func(h *handmade) { h.replace(3, 4, func(b *batch) { b.end++ }) }, logMatching},
+	{"another batch is before one that both have", func(h *handmade) { h.replace(3, 2, func(b *batch) { b.epoch = 3 }) }, logMatching},
+	{"what is not committed is written again in another epoch", func(h *handmade) {
+		h.move()
+		for id := range h.copies {
+			h.replace(id, 4, func(b *batch) { b.epoch, b.sum = 6, 77 })
+		}
+	}, ""},
+	{"one epoch gives an offset twice", func(h *handmade) {
+		for id := range h.copies {
+			h.replace(id, 4, func(b *batch) { b.sum = 77 })
+		}
+	}, logMatching},
+	{"an in-sync replica's disk lacks what was exposed", func(h *handmade) { h.copies[3].batches = h.copies[3].batches[:3] }, committedDurable},
+	{"an in-sync replica has no log", func(h *handmade) { h.copies[3] = nil }, committedDurable},
+	{"another replica has no log", func(h *handmade) { h.isr(1, 2); h.decide(); h.copies[3] = nil }, ""},
+	{"an in-sync replica has something else below what was exposed", func(h *handmade) {
+		h.replace(3, 3, func(b *batch) { b.epoch = 4 })
+		h.copies[3].batches = h.copies[3].batches[:4]
+	}, committedDurable},
+	{"everybody has something else below what was exposed", func(h *handmade) {
+		h.move()
+		for id := range h.copies {
+			h.replace(id, 3, func(b *batch) { b.epoch, b.sum = 6, 99 })
+			h.copies[id].batches = h.copies[id].batches[:4]
+		}
+	}, committedDurable},
+	{"a disk is lost", func(h *handmade) { h.o.lost(3); h.copies[3] = nil }, ""},
+	{"who lost a disk registers, and keeps a seat", func(h *handmade) {
+		h.o.lost(3)
+		h.copies[3] = nil
+		h.image.Brokers[2].Epoch = 99
+		h.decide()
+	}, committedDurable},
+	{"a restart loses what a leader held", func(h *handmade) {
+		h.cut(1, 4)
+		h.o.started(1)
+	}, recoversAcked},
+	{"a restart loses what a follower held uncommitted", func(h *handmade) { h.cut(3, 4); h.o.started(3) }, ""},
+	{"a second controller leads in a term", func(h *handmade) { h.rafts[1].Leads = true }, oneRaftLeaderPerTerm},
+	{"another controller leads in the next term", func(h *handmade) { h.rafts[1].Leads, h.rafts[1].Term = true, 4 }, ""},
+	{"a term goes back", func(h *handmade) { h.rafts[3].Term = 2 }, epochsForward},
+	{"a term goes back with a restart", func(h *handmade) { h.rafts[3].Term = 2; h.o.started(3) }, epochsForward},
+	{"what is committed goes back", func(h *handmade) { h.rafts[3].Commit = 8 }, hwForward},
+	{"two images differ", func(h *handmade) {
+		h.o.applies(1, 50, 111, func() imageView { return h.image })
+		h.o.applies(2, 50, 112, func() imageView { return h.image })
+	}, imageAgreement},
+	{"the topic is deleted", func(h *handmade) { h.image.Partitions = nil; h.decide(); clear(h.copies) }, ""},
+}
+
+func TestTheObserverOfAClusterComplainsOfWhatCannotBe(t *testing.T) {
+	for _, c := range handmadeCases {
+		h := newHandmade(clusterPromise{})
+		if h.look(); len(h.said) > 0 {
+			t.Fatalf("a cluster that is well: %s: %s", h.said, h.sentence)
+		}
+		c.change(h)
+		h.look()
+		got := ""
+		if len(h.said) > 0 {
+			got = h.said[0]
+		}
+		if got != c.want {
+			t.Errorf("%s: %q (%s), want %q", c.claim, got, h.sentence, c.want)
+		}
+	}
+}
+
+// With unclean elections what the others had may be gone, and nothing else.
+func TestUncleanElectionsTakeWhatOthersHad(t *testing.T) {
+	for _, unclean := range []bool{true, false} {
+		h := newHandmade(clusterPromise{Unclean: unclean})
+		h.look()
+		d := &h.image.Partitions[0]
+		d.Epoch, d.ISR = 9, []kafka.NodeID{1}
+		h.decide()
+		d.Leader, d.LeaderEpoch, d.Epoch, d.ISR = 3, 6, 10, []kafka.NodeID{3}
+		h.copies[3].batches = h.copies[3].batches[:2]
+		v := h.views[3]
+		v.Role, v.ISR, v.LeaderEpoch = leadingReplica, []kafka.NodeID{3}, 6
+		v.HighWatermark, v.Durable, v.LogEnd = 20, 20, 20
+		h.o.started(3) // it was down all the time
+		h.decide()
+		h.look()
+		if unclean == (len(h.said) > 0) {
+			t.Errorf("unclean elections promised %t: %v %s", unclean, h.said, h.sentence)
+		}
+	}
+	h := newHandmade(clusterPromise{Unclean: true})
+	h.look()
+	h.replace(2, 1, func(b *batch) { b.sum++ })
+	if h.look(); !slices.Contains(h.said, logMatching) {
+		t.Error("with unclean elections logs of one epoch need not match")
+	}
+}
+
+func TestConvergedIsWhenAllAreEqual(t *testing.T) {
+	level := func(h *handmade) {
+		for _, v := range h.views {
+			v.HighWatermark = 50
+		}
+	}
+	for _, c := range []struct {
+		claim  string
+		change func(*handmade)
+		want   bool
+	}{
+		{"all are equal", func(h *handmade) {}, true},
+		{"no leader", func(h *handmade) { h.image.Partitions[0].Leader = meta.NoLeader; h.decide() }, false},
+		{"the elected does not lead", func(h *handmade) { h.views[1].Role = followingReplica }, false},
+		{"a set is not full", func(h *handmade) { h.isr(1, 2); h.decide() }, false},
+		{"a replica is behind", func(h *handmade) {
+			h.cut(3, 4)
+			for _, v := range h.views {
+				v.HighWatermark = 40
+			}
+		}, false},
+		{"a high watermark is behind", func(h *handmade) { h.views[2].HighWatermark = 40 }, false},
+		{"a log starts elsewhere", func(h *handmade) { h.views[2].LogStart = 10 }, false},
+		{"a replica is offline", func(h *handmade) { h.views[2].Role = offlineReplica }, false},
+	} {
+		h := newHandmade(clusterPromise{})
+		level(h)
+		c.change(h)
+		h.look()
+		if pending := h.o.pending(); (len(pending) == 0) != c.want {
+			t.Errorf("%s: %v", c.claim, pending)
+		}
+		if h.o.ended(); slices.Contains(h.said, converges) == c.want {
+			t.Errorf("%s: in the end %v", c.claim, h.said)
+		}
+	}
+	h := newHandmade(clusterPromise{})
+	level(h)
+	h.look()
+	h.copies[3].batches = h.copies[3].batches[:4]
+	h.isr(1, 2)
+	if h.o.ended(); len(h.said) == 0 {
+		t.Error("logs that differ in the end are no violation")
+	}
+}
+
+func TestTheObserverSaysWhereAndWhen(t *testing.T) {
+	h := newHandmade(clusterPromise{})
+	h.look()
+	h.copies[3].batches = h.copies[3].batches[:3]
+	h.look()
+	want := "orders-0: offset 40 was exposed by 1, and in-sync replica 3 holds the records up to 30 at 0s"
+	if fmt.Sprint(h.said, h.sentence) != "["+committedDurable+"]"+want && h.sentence != want {
+		t.Errorf("%v %s", h.said, h.sentence)
+	}
+}

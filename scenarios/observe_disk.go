@@ -1,0 +1,205 @@
+package scenarios
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/klammlog/klamm/disksim"
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// A diskReader reads the batches that lie on one machine's disks, as Kafka's format
+// has them, without the machine noticing. It shares no code with what wrote them.
+//
+// With log.flush=ack it sees the durable image: what the machine would have if it
+// lost its power now, and nothing of the rest survived. With log.flush=os it sees
+// what a process sees. Each log is read once: what is appended is read when it is
+// looked at next, and what was cut off is forgotten.
+type diskReader struct {
+	disks   []*disksim.Disk
+	durable bool
+	copies  map[string]*diskCopy // by directory
+	listed  map[string]listing
+}
+
+// A listing is where a log's segments are.
+type listing struct {
+	disk  *disksim.Disk
+	bases []kafka.Offset
+}
+
+// A diskCopy is what was read of one log.
+type diskCopy struct {
+	logCopy
+	stale bool // not read since the last refresh
+}
+
+func newDiskReader(flush string, disks ...*disksim.Disk) *diskReader {
+	return &diskReader{disks: disks, durable: flush == "ack", copies: map[string]*diskCopy{}}
+}
+
+// refresh lists the segments anew.
+func (r *diskReader) refresh() {
+	r.listed = map[string]listing{}
+	for _, d := range r.disks {
+		for _, name := range d.Files() {
+			dir, file, _ := strings.Cut(name, "/")
+			base, ok := strings.CutSuffix(file, ".log")
+			n, err := strconv.ParseInt(base, 10, 64)
+			if !ok || err != nil {
+				continue
+			}
+			l := r.listed[dir]
+			l.disk, l.bases = d, append(l.bases, kafka.Offset(n))
+			r.listed[dir] = l
+		}
+	}
+	for dir, c := range r.copies { //klamm:unordered each by itself
+		if c.stale = true; len(r.listed[dir].bases) == 0 {
+			delete(r.copies, dir)
+		}
+	}
+}
+
+// copyOf returns what lies in a log's directory, nil if there is no such log.
+func (r *diskReader) copyOf(dir string) *logCopy {
+	l, ok := r.listed[dir]
+	if !ok {
+		return nil
+	}
+	c := r.copies[dir]
+	if c == nil {
+		c = &diskCopy{stale: true}
+		r.copies[dir] = c
+	}
+	if c.stale {
+		r.read(c, dir, l)
+		c.stale = false
+	}
+	return &c.logCopy
+}
+
+// read brings a copy up to date.
+func (r *diskReader) read(c *diskCopy, dir string, l listing) {
+	slices.Sort(l.bases)
+	c.start = l.bases[0]
+	c.batches = slices.DeleteFunc(c.batches, func(b batch) bool { return b.segment < c.start })
+	for len(c.batches) > 0 && !r.stands(l.disk, dir, &c.batches[len(c.batches)-1]) {
+		c.batches = c.batches[:len(c.batches)-1]
+	}
+	segment, at := c.start, int64(0)
+	if n := len(c.batches); n > 0 {
+		last := &c.batches[n-1]
+		segment, at = last.segment, last.position+last.size()
+	}
+	for _, base := range l.bases {
+		if base < segment {
+			continue
+		}
+		if base > segment {
+			at = 0
+			if base < c.end() {
+				return // it was there before a cut, and is about to go
+			}
+		}
+		r.readSegment(c, l.disk, dir, base, at)
+	}
+}
+
+// readAtOnce is how much of a file is read at once, unless one batch is larger.
+const readAtOnce = 64 << 10
+
+// readSegment adds the batches of one file from a position on, until something is
+// none.
+func (r *diskReader) readSegment(c *diskCopy, disk *disksim.Disk, dir string, base kafka.Offset, at int64) {
+	for n := readAtOnce; ; {
+		buf := r.bytes(disk, dir, base, at, n)
+		used, wanted := c.take(buf, base, at)
+		switch {
+		case used > 0:
+			at, n = at+used, readAtOnce
+		case wanted > n && len(buf) == n:
+			n = wanted
+		default:
+			return
+		}
+	}
+}
+
+// take adds the batches at the front of what was read at a position of a segment. It
+// returns how many bytes they have, and the size of the next one if that was cut
+// short.
+func (c *diskCopy) take(buf []byte, segment kafka.Offset, at int64) (used int64, wanted int) {
+	for {
+		b, size, ok := parseBatch(buf[used:])
+		if !ok || b.base < c.end() {
+			return used, size
+		}
+		b.segment, b.position = segment, at+used
+		c.batches = append(c.batches, b)
+		used += int64(size)
+	}
+}
+
+// bytes reads from a segment.
+func (r *diskReader) bytes(disk *disksim.Disk, dir string, base kafka.Offset, at int64, n int) []byte {
+	name := dir + "/" + segmentName(base)
+	var b []byte
+	if r.durable {
+		b, _ = disk.DurableBytes(name, at, n) // without the file there is nothing to read
+	} else {
+		b, _ = disk.VisibleBytes(name, at, n)
+	}
+	return b
+}
+
+// stands reports whether a batch is where it was found.
+func (r *diskReader) stands(disk *disksim.Disk, dir string, b *batch) bool {
+	now, _, ok := parseHead(r.bytes(disk, dir, b.segment, b.position, batchHead))
+	now.segment, now.position = b.segment, b.position
+	return ok && now == *b
+}
+
+func segmentName(base kafka.Offset) string {
+	digits := strconv.FormatInt(int64(base), 10)
+	return strings.Repeat("0", 20-len(digits)) + digits + ".log"
+}
+
+// batchHead is what a batch has before its records.
+const batchHead = 61
+
+// parseHead reads what precedes the records of a batch, and returns its size.
+func parseHead(b []byte) (batch, int, bool) {
+	if len(b) < batchHead || b[16] != 2 {
+		return batch{}, 0, false
+	}
+	be := binary.BigEndian
+	base := kafka.Offset(be.Uint64(b))
+	size := int(int32(be.Uint32(b[8:]))) + 12
+	if size < batchHead || base < 0 {
+		return batch{}, 0, false
+	}
+	return batch{
+		base: base, end: base + kafka.Offset(int32(be.Uint32(b[23:]))) + 1, epoch: kafka.LeaderEpoch(be.Uint32(b[12:])),
+		sum:      uint64(be.Uint32(b[17:]))<<32 | uint64(size),
+		producer: kafka.ProducerID(be.Uint64(b[43:])), producerEpoch: kafka.ProducerEpoch(be.Uint16(b[51:])),
+	}, size, true
+}
+
+// size returns how many bytes the batch has.
+func (b *batch) size() int64 { return int64(uint32(b.sum)) }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// parseBatch reads a batch that is whole and has the checksum it should have. Of one
+// that goes on behind b it returns the size.
+func parseBatch(b []byte) (batch, int, bool) {
+	head, size, ok := parseHead(b)
+	if !ok || size > len(b) {
+		return batch{}, size, false
+	}
+	return head, size, crc32.Checksum(b[21:size], castagnoli) == uint32(head.sum>>32)
+}

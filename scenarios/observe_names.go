@@ -1,0 +1,33 @@
+package scenarios
+
+// Guarantees about a cluster, which its observer judges.
+const (
+	oneLeaderPerEpoch    = "one-leader-per-epoch"
+	epochsForward        = "epochs-forward"
+	logMatching          = "log-matching"
+	committedDurable     = "committed-is-durable"
+	hwForward            = "hw-forward"
+	leaderInISR          = "leader-in-isr"
+	isrAlive             = "isr-alive"
+	isrAgreement         = "isr-agreement"
+	oneRaftLeaderPerTerm = "one-raft-leader-per-term"
+	raftLogMatching      = "raft-log-matching"
+	imageAgreement       = "image-agreement"
+	converges            = "converges"
+)
+
+// clusterGuarantees says in a sentence what each of them is.
+var clusterGuarantees = []Guarantee{
+	{oneLeaderPerEpoch, "at most one broker ever leads a partition in a leader epoch"},
+	{epochsForward, "leader, partition, broker and producer epochs and the controllers' terms never go back"},
+	{logMatching, "two replicas that have a batch of one offset and leader epoch have the same batches up to there"},
+	{committedDurable, "every record below a high watermark that was ever exposed is on every in-sync replica, on disk with log.flush=ack"},
+	{hwForward, "a replica's high watermark never goes back while it runs, nor its log behind it"},
+	{leaderInISR, "the leader of a partition is in its in-sync set"},
+	{isrAlive, "no fenced or shutting-down broker is added to an in-sync set"},
+	{isrAgreement, "the controllers' in-sync set is a subset of the one that the leader acts on"},
+	{oneRaftLeaderPerTerm, "at most one controller ever leads in a term"},
+	{raftLogMatching, "two controllers that have an entry of one index and term have the same entries up to there, and what is committed stays"},
+	{imageAgreement, "all nodes that applied the metadata up to an offset have the same image"},
+	{converges, "after the heal in-sync sets are full and replicas equal, within the bound"},
+}

@@ -1,0 +1,222 @@
+package scenarios
+
+import (
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+)
+
+// lookAtReplica compares one replica with what it was, and with what others are.
+func (o *clusterObserver) lookAtReplica(w *window, v replicaView) {
+	before, lived := w.lives[v.place]
+	if !v.open() {
+		if lived {
+			delete(w.lives, v.place)
+		}
+		return
+	}
+	if !lived {
+		if w.read[v.place] == nil {
+			w.known = append(w.known, v.place)
+			w.read[v.place] = &reading{}
+		}
+		o.checkRecovered(w, v)
+	}
+	s := o.subject(v.place)
+	checkDense(o, w, v)
+	if lived {
+		o.checkForward(w, before, v)
+	}
+	if v.Role == leadingReplica {
+		o.lookAtLeader(w, s, v)
+	}
+	w.lives[v.place] = v
+	w.read[v.place].last = v
+}
+
+// checkDense: log start <= high watermark <= log end, and nothing is durable that
+// is not there.
+func checkDense(o *clusterObserver, w *window, v replicaView) {
+	if v.LogStart < 0 || v.LogStart > v.HighWatermark || v.HighWatermark > v.LogEnd || v.Durable > v.LogEnd {
+		o.complain(offsetsDense, "%s on %d: log start %d, high watermark %d, durable %d, log end %d",
+			v.partition, w.id, v.LogStart, v.HighWatermark, v.Durable, v.LogEnd)
+	}
+}
+
+// checkForward: epochs never go back, and a high watermark only where records are
+// lost that may be.
+func (o *clusterObserver) checkForward(w *window, before, v replicaView) {
+	if v.LeaderEpoch < before.LeaderEpoch {
+		o.complain(epochsForward, "%s on %d: the leader epoch went back from %d to %d", v.partition, w.id, before.LeaderEpoch, v.LeaderEpoch)
+	}
+	excuse := o.promised.Loses || o.promised.Unclean && v.LeaderEpoch > before.LeaderEpoch || w.damaged
+	switch {
+	case excuse || v.HighWatermark >= before.HighWatermark:
+	case v.LogEnd < before.HighWatermark:
+		o.complain(hwForward, "%s on %d: the log was cut to %d, below its high watermark %d", v.partition, w.id, v.LogEnd, before.HighWatermark)
+	default:
+		o.complain(hwForward, "%s on %d: the high watermark went back from %d to %d", v.partition, w.id, before.HighWatermark, v.HighWatermark)
+	}
+}
+
+// lookAtLeader notes what a leader exposes, and compares it with what was decided.
+func (o *clusterObserver) lookAtLeader(w *window, s *subject, v replicaView) {
+	o.leads(s, v.LeaderEpoch, w.id)
+	if !has(v.ISR, w.id) {
+		o.complain(leaderInISR, "%s: %d leads in epoch %d with the in-sync set %v", v.partition, w.id, v.LeaderEpoch, v.ISR)
+	}
+	if v.HighWatermark > s.exposed && v.LeaderEpoch >= s.since {
+		s.exposed, s.exposedBy = v.HighWatermark, w.id
+	}
+	o.checkAgreed(s, w.id, v)
+}
+
+// leads notes who leads in an epoch: there is one, for ever.
+func (o *clusterObserver) leads(s *subject, epoch kafka.LeaderEpoch, id kafka.NodeID) {
+	other, known := s.leaders[epoch]
+	if known && other != id {
+		o.complain(oneLeaderPerEpoch, "%s: both %d and %d lead in epoch %d", s.partition, other, id, epoch)
+		return
+	}
+	s.leaders[epoch] = id
+}
+
+// checkAgreed: the controllers' in-sync set is a subset of the one that its leader
+// acts on.
+func (o *clusterObserver) checkAgreed(s *subject, id kafka.NodeID, v replicaView) {
+	d := &s.decided
+	if !s.exists || d.Leader != id || d.LeaderEpoch != v.LeaderEpoch {
+		return
+	}
+	for _, m := range d.ISR {
+		if !has(v.ISR, m) {
+			o.complain(isrAgreement, "%s: the controllers' in-sync set is %v in partition epoch %d, and leader %d acts on %v",
+				s.partition, d.ISR, d.Epoch, id, v.ISR)
+		}
+	}
+}
+
+// checkRecovered: what a node held in its last life is there. What was not
+// committed may have been cut off, if it did not lead.
+func (o *clusterObserver) checkRecovered(w *window, v replicaView) {
+	last := w.read[v.place].last
+	if last.partition.Topic == "" || o.promised.Loses || o.isExcused(w) {
+		return
+	}
+	held := last.Durable
+	if last.Role != leadingReplica {
+		held = min(held, last.HighWatermark)
+	}
+	if v.LogEnd < held {
+		o.complain(recoversAcked, "%s on %d: held up to offset %d before, and ends at %d after recovery", v.partition, w.id, held, v.LogEnd)
+	}
+}
+
+// applies notes that a node has applied the metadata log below an offset, and what
+// its image is then.
+func (o *clusterObserver) applies(id kafka.NodeID, at kafka.Offset, sum uint64, image func() imageView) {
+	if known, ok := o.digests[at]; !ok {
+		o.digests[at] = digest{sum, id}
+	} else if known.sum != sum {
+		o.complain(imageAgreement, "%d and %d have different images of the metadata up to offset %d", known.by, id, at)
+	}
+	w := o.window(id)
+	if w != nil && at < w.applied {
+		o.complain(epochsForward, "%d had applied the metadata up to offset %d, and goes back to %d", id, w.applied, at)
+	}
+	if at > o.imageAt {
+		// Snapshots jump only to where some node has been.
+		single := w != nil && w.applied == o.imageAt
+		o.decide(image(), single)
+		o.imageAt = at
+	}
+	if w != nil {
+		w.applied = at
+	}
+}
+
+// decide takes the newest image for what is decided. Between it and the last one is
+// a single entry of the log, or more.
+func (o *clusterObserver) decide(m imageView, single bool) {
+	o.checkSeats(m)
+	for _, s := range o.order {
+		s.exists = false
+	}
+	for _, d := range m.Partitions {
+		s := o.subject(d.place)
+		if s.decided.Replicas != nil {
+			o.checkDecision(s, d)
+		}
+		if single {
+			o.checkAdded(m, s.decided.ISR, d)
+		}
+		if d.Leader != meta.NoLeader {
+			o.leads(s, d.LeaderEpoch, d.Leader)
+			if !has(d.ISR, d.Leader) {
+				o.complain(leaderInISR, "%s: %d was elected, and the in-sync set is %v", d.partition, d.Leader, d.ISR)
+			}
+			o.changed(d.Leader)
+		}
+		s.decided, s.exists = d, true
+	}
+	o.image = m
+}
+
+// checkSeats: broker epochs never go back. A node that has registered again answers
+// for its copies again.
+func (o *clusterObserver) checkSeats(m imageView) {
+	for _, b := range m.Brokers {
+		if old, ok := o.image.seat(b.ID); ok && b.Epoch < old.Epoch {
+			o.complain(epochsForward, "broker %d: its epoch went back from %d to %d", b.ID, old.Epoch, b.Epoch)
+		}
+		if epoch, ok := o.excused[b.ID]; ok && b.Epoch > epoch {
+			delete(o.excused, b.ID)
+		}
+	}
+}
+
+// checkDecision compares two decisions about one partition.
+func (o *clusterObserver) checkDecision(s *subject, d decision) {
+	old := &s.decided
+	if d.LeaderEpoch < old.LeaderEpoch || d.Epoch < old.Epoch {
+		o.complain(epochsForward, "%s: leader epoch %d, partition epoch %d were decided after %d and %d",
+			d.partition, d.LeaderEpoch, d.Epoch, old.LeaderEpoch, old.Epoch)
+	}
+	elected := d.Leader != meta.NoLeader && d.LeaderEpoch > old.LeaderEpoch
+	if elected && o.promised.Unclean && !has(old.ISR, d.Leader) && !has(old.ELR, d.Leader) {
+		// What the others had is gone, as promised.
+		s.since, s.exposed, s.tipAt = d.LeaderEpoch, 0, 0
+	}
+}
+
+// checkAdded: no fenced or shutting-down broker is added to an in-sync set.
+func (o *clusterObserver) checkAdded(m imageView, before []kafka.NodeID, d decision) {
+	for _, id := range d.ISR {
+		if has(before, id) {
+			continue
+		}
+		if b, ok := m.seat(id); !ok || b.Fenced || b.ShuttingDown {
+			o.complain(isrAlive, "%s: broker %d joined the in-sync set %v, and it is not alive: registered %t, fenced %t, shutting down %t",
+				d.partition, id, d.ISR, ok, b.Fenced, b.ShuttingDown)
+		}
+	}
+}
+
+// lookAtRaft: one controller leads in a term, for ever; terms and what is known to
+// be committed never go back.
+func (o *clusterObserver) lookAtRaft(w *window, v raftView) {
+	if v.Term < w.term {
+		o.complain(epochsForward, "controller %d: its term went back from %d to %d", w.id, w.term, v.Term)
+	}
+	if v.Commit < w.commit {
+		o.complain(hwForward, "controller %d: what is committed went back from %d to %d", w.id, w.commit, v.Commit)
+	}
+	w.term, w.commit = v.Term, v.Commit
+	if !v.Leads {
+		return
+	}
+	if other, ok := o.terms[v.Term]; ok && other != w.id {
+		o.complain(oneRaftLeaderPerTerm, "both %d and %d lead the controllers in term %d", other, w.id, v.Term)
+		return
+	}
+	o.terms[v.Term] = w.id
+}

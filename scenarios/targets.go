@@ -1,0 +1,139 @@
+package scenarios
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/sim"
+)
+
+// A target is whom a fault of processes strikes: the name of a node, several with
+// commas between them, or a word for whoever it is when the fault strikes.
+type target = string
+
+// Words for targets. Of a leader and a follower, n= of the fault is the partition.
+const (
+	theLeader     target = "@leader"
+	aFollower     target = "@follower"
+	theController target = "@controller"
+	everyNode     target = "@all"
+	theBrokers    target = "@brokers"
+	theOthers     target = "@all-but-leader"
+	inTurn        target = "@in-turn" // every node, the next when the last is back
+)
+
+// drawTarget draws whom a fault of a kind strikes, in a cluster.
+func (c cast) drawTarget(kind Family, r *rand.Rand) target {
+	if aims := c.scenario.Aims[kind]; len(aims) > 0 {
+		return pick(r, aims...)
+	}
+	if len(c.nodes) == 1 {
+		return c.nodes[0]
+	}
+	one := c.victim(r)
+	switch kind {
+	case "power-loss":
+		if c.loser != "" {
+			return c.loser
+		}
+		return pick(r, one, one, one, theLeader, theLeader, theController, c.several(r), everyNode)
+	case "crash", "pause":
+		return pick(r, one, one, one, theLeader, theLeader, theController, c.several(r), everyNode)
+	case "graceful-stop":
+		return pick(r, one, one, theLeader, theController, inTurn)
+	}
+	return one
+}
+
+// several draws some of the nodes.
+func (c cast) several(r *rand.Rand) target {
+	some := slices.Clone(c.nodes)
+	r.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
+	return strings.Join(some[:2+r.IntN(len(some)-1)], ",")
+}
+
+// resolve finds the nodes that a fault strikes now.
+func (r *run) resolve(f *sim.Fault) []*brokerHost {
+	switch t := f.Node; t {
+	case theLeader:
+		return found(r.leader(r.partition(f.N)))
+	case theController:
+		return found(r.controller())
+	case aFollower:
+		return found(r.follower(r.partition(f.N)))
+	case everyNode, inTurn:
+		return r.nodes
+	case theBrokers:
+		return r.brokers
+	case theOthers:
+		leader := r.leader(r.partition(f.N))
+		return slices.DeleteFunc(slices.Clone(r.brokers), func(b *brokerHost) bool { return b == leader })
+	default:
+		var out []*brokerHost
+		for _, name := range strings.Split(t, ",") {
+			out = append(out, found(r.nodeNamed(name))...)
+		}
+		return out
+	}
+}
+
+func found(b *brokerHost) []*brokerHost {
+	if b == nil {
+		return nil
+	}
+	return []*brokerHost{b}
+}
+
+// partition returns a partition of the workload's topic, by a number that may be
+// too large.
+func (r *run) partition(n int64) kafka.TopicPartition {
+	return kafka.TopicPartition{Topic: topicName, Partition: int32(n % int64(r.options.Partitions))}
+}
+
+// strikeNodes has a fault of processes happen to all that it is for.
+func (r *run) strikeNodes(f Fault) {
+	victims := r.resolve(f.Process)
+	if f.Process.Node == inTurn {
+		r.strikeInTurn(f, victims)
+		return
+	}
+	for i, b := range victims {
+		one := f
+		p := *f.Process
+		p.For += r.stagger(i)
+		one.Process = &p
+		r.strikeNode(one, b)
+	}
+}
+
+// stagger draws how much later the i-th of several nodes comes back.
+func (r *run) stagger(i int) time.Duration {
+	if i == 0 {
+		return 0
+	}
+	return time.Duration(r.k.Rand("faults/return").Int64N(int64(time.Second)))
+}
+
+// strikeInTurn strikes one node after the other, each when the one before is back.
+func (r *run) strikeInTurn(f Fault, victims []*brokerHost) {
+	if len(victims) == 0 || r.healed {
+		return
+	}
+	b := victims[0]
+	r.strikeNode(f, b)
+	starts := b.starts
+	var wait func()
+	wait = func() {
+		switch {
+		case r.healed:
+		case b.starts > starts && b.running != nil && !b.stopping:
+			r.strikeInTurn(f, victims[1:])
+		default:
+			r.k.After(50*time.Millisecond, wait)
+		}
+	}
+	r.k.After(f.Process.For, wait)
+}
