@@ -1,6 +1,7 @@
 package node
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -94,6 +95,28 @@ func TestAFetchDoesNotWaitForWhatWillNotCome(t *testing.T) {
 			t.Fatalf("%s: %+v", name, r)
 		}
 		wantCode(t, name, r.Topics[0].Partitions[1].ErrorCode, c.want)
+	}
+}
+
+// A segment is read at a time, and so much of a partition: that there is less than
+// min bytes in it is no reason to wait (docs/bugs/0019.md).
+func TestAFetchDoesNotWaitBeforeTheEnd(t *testing.T) {
+	m := run(t)
+	small, value := "256", strings.Repeat("x", 200) // each batch gets a segment of its own
+	if _, err := kadm.NewClient(m.client()).CreateTopic(within(t), 1, 1, map[string]*string{"internal.segment.bytes": &small}, "orders"); err != nil {
+		t.Fatal(err)
+	}
+	w := m.wire()
+	for range 3 {
+		r := kmsg.NewPtrProduceResponse()
+		w.ask(produceRequest("orders", -1, batchOf(value)), 9, r)
+		wantCode(t, "produce", r.Topics[0].Partitions[0].ErrorCode, kafka.None)
+	}
+	one := len(batchOf(value))
+	r := kmsg.NewPtrFetchResponse()
+	w.ask(fetchRequest("orders", 0, int32(one+1), time.Hour), 11, r)
+	if got := r.Topics[0].Partitions[0].RecordBatches; len(got) != one {
+		t.Errorf("%d bytes, want %d", len(got), one)
 	}
 }
 

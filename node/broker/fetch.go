@@ -113,7 +113,8 @@ func (b *Broker) read(f *Fetch) (got int64, urgent bool) {
 		}
 		b.readItem(it, f.MaxBytes-got, first)
 		got += int64(it.Chunk.Len())
-		urgent = urgent || it.Err != nil || it.Diverging != nil
+		// Who has left something behind does not wait for what is yet to come.
+		urgent = urgent || it.Err != nil || it.Diverging != nil || it.Chunk.More()
 	}
 	return got, urgent
 }

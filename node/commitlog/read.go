@@ -32,7 +32,12 @@ type Chunk struct {
 	at      int64
 	size    int
 	cuts    uint32
+	more    bool
 }
+
+// More reports that the log had more to read than this chunk holds: it ends where
+// its segment or the limit of bytes does.
+func (c Chunk) More() bool { return c.more }
 
 // Len returns the chunk's size in bytes.
 func (c Chunk) Len() int { return c.size }
@@ -160,6 +165,7 @@ func (r *reading) in(s *segment) (c Chunk, passed bool, err error) {
 			c.at = h.position
 			to, err = l.verify(s, f, c.at, to)
 			c.size = int(to - c.at)
+			c.more = s.end < r.upTo || to < s.size && s.end <= r.upTo
 		}
 	}
 	// Second look: all that was found may have been deleted or cut off.
