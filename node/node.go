@@ -112,15 +112,18 @@ func (n *Node) openDirs() error {
 // register names the cluster if this is its beginning, and tells it where this
 // node is. Blocks.
 func (n *Node) register() error {
-	return n.metadata.Change(func(image *meta.Image) ([]meta.Record, error) {
-		var records []meta.Record
-		if image.Level() == 0 {
-			id, err := n.newClusterID()
-			if err != nil {
-				return nil, err
-			}
-			records = meta.Format(id)
+	err := n.metadata.Change(func(image *meta.Image) ([]meta.Record, error) {
+		if image.Level() > 0 {
+			return nil, nil
 		}
+		id, err := n.newClusterID()
+		return meta.Format(id), err
+	})
+	if err != nil {
+		return err
+	}
+	var epoch int64
+	err = n.metadata.Change(func(image *meta.Image) (records []meta.Record, err error) {
 		old, _ := image.Broker(n.id)
 		for _, id := range old.Directories {
 			if !n.has(id) {
@@ -128,7 +131,18 @@ func (n *Node) register() error {
 				n.missing = errors.Join(n.missing, fmt.Errorf("log directory %x is missing", id))
 			}
 		}
-		return append(records, image.Register(n.id, n.server.Endpoints(), n.directories())...), nil
+		records, epoch, err = image.Register(meta.Registration{
+			ID: n.id, ClusterID: image.ClusterID(), Endpoints: n.server.Endpoints(), Directories: n.directories(),
+			MinLevel: 1, MaxLevel: meta.Level, CleanAfter: old.Epoch,
+		}, func(kafka.NodeID) bool { return false }, nil)
+		return records, err
+	})
+	if err != nil {
+		return err
+	}
+	return n.metadata.Change(func(image *meta.Image) ([]meta.Record, error) {
+		records, _, err := image.Heartbeat(meta.Beat{ID: n.id, Epoch: epoch}, 0, nil)
+		return records, err
 	})
 }
 

@@ -17,11 +17,10 @@ import (
 // image has two brokers, and a topic led by the second.
 func image(t *testing.T) *meta.Image {
 	m := meta.NewImage()
-	var records []meta.Record
-	records = append(records, meta.Format("c")...)
+	records := meta.Format("c")
 	for id := range kafka.NodeID(2) {
 		at := meta.Endpoint{Listener: "PLAINTEXT", Host: fmt.Sprint("host", id), Port: 9092}
-		records = append(records, m.Register(id, []meta.Endpoint{at}, nil)...)
+		records = append(records, meta.Broker{ID: id, Epoch: int64(id) + 1, Endpoints: []meta.Endpoint{at}})
 	}
 	for _, r := range records {
 		if err := m.Apply(r); err != nil {

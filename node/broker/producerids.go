@@ -41,7 +41,8 @@ func (b *Broker) nextBlock() error {
 	}
 	var block meta.Block
 	err := b.source.Change(func(image *meta.Image) (records []meta.Record, err error) {
-		records, block, err = image.AllocateProducerIDs(b.id, size)
+		self, _ := image.Broker(b.id)
+		records, block, err = image.AllocateProducerIDs(meta.Member{ID: b.id, Epoch: self.Epoch}, size)
 		return records, err
 	})
 	if err != nil {

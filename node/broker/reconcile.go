@@ -21,8 +21,10 @@ func (b *Broker) follow(records []meta.Record) {
 		switch r := r.(type) {
 		case meta.TopicRecord:
 			b.changedTopic(r.ID)
-		case meta.PartitionRecord:
-			b.changedTopic(r.Topic)
+		case meta.Partitions:
+			for i := range r.States {
+				b.changedTopic(r.States[i].Topic)
+			}
 		case meta.ConfigRecord:
 			if t, ok := b.image.TopicByID(r.Topic); ok {
 				b.refresh(t)

@@ -50,7 +50,7 @@ func TestReplayedSettingsAreTheSame(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &altered{T: rt, image: NewImage(), broker: configured(t), want: map[string]string{}}
 		m.decided(Format("c"), nil)
-		m.decided(m.image.Register(1, nil, nil), nil)
+		m.decided([]Record{Broker{ID: 1, Epoch: 1}}, nil)
 		for i := range 3 {
 			m.decided(m.image.CreateTopic(NewTopic{Name: topicName(i), ID: kafka.TopicID{byte(i + 1)}, Partitions: 1, Replicas: 1}, Defaults{}))
 		}

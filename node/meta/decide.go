@@ -64,14 +64,7 @@ func (m *Image) CreateTopic(n NewTopic, d Defaults) ([]Record, error) {
 	}
 	records := []Record{TopicRecord{Name: n.Name, ID: n.ID}}
 	records = append(records, settingsOf(n.ID, n.Settings)...)
-	for p, replicas := range placement {
-		records = append(records, PartitionRecord{
-			Topic:          n.ID,
-			Partition:      int32(p),
-			PartitionState: PartitionState{Replicas: replicas, ISR: slices.Clone(replicas), Leader: replicas[0]},
-		})
-	}
-	return records, nil
+	return append(records, m.newPartitions(n.ID, 0, placement)...), nil
 }
 
 // place returns the replicas of each partition.
@@ -145,56 +138,59 @@ func (m *Image) DeleteTopic(id kafka.TopicID) ([]Record, error) {
 type Block struct{ First, End kafka.ProducerID }
 
 // AllocateProducerIDs returns the records that give a broker the next block of
-// producer ids, and the block, which is the broker's once they are durable.
-func (m *Image) AllocateProducerIDs(broker kafka.NodeID, size int32) ([]Record, Block, error) {
+// producer ids, and the block, which is the broker's once they are durable, or
+// STALE_BROKER_EPOCH.
+func (m *Image) AllocateProducerIDs(self Member, size int32) ([]Record, Block, error) {
+	if err := m.checkEpoch(self); err != nil {
+		return nil, Block{}, err
+	}
 	if int64(m.nextPID) > math.MaxInt64-int64(size) {
 		return nil, Block{}, fmt.Errorf("no producer ids left after %d: %w", m.nextPID, kafka.ErrUnknownServerError)
 	}
 	b := Block{First: m.nextPID, End: m.nextPID + kafka.ProducerID(size)}
-	return []Record{ProducerBlock{Broker: broker, End: b.End}}, b, nil
+	return []Record{ProducerBlock{Broker: self.ID, End: b.End}}, b, nil
 }
 
 // Format returns the records that an empty log begins with.
 func Format(clusterID string) []Record {
-	return []Record{Feature{Name: MetadataVersion, Level: Level}, Cluster{ID: clusterID}}
+	return []Record{
+		Feature{Name: MetadataVersion, Level: Level},
+		Feature{Name: EligibleLeaderReplicas, Level: 1},
+		Cluster{ID: clusterID},
+	}
 }
 
-// Register returns the records that register a broker with its endpoints and log
-// directories, next to those it had before.
-func (m *Image) Register(id kafka.NodeID, endpoints []Endpoint, directories []DirectoryID) []Record {
-	old, _ := m.Broker(id)
-	all := slices.Clone(old.Directories)
-	for _, d := range directories {
-		if !slices.Contains(all, d) {
-			all = append(all, d)
+// checkEpoch refuses what a former life of a broker asks for.
+func (m *Image) checkEpoch(self Member) error {
+	if b, ok := m.Broker(self.ID); !ok || b.Epoch != self.Epoch {
+		return fmt.Errorf("broker %d: epoch %d, registered with %d: %w", self.ID, self.Epoch, b.Epoch, kafka.ErrStaleBrokerEpoch)
+	}
+	return nil
+}
+
+// newPartitions returns the records that add partitions, numbered from first.
+func (m *Image) newPartitions(topic kafka.TopicID, first int32, placement [][]kafka.NodeID) []Record {
+	states := make([]PartitionRecord, len(placement))
+	for i, replicas := range placement {
+		states[i] = PartitionRecord{
+			Topic: topic, Partition: first + int32(i),
+			PartitionState: PartitionState{Replicas: replicas, ISR: replicas, Leader: replicas[0]},
 		}
 	}
-	return []Record{Broker{ID: id, Epoch: old.Epoch + 1, Endpoints: endpoints, Directories: all}}
-}
-
-// A Replica names a partition by its topic's id.
-type Replica struct {
-	Topic     kafka.TopicID
-	Partition int32
+	return partitionRecords(states)
 }
 
 // LeadAnew returns the records that give a new leader epoch to those of the
 // partitions that a broker leads: it may have lost the end of their logs, and
 // whoever has read there must be able to notice (KIP-320).
 func (m *Image) LeadAnew(id kafka.NodeID, partitions []Replica) []Record {
-	var records []Record
+	d := m.decide(nil)
 	for _, r := range partitions {
-		t, ok := m.byID[r.Topic]
-		if !ok || r.Partition < 0 || int(r.Partition) >= len(t.Partitions) {
-			continue
+		if s, ok := m.Partition(r); ok && s.Leader == id {
+			c := d.change(m.byID[r.Topic], r.Partition)
+			c.anew = true
+			d.settle(c)
 		}
-		s := t.Partitions[r.Partition]
-		if s.Leader != id {
-			continue
-		}
-		s.LeaderEpoch++
-		s.Epoch++
-		records = append(records, PartitionRecord{Topic: r.Topic, Partition: r.Partition, PartitionState: s})
 	}
-	return records
+	return d.done()
 }

@@ -41,15 +41,7 @@ func (m *Image) CreatePartitions(g Growth) ([]Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("topic %s: %w", t.Name, err)
 	}
-	var records []Record
-	for i, replicas := range placement {
-		records = append(records, PartitionRecord{
-			Topic:          t.ID,
-			Partition:      has + int32(i),
-			PartitionState: PartitionState{Replicas: replicas, ISR: slices.Clone(replicas), Leader: replicas[0]},
-		})
-	}
-	return records, nil
+	return m.newPartitions(t.ID, has, placement), nil
 }
 
 // placeMore returns the replicas of each new partition.

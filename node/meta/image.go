@@ -17,22 +17,24 @@ const NoLeader kafka.NodeID = -1
 //
 // Invariants:
 //
-//  1. topics are sorted by name, brokers and their settings by id, settings by
-//     name
+//  1. topics and features are sorted by name, brokers and their settings by id,
+//     settings by name
 //  2. a topic's partitions are numbered 0 to n-1
 //  3. the leader, if there is one, is in the in-sync set, which is a subset of
-//     the replicas, which are distinct
+//     the replicas, which are distinct; eligible leader replicas are replicas
+//     too, and not in sync
 //  4. epochs and producer ids only grow
 //
 // Check verifies (1) to (3). (4) holds because Apply refuses what goes back.
 type Image struct {
-	level   int16
-	cluster string
-	brokers []Broker
-	topics  []*Topic
-	byID    map[kafka.TopicID]*Topic
-	nextPID kafka.ProducerID
+	features []Feature
+	cluster  string
+	brokers  []Broker
+	topics   []*Topic
+	byID     map[kafka.TopicID]*Topic
+	nextPID  kafka.ProducerID
 
+	brokerEpoch    int64 // the largest that a registration ever had
 	brokerSettings []brokerSettings
 }
 
@@ -44,20 +46,8 @@ type Topic struct {
 	Settings   []config.Pair
 }
 
-// A PartitionState is what the cluster has decided about one partition.
-type PartitionState struct {
-	Replicas    []kafka.NodeID
-	ISR         []kafka.NodeID
-	Leader      kafka.NodeID
-	LeaderEpoch kafka.LeaderEpoch
-	Epoch       int32 // counts the changes of this state (KIP-497)
-}
-
 // NewImage returns the image before the first record.
 func NewImage() *Image { return &Image{byID: map[kafka.TopicID]*Topic{}} }
-
-// Level returns the metadata's feature level, 0 before the first record.
-func (m *Image) Level() int16 { return m.level }
 
 // ClusterID returns the cluster's name, "" until it has one.
 func (m *Image) ClusterID() string { return m.cluster }
@@ -90,6 +80,28 @@ func (m *Image) Broker(id kafka.NodeID) (Broker, bool) {
 	return Broker{}, false
 }
 
+// Alive reports whether a broker is registered and not fenced.
+func (m *Image) Alive(id kafka.NodeID) bool {
+	i, ok := m.searchBroker(id)
+	return ok && !m.brokers[i].Fenced
+}
+
+// Usable reports whether a broker is alive and can use its log of a partition.
+// Replicas of which it is false are those that clients know as offline.
+func (m *Image) Usable(id kafka.NodeID, r Replica) bool {
+	i, ok := m.searchBroker(id)
+	return ok && !m.brokers[i].Fenced && !m.brokers[i].offline(r)
+}
+
+// Partition finds a partition.
+func (m *Image) Partition(r Replica) (PartitionState, bool) {
+	t, ok := m.byID[r.Topic]
+	if !ok || r.Partition < 0 || int(r.Partition) >= len(t.Partitions) {
+		return PartitionState{}, false
+	}
+	return t.Partitions[r.Partition], true
+}
+
 // NextProducerID returns the first producer id that belongs to no block.
 func (m *Image) NextProducerID() kafka.ProducerID { return m.nextPID }
 
@@ -108,7 +120,13 @@ func (m *Image) Check() error {
 	if len(m.topics) != len(m.byID) {
 		return fmt.Errorf("image: %d topics by name, %d by id", len(m.topics), len(m.byID))
 	}
+	if !slices.IsSortedFunc(m.features, func(a, b Feature) int { return strings.Compare(a.Name, b.Name) }) {
+		return fmt.Errorf("image: features are not sorted: %v", m.features)
+	}
 	for i, b := range m.brokers {
+		if b.Epoch > m.brokerEpoch {
+			return fmt.Errorf("image: broker %d has epoch %d, the largest was %d", b.ID, b.Epoch, m.brokerEpoch)
+		}
 		if i > 0 && m.brokers[i-1].ID >= b.ID {
 			return fmt.Errorf("image: broker %d after broker %d", b.ID, m.brokers[i-1].ID)
 		}
@@ -135,26 +153,6 @@ func (t *Topic) check() error {
 	}
 	if !slices.IsSortedFunc(t.Settings, comparePairs) {
 		return fmt.Errorf("image: topic %s: settings are not sorted: %v", t.Name, t.Settings)
-	}
-	return nil
-}
-
-func (s PartitionState) check() error {
-	for i, id := range s.Replicas {
-		if slices.Contains(s.Replicas[:i], id) {
-			return fmt.Errorf("replica %d stands twice in %v", id, s.Replicas)
-		}
-	}
-	for i, id := range s.ISR {
-		if !slices.Contains(s.Replicas, id) || slices.Contains(s.ISR[:i], id) {
-			return fmt.Errorf("in-sync replica %d: in-sync set %v of replicas %v", id, s.ISR, s.Replicas)
-		}
-	}
-	if s.Leader != NoLeader && !slices.Contains(s.ISR, s.Leader) {
-		return fmt.Errorf("leader %d is not in the in-sync set %v", s.Leader, s.ISR)
-	}
-	if s.LeaderEpoch < 0 || s.Epoch < 0 {
-		return fmt.Errorf("leader epoch %d, partition epoch %d", s.LeaderEpoch, s.Epoch)
 	}
 	return nil
 }

@@ -33,16 +33,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "format":
 		return s.apply(t, Format(d.CmdArgs[0].Key), nil)
 	case "register":
-		var id int32
-		d.ScanArgs(t, "id", &id)
-		var directories []DirectoryID
-		if arg, ok := d.Arg("dirs"); ok {
-			for _, v := range arg.Vals {
-				directories = append(directories, DirectoryID{v[0]})
-			}
-		}
-		endpoints := []Endpoint{{"PLAINTEXT", "host" + strconv.Itoa(int(id)), 9092}}
-		return s.apply(t, s.image.Register(kafka.NodeID(id), endpoints, directories), nil)
+		return s.register(t, d)
 	case "create":
 		records, err := s.image.CreateTopic(s.newTopic(t, d), Defaults{Partitions: 1, Replicas: 1})
 		return s.apply(t, records, err)
@@ -55,7 +46,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		var broker, size int32
 		d.ScanArgs(t, "broker", &broker)
 		d.ScanArgs(t, "size", &size)
-		records, block, err := s.image.AllocateProducerIDs(kafka.NodeID(broker), size)
+		records, block, err := s.image.AllocateProducerIDs(s.member(kafka.NodeID(broker)), size)
 		return s.apply(t, records, err) + fmt.Sprintf("block: %d to %d\n", block.First, block.End)
 	case "lead-anew":
 		var id int32
@@ -85,6 +76,35 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	}
 	t.Fatalf("%s: unknown command %s", d.Pos, d.Cmd)
 	return ""
+}
+
+// register registers a broker, and unless it is to stay fenced has it beat once.
+func (s *script) register(t *testing.T, d *datadriven.TestData) string {
+	var id int32
+	d.ScanArgs(t, "id", &id)
+	r := Registration{ID: kafka.NodeID(id), MinLevel: 1, MaxLevel: Level, CleanAfter: NoEpoch}
+	r.Endpoints = []Endpoint{{"PLAINTEXT", "host" + strconv.Itoa(int(id)), 9092}}
+	if arg, ok := d.Arg("dirs"); ok {
+		for _, v := range arg.Vals {
+			r.Directories = append(r.Directories, DirectoryID{v[0]})
+		}
+	}
+	d.MaybeScanArgs(t, "rack", &r.Rack)
+	records, epoch, err := s.image.Register(r, func(kafka.NodeID) bool { return false }, nil)
+	out := s.apply(t, records, err)
+	if err != nil || d.HasArg("fenced") {
+		return out
+	}
+	records, _, err = s.image.Heartbeat(Beat{ID: r.ID, Epoch: epoch}, 0, nil)
+	return out + s.apply(t, records, err)
+}
+
+func (s *script) member(id kafka.NodeID) Member {
+	b, ok := s.image.Broker(id)
+	if !ok {
+		return Member{ID: id, Epoch: NoEpoch}
+	}
+	return Member{ID: id, Epoch: b.Epoch}
 }
 
 func (s *script) newTopic(t *testing.T, d *datadriven.TestData) NewTopic {
@@ -188,18 +208,27 @@ func (s *script) apply(t *testing.T, records []Record, err error) string {
 // applyLines applies records that no decision returns.
 func (s *script) applyLines(input string) string {
 	bad := map[string]Record{
-		"later feature level":        Feature{MetadataVersion, Level + 1},
-		"another feature":            Feature{"kraft.version", 1},
-		"second cluster id":          Cluster{"other"},
-		"old broker epoch":           Broker{ID: 1, Epoch: 1},
-		"topic with a taken name":    TopicRecord{"orders", kafka.TopicID{99}},
-		"topic with a taken id":      TopicRecord{"other", kafka.TopicID{1}},
-		"partition of no topic":      PartitionRecord{kafka.TopicID{99}, 0, PartitionState{Leader: NoLeader}},
-		"partition after a gap":      PartitionRecord{kafka.TopicID{1}, 7, PartitionState{Leader: NoLeader}},
-		"leader out of sync":         PartitionRecord{kafka.TopicID{1}, 0, PartitionState{[]kafka.NodeID{1, 2}, []kafka.NodeID{2}, 1, 5, 5}},
-		"in-sync but no replica":     PartitionRecord{kafka.TopicID{1}, 0, PartitionState{[]kafka.NodeID{1}, []kafka.NodeID{1, 2}, 1, 5, 5}},
-		"leader epoch going back":    PartitionRecord{kafka.TopicID{1}, 0, PartitionState{[]kafka.NodeID{1}, []kafka.NodeID{1}, 1, -1, 5}},
-		"partition epoch standing":   PartitionRecord{kafka.TopicID{1}, 0, PartitionState{[]kafka.NodeID{1}, []kafka.NodeID{1}, 1, 5, 0}},
+		"later feature level":      Feature{MetadataVersion, Level + 1},
+		"another feature":          Feature{"kraft.version", 1},
+		"second cluster id":        Cluster{"other"},
+		"old broker epoch":         Broker{ID: 1, Epoch: 1},
+		"topic with a taken name":  TopicRecord{"orders", kafka.TopicID{99}},
+		"topic with a taken id":    TopicRecord{"other", kafka.TopicID{1}},
+		"partition of no topic":    one(kafka.TopicID{99}, 0, PartitionState{Leader: NoLeader}),
+		"partition after a gap":    one(kafka.TopicID{1}, 7, PartitionState{Leader: NoLeader}),
+		"leader out of sync":       one(kafka.TopicID{1}, 0, PartitionState{Replicas: ids(1, 2), ISR: ids(2), Leader: 1, LeaderEpoch: 5, Epoch: 5}),
+		"in-sync but no replica":   one(kafka.TopicID{1}, 0, PartitionState{Replicas: ids(1), ISR: ids(1, 2), Leader: 1, LeaderEpoch: 5, Epoch: 5}),
+		"in sync and eligible":     one(kafka.TopicID{1}, 0, PartitionState{Replicas: ids(1), ISR: ids(1), ELR: ids(1), Leader: 1, LeaderEpoch: 5, Epoch: 5}),
+		"leader epoch going back":  one(kafka.TopicID{1}, 0, PartitionState{Replicas: ids(1), ISR: ids(1), Leader: 1, LeaderEpoch: -1, Epoch: 5}),
+		"two leaders in one epoch": one(kafka.TopicID{1}, 0, PartitionState{Replicas: ids(1, 2), ISR: ids(1, 2), Leader: 2, Epoch: 5}),
+		"partition epoch standing": one(kafka.TopicID{1}, 0, PartitionState{Replicas: ids(1), ISR: ids(1), Leader: 1, LeaderEpoch: 5}),
+		"change of no broker":      BrokerChange{ID: 7, Epoch: 1},
+		"change of a former life":  BrokerChange{ID: 1, Epoch: 1},
+		"removal of a former life": RemoveBroker{ID: 1, Epoch: 1},
+		"broker epoch going back":  BrokerEpoch{Last: 1},
+		"one good and one bad partition": Partitions{[]PartitionRecord{
+			{kafka.TopicID{1}, 0, PartitionState{Replicas: ids(1), ISR: ids(1), Leader: 1, LeaderEpoch: 5, Epoch: 5}},
+			{kafka.TopicID{1}, 2, PartitionState{Leader: NoLeader}}}},
 		"removal of no topic":        RemoveTopic{kafka.TopicID{99}},
 		"setting of no topic":        ConfigRecord{kafka.TopicID{99}, "retention.ms", nil},
 		"producer block going back":  ProducerBlock{1, 0},
@@ -225,6 +254,12 @@ func (s *script) applyLines(input string) string {
 	return out.String()
 }
 
+func ids(of ...kafka.NodeID) []kafka.NodeID { return of }
+
+func one(topic kafka.TopicID, number int32, state PartitionState) Partitions {
+	return Partitions{[]PartitionRecord{{topic, number, state}}}
+}
+
 func (s *script) show() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "level %d cluster %q next producer id %d\n", s.image.Level(), s.image.ClusterID(), s.image.NextProducerID())
@@ -246,11 +281,27 @@ func (s *script) show() string {
 func describe(v any) string {
 	switch v := v.(type) {
 	case PartitionState:
-		return fmt.Sprintf("replicas %v in-sync %v leader %d leader-epoch %d epoch %d", v.Replicas, v.ISR, v.Leader, v.LeaderEpoch, v.Epoch)
-	case PartitionRecord:
-		return fmt.Sprintf("partition %s %d: %s", v.Topic, v.Partition, describe(v.PartitionState))
+		out := fmt.Sprintf("replicas %v in-sync %v leader %d leader-epoch %d epoch %d", v.Replicas, v.ISR, v.Leader, v.LeaderEpoch, v.Epoch)
+		for _, l := range []struct {
+			name string
+			ids  []kafka.NodeID
+		}{{"adding", v.Adding}, {"removing", v.Removing}, {"elr", v.ELR}, {"last-elr", v.LastELR}} {
+			if len(l.ids) > 0 {
+				out += fmt.Sprintf(" %s %v", l.name, l.ids)
+			}
+		}
+		return out
+	case Partitions:
+		var out []string
+		for _, p := range v.States {
+			out = append(out, fmt.Sprintf("partition %s %d: %s", short(p.Topic), p.Partition, describe(p.PartitionState)))
+		}
+		return strings.Join(out, "\n")
 	case Broker:
-		return fmt.Sprintf("broker %d epoch %d %v directories %x", v.ID, v.Epoch, v.Endpoints, v.Directories)
+		out := fmt.Sprintf("broker %d epoch %d %v directories %x", v.ID, v.Epoch, v.Endpoints, v.Directories)
+		return out + standingOf(v.Fenced, v.ShuttingDown) + optional("rack", v.Rack) + optional("offline", v.Offline)
+	case BrokerChange:
+		return fmt.Sprintf("broker %d epoch %d:%s", v.ID, v.Epoch, standingOf(v.Fenced, v.ShuttingDown))
 	case ConfigRecord:
 		if v.Value == nil {
 			return fmt.Sprintf("config %s %s removed", v.Topic, v.Name)
@@ -265,13 +316,41 @@ func describe(v any) string {
 	return fmt.Sprintf("%s %+v", strings.TrimPrefix(fmt.Sprintf("%T", v), "meta."), v)
 }
 
+// short leaves the zeros off a topic id.
+func short(id kafka.TopicID) string { return strings.TrimRight(id.String(), "0") }
+
+func standingOf(fenced, shuttingDown bool) string {
+	switch {
+	case fenced && shuttingDown:
+		return " fenced, shut down"
+	case fenced:
+		return " fenced"
+	case shuttingDown:
+		return " shutting down"
+	}
+	return " serves"
+}
+
+func optional(name string, v any) string {
+	if s := fmt.Sprint(v); s != "" && s != "[]" {
+		return " " + name + " " + s
+	}
+	return ""
+}
+
 // What decodes encodes to the same bytes: there is one way to write a record.
 func FuzzDecode(f *testing.F) {
 	value := "1"
 	for _, r := range []Record{
-		Feature{MetadataVersion, 1}, Cluster{"c"}, Broker{1, 2, []Endpoint{{"P", "h", 3}}, []DirectoryID{{4}, {5}}},
+		Feature{MetadataVersion, 1}, Cluster{"c"},
+		Broker{ID: 1, Epoch: 2, Endpoints: []Endpoint{{"P", "h", 3}}, Directories: []DirectoryID{{4}, {5}}, Rack: "r", Volatile: true,
+			Offline: []Replica{{kafka.TopicID{1}, 0}, {kafka.TopicID{1}, 1}}},
+		BrokerChange{1, 2, true, true}, BrokerOffline{1, 2, []Replica{{kafka.TopicID{1}, 0}}}, RemoveBroker{1, 2}, BrokerEpoch{7},
 		TopicRecord{"t", kafka.TopicID{1}}, RemoveTopic{kafka.TopicID{1}}, ProducerBlock{1, 2},
-		PartitionRecord{kafka.TopicID{1}, 2, PartitionState{[]kafka.NodeID{1, 2}, []kafka.NodeID{1}, 1, 2, 3}},
+		one(kafka.TopicID{1}, 2, PartitionState{Replicas: ids(1, 2, 3, 300), Adding: ids(3), Removing: ids(2), ISR: ids(1), ELR: ids(2),
+			LastELR: ids(3), Leader: 1, LeaderEpoch: 2, Epoch: 3}),
+		Partitions{[]PartitionRecord{{kafka.TopicID{1}, 0, PartitionState{Replicas: ids(1), ISR: ids(1), Leader: 1}},
+			{kafka.TopicID{1}, 1, PartitionState{Leader: NoLeader}}, {kafka.TopicID{2}, 0, PartitionState{Leader: NoLeader}}}},
 		ConfigRecord{kafka.TopicID{1}, "a", &value}, ConfigRecord{kafka.TopicID{1}, "a", nil},
 		BrokerConfig{EveryBroker, "a", &value}, BrokerConfig{1, "a", nil},
 	} {
@@ -293,7 +372,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func TestWhatALaterVersionWroteIsNotGuessedAt(t *testing.T) {
-	for _, b := range [][]byte{{0, 10, 0, 0}, {0, 1, 0, 1, 0, 0, 0, 1}} {
+	for _, b := range [][]byte{{0, byte(lastKind) + 1, 0, 0}, {0, 1, 0, 1, 0, 0, 0, 1}} {
 		if _, err := Decode(b); err == nil || !strings.Contains(err.Error(), ErrTooNew.Error()) {
 			t.Errorf("%x: %v", b, err)
 		}

@@ -33,61 +33,26 @@ const (
 	kindCluster       kind = 2
 	kindBroker        kind = 3
 	kindTopic         kind = 4
-	kindPartition     kind = 5
+	kindPartitions    kind = 5
 	kindRemoveTopic   kind = 6
 	kindConfig        kind = 7
 	kindProducerBlock kind = 8
 	kindBrokerConfig  kind = 9
+	kindBrokerChange  kind = 10
+	kindBrokerOffline kind = 11
+	kindRemoveBroker  kind = 12
+	kindBrokerEpoch   kind = 13
+
+	lastKind = kindBrokerEpoch
 )
-
-// MetadataVersion is the feature that every log begins with: it says which
-// records and versions may follow.
-const MetadataVersion = "metadata.version"
-
-// Level is the feature level this code writes, and the highest it reads.
-const Level int16 = 1
-
-// A Feature finalizes the level of a feature.
-type Feature struct {
-	Name  string
-	Level int16
-}
 
 // A Cluster names the cluster. It follows the first Feature and never changes.
 type Cluster struct{ ID string }
-
-// An Endpoint is where clients reach a broker by one of its listeners.
-type Endpoint struct {
-	Listener string
-	Host     string
-	Port     int32
-}
-
-// A Broker registers a broker, or registers it anew.
-type Broker struct {
-	ID        kafka.NodeID
-	Epoch     int64 // grows with each registration
-	Endpoints []Endpoint
-
-	// Directories are the ids of all log directories that the broker ever
-	// registered with: one that is no longer there may hold partitions.
-	Directories []DirectoryID
-}
-
-// A DirectoryID names a log directory.
-type DirectoryID [16]byte
 
 // A TopicRecord adds a topic, without partitions.
 type TopicRecord struct {
 	Name string
 	ID   kafka.TopicID
-}
-
-// A PartitionRecord adds a partition or replaces what it was.
-type PartitionRecord struct {
-	Topic     kafka.TopicID
-	Partition int32
-	PartitionState
 }
 
 // A RemoveTopic removes a topic, its partitions and its settings.
@@ -100,51 +65,25 @@ type ProducerBlock struct {
 	End    kafka.ProducerID
 }
 
-func (Feature) kind() kind         { return kindFeature }
-func (Cluster) kind() kind         { return kindCluster }
-func (Broker) kind() kind          { return kindBroker }
-func (TopicRecord) kind() kind     { return kindTopic }
-func (PartitionRecord) kind() kind { return kindPartition }
-func (RemoveTopic) kind() kind     { return kindRemoveTopic }
-func (ConfigRecord) kind() kind    { return kindConfig }
-func (ProducerBlock) kind() kind   { return kindProducerBlock }
-func (BrokerConfig) kind() kind    { return kindBrokerConfig }
-
-func (r Feature) put(e *encoder) {
-	e.text(r.Name)
-	e.int16(r.Level)
-}
+func (Feature) kind() kind       { return kindFeature }
+func (Cluster) kind() kind       { return kindCluster }
+func (Broker) kind() kind        { return kindBroker }
+func (BrokerChange) kind() kind  { return kindBrokerChange }
+func (BrokerOffline) kind() kind { return kindBrokerOffline }
+func (RemoveBroker) kind() kind  { return kindRemoveBroker }
+func (BrokerEpoch) kind() kind   { return kindBrokerEpoch }
+func (TopicRecord) kind() kind   { return kindTopic }
+func (Partitions) kind() kind    { return kindPartitions }
+func (RemoveTopic) kind() kind   { return kindRemoveTopic }
+func (ConfigRecord) kind() kind  { return kindConfig }
+func (ProducerBlock) kind() kind { return kindProducerBlock }
+func (BrokerConfig) kind() kind  { return kindBrokerConfig }
 
 func (r Cluster) put(e *encoder) { e.text(r.ID) }
-
-func (r Broker) put(e *encoder) {
-	e.int32(int32(r.ID))
-	e.int64(r.Epoch)
-	e.count(len(r.Endpoints))
-	for _, p := range r.Endpoints {
-		e.text(p.Listener)
-		e.text(p.Host)
-		e.int32(p.Port)
-	}
-	e.count(len(r.Directories))
-	for _, id := range r.Directories {
-		e.raw(id[:])
-	}
-}
 
 func (r TopicRecord) put(e *encoder) {
 	e.text(r.Name)
 	e.raw(r.ID[:])
-}
-
-func (r PartitionRecord) put(e *encoder) {
-	e.raw(r.Topic[:])
-	e.int32(r.Partition)
-	e.nodes(r.Replicas)
-	e.nodes(r.ISR)
-	e.int32(int32(r.Leader))
-	e.int32(int32(r.LeaderEpoch))
-	e.int32(r.Epoch)
 }
 
 func (r RemoveTopic) put(e *encoder) { e.raw(r.ID[:]) }
@@ -164,9 +103,7 @@ var ErrTooNew = errors.New("metadata record of a later version")
 // fields. The metadata log checksums them.
 func Encode(r Record) []byte {
 	e := &encoder{}
-	e.int16(int16(r.kind()))
-	e.int16(0)
-	r.put(e)
+	e.record(r)
 	return e.b
 }
 
@@ -175,7 +112,7 @@ func Encode(r Record) []byte {
 func Decode(b []byte) (Record, error) {
 	d := &decoder{b: b}
 	k, version := kind(d.int16()), d.int16()
-	if !d.bad && (k > kindBrokerConfig || version != 0) {
+	if !d.bad && (k > lastKind || version != 0) {
 		return nil, fmt.Errorf("type %d version %d: %w", k, version, ErrTooNew)
 	}
 	r := d.record(k)
@@ -183,4 +120,32 @@ func Decode(b []byte) (Record, error) {
 		return nil, fmt.Errorf("type %d version %d, %d bytes, %d left over: %w", k, version, len(b), len(d.b), ErrMalformed)
 	}
 	return r, nil
+}
+
+// EncodeAll appends records to dst, each after its length. What one decision
+// returned stays together: it is applied as a whole.
+func EncodeAll(dst []byte, rs []Record) []byte {
+	e := &encoder{b: dst}
+	for _, r := range rs {
+		at := len(e.b)
+		e.int32(0)
+		e.record(r)
+		e.patch(at, int32(len(e.b)-at-4))
+	}
+	return e.b
+}
+
+// DecodeAll reads what EncodeAll appended to nothing. It takes no count or length
+// on trust: what it returns is at most some forty times as large as what it was
+// given. It fails with ErrMalformed or ErrTooNew.
+func DecodeAll(b []byte) ([]Record, error) {
+	var rs []Record
+	for d := (&decoder{b: b}); len(d.b) > 0; {
+		r, err := Decode(d.take(int(d.int32())))
+		if err != nil {
+			return nil, fmt.Errorf("record %d: %w", len(rs), err)
+		}
+		rs = append(rs, r)
+	}
+	return rs, nil
 }

@@ -71,3 +71,54 @@ type Altered struct {
 	Err   error // carries a kafka.Error
 	State PartitionState
 }
+
+// An ElectionKind says who may win an election that somebody asks for.
+type ElectionKind int8
+
+const (
+	ElectPreferred ElectionKind = 0 // only the first of the replicas, if it is in sync
+	ElectUnclean   ElectionKind = 1 // any replica, where nobody leads
+)
+
+// An Elected is what became of one election: nil if there is a new leader.
+type Elected struct {
+	Replica
+	Err error // carries a kafka.Error
+}
+
+// A Reassignment is where the replicas of a partition shall be (KIP-455).
+type Reassignment struct {
+	Replica
+	Replicas []kafka.NodeID // the preferred leader first; nil cancels what is under way
+
+	// KeepFactor refuses another number of replicas than there are (KIP-860).
+	KeepFactor bool
+}
+
+// A Reassigning is a reassignment that is under way.
+type Reassigning struct {
+	Replica
+	Replicas, Adding, Removing []kafka.NodeID
+}
+
+// A Rebalancing is how far leaders may be from where they are preferred.
+type Rebalancing struct {
+	Percent int // a broker's share of partitions led elsewhere above which they move back
+	Limit   int // at most so many partitions
+}
+
+// A FeatureUpdate is the level that a feature shall have.
+type FeatureUpdate struct {
+	Name  string
+	Level int16 // 0 switches it off
+	How   Upgrade
+}
+
+// An Upgrade says in which direction a feature may go, by Kafka's numbers.
+type Upgrade int8
+
+const (
+	UpgradeOnly     Upgrade = 1
+	SafeDowngrade   Upgrade = 2 // or upgrade, if nothing is lost
+	UnsafeDowngrade Upgrade = 3 // or upgrade
+)

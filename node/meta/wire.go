@@ -13,11 +13,16 @@ const maxText = 1<<15 - 1
 // An encoder appends fields, big-endian; texts and lists after their length.
 type encoder struct{ b []byte }
 
-func (e *encoder) int16(v int16) { e.b = binary.BigEndian.AppendUint16(e.b, uint16(v)) }
-func (e *encoder) int32(v int32) { e.b = binary.BigEndian.AppendUint32(e.b, uint32(v)) }
-func (e *encoder) int64(v int64) { e.b = binary.BigEndian.AppendUint64(e.b, uint64(v)) }
-func (e *encoder) raw(v []byte)  { e.b = append(e.b, v...) }
-func (e *encoder) count(n int)   { e.int32(int32(n)) }
+func (e *encoder) int16(v int16)   { e.b = binary.BigEndian.AppendUint16(e.b, uint16(v)) }
+func (e *encoder) int32(v int32)   { e.b = binary.BigEndian.AppendUint32(e.b, uint32(v)) }
+func (e *encoder) int64(v int64)   { e.b = binary.BigEndian.AppendUint64(e.b, uint64(v)) }
+func (e *encoder) raw(v []byte)    { e.b = append(e.b, v...) }
+func (e *encoder) uint32(v uint32) { e.b = binary.AppendUvarint(e.b, uint64(v)) }
+func (e *encoder) count(n int)     { e.int32(int32(n)) }
+func (e *encoder) byte(v byte)     { e.b = append(e.b, v) }
+
+// patch writes a number where a placeholder was.
+func (e *encoder) patch(at int, v int32) { binary.BigEndian.PutUint32(e.b[at:], uint32(v)) }
 
 func (e *encoder) text(s string) {
 	assert.That(len(s) <= maxText, "metadata text of %d bytes", len(s))
@@ -34,11 +39,18 @@ func (e *encoder) optional(s *string) {
 	e.text(*s)
 }
 
+// nodes takes a byte for most ids: they are small.
 func (e *encoder) nodes(ids []kafka.NodeID) {
-	e.count(len(ids))
+	e.uint32(uint32(len(ids)))
 	for _, id := range ids {
-		e.int32(int32(id))
+		e.uint32(uint32(id))
 	}
+}
+
+func (e *encoder) record(r Record) {
+	e.int16(int16(r.kind()))
+	e.int16(0)
+	r.put(e)
 }
 
 // A decoder takes fields off its bytes. After the first that is not there it is
@@ -51,11 +63,19 @@ type decoder struct {
 func (d *decoder) take(n int) []byte {
 	if d.bad || n < 0 || n > len(d.b) {
 		d.bad = true
+		d.b = nil
 		return nil
 	}
 	taken := d.b[:n]
 	d.b = d.b[n:]
 	return taken
+}
+
+func (d *decoder) byte() byte {
+	if b := d.take(1); b != nil {
+		return b[0]
+	}
+	return 0
 }
 
 func (d *decoder) int16() int16 {
@@ -79,6 +99,27 @@ func (d *decoder) int64() int64 {
 	return 0
 }
 
+// uint32 takes a varint in its shortest form: there is one way to write a record.
+func (d *decoder) uint32() uint32 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 || v > 1<<32-1 || n > 1 && d.b[n-1] == 0 {
+		d.take(-1)
+		return 0
+	}
+	d.take(n)
+	return uint32(v)
+}
+
+// natural takes a number that is not negative as an int32.
+func (d *decoder) natural() int32 {
+	v := int32(d.uint32())
+	if v < 0 {
+		d.take(-1)
+		return 0
+	}
+	return v
+}
+
 func (d *decoder) text() string { return string(d.take(int(d.int16()))) }
 
 func (d *decoder) optional() *string {
@@ -100,19 +141,28 @@ func (d *decoder) topicID() (id kafka.TopicID) {
 
 // count takes a length of a list whose items have at least size bytes each: it
 // is bad if the bytes cannot hold them.
-func (d *decoder) count(size int) int {
-	n := int(d.int32())
+func (d *decoder) count(size int) int { return d.held(int(d.int32()), size) }
+
+// shortCount is count for lengths that are written as varints.
+func (d *decoder) shortCount(size int) int { return d.held(int(d.natural()), size) }
+
+func (d *decoder) held(n, size int) int {
 	if n < 0 || n > len(d.b)/size {
-		d.bad = true
+		d.take(-1)
 		return 0
 	}
 	return n
 }
 
+// nodes takes ids; nil if there are none.
 func (d *decoder) nodes() []kafka.NodeID {
-	ids := make([]kafka.NodeID, d.count(4))
+	n := d.shortCount(1)
+	if n == 0 {
+		return nil
+	}
+	ids := make([]kafka.NodeID, n)
 	for i := range ids {
-		ids[i] = kafka.NodeID(d.int32())
+		ids[i] = kafka.NodeID(d.uint32())
 	}
 	return ids
 }
@@ -126,10 +176,18 @@ func (d *decoder) record(k kind) Record {
 		return Cluster{ID: d.text()}
 	case kindBroker:
 		return d.broker()
+	case kindBrokerChange:
+		return d.brokerChange()
+	case kindBrokerOffline:
+		return BrokerOffline{ID: kafka.NodeID(d.int32()), Epoch: d.int64(), Offline: d.replicas()}
+	case kindRemoveBroker:
+		return RemoveBroker{ID: kafka.NodeID(d.int32()), Epoch: d.int64()}
+	case kindBrokerEpoch:
+		return BrokerEpoch{Last: d.int64()}
 	case kindTopic:
 		return TopicRecord{Name: d.text(), ID: d.topicID()}
-	case kindPartition:
-		return PartitionRecord{Topic: d.topicID(), Partition: d.int32(), PartitionState: d.partition()}
+	case kindPartitions:
+		return d.partitions()
 	case kindRemoveTopic:
 		return RemoveTopic{ID: d.topicID()}
 	case kindConfig:
@@ -140,27 +198,4 @@ func (d *decoder) record(k kind) Record {
 		return ProducerBlock{Broker: kafka.NodeID(d.int32()), End: kafka.ProducerID(d.int64())}
 	}
 	return nil
-}
-
-func (d *decoder) broker() Record {
-	r := Broker{ID: kafka.NodeID(d.int32()), Epoch: d.int64()}
-	for range d.count(8) {
-		r.Endpoints = append(r.Endpoints, Endpoint{Listener: d.text(), Host: d.text(), Port: d.int32()})
-	}
-	for range d.count(len(DirectoryID{})) {
-		var id DirectoryID
-		copy(id[:], d.take(len(id)))
-		r.Directories = append(r.Directories, id)
-	}
-	return r
-}
-
-func (d *decoder) partition() PartitionState {
-	return PartitionState{
-		Replicas:    d.nodes(),
-		ISR:         d.nodes(),
-		Leader:      kafka.NodeID(d.int32()),
-		LeaderEpoch: kafka.LeaderEpoch(d.int32()),
-		Epoch:       d.int32(),
-	}
 }
