@@ -244,16 +244,17 @@ func TestTheObserverOfAClusterComplainsOfWhatCannotBe(t *testing.T) {
 func TestUncleanElectionsTakeWhatOthersHad(t *testing.T) {
 	for _, unclean := range []bool{true, false} {
 		h := newHandmade(clusterPromise{Unclean: unclean})
+		h.isr(1, 2)
+		h.decide()
+		h.cut(3, 2)
+		h.views[3].HighWatermark = 20
 		h.look()
 		d := &h.image.Partitions[0]
 		d.Epoch, d.ISR = 9, []kafka.NodeID{1}
 		h.decide()
 		d.Leader, d.LeaderEpoch, d.Epoch, d.ISR = 3, 6, 10, []kafka.NodeID{3}
-		h.copies[3].batches = h.copies[3].batches[:2]
 		v := h.views[3]
 		v.Role, v.ISR, v.LeaderEpoch = leadingReplica, []kafka.NodeID{3}, 6
-		v.HighWatermark, v.Durable, v.LogEnd = 20, 20, 20
-		h.o.started(3) // it was down all the time
 		h.decide()
 		h.look()
 		if unclean == (len(h.said) > 0) {

@@ -1,0 +1,156 @@
+package scenarios
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/klammlog/klamm/disksim"
+	"github.com/klammlog/klamm/disksim/media"
+	"github.com/klammlog/klamm/netsim"
+	"github.com/klammlog/klamm/node/commitlog"
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/record"
+	"github.com/klammlog/klamm/sim"
+	"github.com/klammlog/klamm/sim/world"
+)
+
+// A keptLog is a log on a simulated disk, and what must be found there.
+type keptLog struct {
+	t    *testing.T
+	log  *commitlog.Log
+	ends []kafka.Offset
+	r    *diskReader
+}
+
+func openKept(w *env.World, cfg *commitlog.Config) (*commitlog.Log, error) {
+	dir, err := commitlog.OpenDir(w, w.LogDirs[0], commitlog.DirOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return commitlog.Open(w, dir, commitlog.Options{Path: "orders-2", Partition: kafka.TopicPartition{Topic: "orders", Partition: 2},
+		TopicID: kafka.TopicID{7}, Config: cfg})
+}
+
+// add appends batches of two records, and waits until they are held.
+func (l *keptLog) add(n int, epoch kafka.LeaderEpoch) {
+	for range n {
+		a, err := l.log.Append(twoRecords(), epoch)
+		if err = errors.Join(err, l.log.WaitHeld(a, kafka.Never)); err != nil {
+			l.t.Error(err)
+		}
+		l.ends = append(l.ends, l.log.End())
+	}
+}
+
+func (l *keptLog) cut(n int) {
+	if err := l.log.Truncate(l.ends[n-1]); err != nil {
+		l.t.Error(err)
+	}
+	l.ends = l.ends[:n]
+}
+
+func twoRecords() []byte {
+	var b record.Builder
+	b.Append(record.Record{Value: make([]byte, 300)})
+	b.Append(record.Record{Value: []byte("second")})
+	batch, err := b.Build(record.Spec{}, nil)
+	if err != nil {
+		panic(err)
+	}
+	return batch.Bytes()
+}
+
+// compare looks at the disk.
+func (l *keptLog) compare(claim string) {
+	l.r.refresh()
+	c := l.r.copyOf("orders-2")
+	if c == nil || len(c.batches) != len(l.ends) || c.end() != l.log.End() {
+		l.t.Errorf("%s: read %+v, want ends %v", claim, c, l.ends)
+		return
+	}
+	for i, b := range c.batches {
+		if b.end != l.ends[i] || b.base != b.end-2 {
+			l.t.Errorf("%s: batch %d: %+v, want the end %d", claim, i, b, l.ends[i])
+		}
+	}
+}
+
+// live is the life of a log.
+func (l *keptLog) live(durable bool) {
+	l.add(1, 3)
+	l.compare("one batch")
+	l.add(40, 3)
+	l.compare("many segments")
+	for _, n := range []int{35, 20, 20, 3} {
+		l.cut(n)
+		l.compare("cut")
+		l.add(9, 4)
+		l.compare("appended behind a cut")
+	}
+	if _, err := l.log.Append(twoRecords(), 4); err != nil {
+		l.t.Error(err)
+	}
+	l.r.refresh()
+	if got := l.r.copyOf("orders-2").end(); durable && got != l.log.Durable() {
+		l.t.Errorf("what is not durable is read as if it were: end %d, durable %d", got, l.log.Durable())
+	}
+}
+
+// What is read from outside is what the log says of itself, whatever was appended,
+// cut off, made durable or lost.
+func TestLogsAreReadFromTheDisk(t *testing.T) {
+	for _, flush := range []string{"ack", "os"} {
+		k := sim.New(sim.Options{Seed: 3})
+		defer k.Close()
+		node, disk := k.NewNode("n"), disksim.New(k, "n/0", disksim.Options{})
+		w := world.New(netsim.New(k, netsim.DefaultOptions()), node, disk)
+		cfg := commitlog.Defaults()
+		cfg.SegmentBytes, cfg.FileDeleteDelay = 2048, 0
+		if cfg.Flush = commitlog.FlushAck; flush == "os" {
+			cfg.Flush = commitlog.FlushOS
+		}
+		l := &keptLog{t: t, r: newDiskReader(flush, disk)}
+		done := false
+		node.Go("test", func() {
+			var err error
+			if l.log, err = openKept(w, &cfg); err != nil {
+				t.Error(err)
+				return
+			}
+			l.live(flush == "ack")
+			done = true
+		})
+		if k.Run(kafka.Never-1, func() bool { return done || len(k.Panics()) > 0 }); !done {
+			t.Fatalf("%v", k.Panics())
+		}
+		before := l.r.copyOf("orders-2").end()
+		node.Crash()
+		disk.PowerLoss(media.Posix, 0)
+		if l.r.refresh(); flush == "ack" && l.r.copyOf("orders-2").end() < before {
+			t.Errorf("a power loss took what was read: it ended at %d, and ends at %d", before, l.r.copyOf("orders-2").end())
+		}
+	}
+}
+
+// A batch whose bytes are not what they were ends the log that is read.
+func TestWhatHasRottenIsNotRead(t *testing.T) {
+	b := twoRecords()
+	if _, size, ok := parseBatch(b); !ok || size != len(b) {
+		t.Fatalf("a whole batch: %d %t", size, ok)
+	}
+	for i := range b {
+		bad := append([]byte{}, b...)
+		bad[i] ^= 1
+		got, _, ok := parseBatch(bad)
+		if want, _, _ := parseBatch(b); ok && got == want {
+			t.Fatalf("byte %d changed, and nothing was noticed", i)
+		}
+	}
+	if _, _, ok := parseBatch(b[:len(b)-1]); ok {
+		t.Error("a batch without its last byte was read")
+	}
+	if _, _, ok := parseBatch(make([]byte, 200)); ok {
+		t.Error("zeros were read as a batch")
+	}
+}
