@@ -81,6 +81,7 @@ type Log struct {
 
 	waiters    waiters
 	advanced   []func()
+	wrote      []func()
 	changed    env.Cond   // a background task of the log ended, or a segment is ready
 	writing    bool       // the writer task exists
 	keeping    bool       // the keeper task exists
@@ -154,6 +155,11 @@ func (l *Log) Epochs() *Epochs { return &l.epochs }
 // moved, after appends were refused, and after the log failed. f must not
 // block.
 func (l *Log) OnAdvance(f func()) { l.advanced = append(l.advanced, f) }
+
+// OnWrite has f called, as long as the log exists, after Written has moved and
+// before that is synced: whoever copies the log elsewhere does not wait for this
+// disk. f must not block.
+func (l *Log) OnWrite(f func()) { l.wrote = append(l.wrote, f) }
 
 // announce tells everybody that something they may wait for has changed.
 func (l *Log) announce() {

@@ -71,6 +71,9 @@ func (l *Log) writeGroup() error {
 		s.letGo()
 		return err
 	}
+	for _, f := range l.wrote {
+		f()
+	}
 	if l.o.Config.Flush == FlushAck {
 		l.flushed(l.flush())
 	} else {

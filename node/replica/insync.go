@@ -97,9 +97,9 @@ func (l *Leader) wish(limits Limits, now kafka.Instant, eligible func(Member) bo
 // as it had everything not too long ago. Who is not has to have what is committed,
 // and all that was there when the leader began, since that may be committed too.
 func (l *Leader) belongs(f *follower, in bool, limits Limits, now kafka.Instant, eligible func(Member) bool) bool {
-	behind := f.held < l.own.End
+	behind := f.held < l.own.Written
 	late := behind && now.Sub(f.caught) > limits.Time
-	late = late || limits.Messages > 0 && int64(l.own.End-max(f.held, 0)) > limits.Messages
+	late = late || limits.Messages > 0 && int64(l.own.Written-max(f.held, 0)) > limits.Messages
 	if in || late {
 		return in && !late
 	}

@@ -31,9 +31,10 @@ type State struct {
 
 // A Position is how far a replica has got.
 type Position struct {
-	Start kafka.Offset // log start offset
-	Held  kafka.Offset // end of what it holds in the sense of log.flush
-	End   kafka.Offset // of the log, as far as followers may read it
+	Start   kafka.Offset // log start offset
+	Held    kafka.Offset // end of what it holds in the sense of log.flush
+	Written kafka.Offset // end of what followers may read
+	End     kafka.Offset // of the log: where the next record will be
 }
 
 // A Leader tracks how far each follower has replicated the leader's log, for one
@@ -43,7 +44,7 @@ type Position struct {
 //
 // Invariants:
 //
-//  1. 0 <= high watermark <= Held of the leader <= its End
+//  1. 0 <= high watermark <= Held <= Written <= End of the leader
 //  2. the leader is in the committed set, which is a subset of the replicas, and
 //     so is the maximal set
 //  3. the high watermark never goes back, nor does the partition epoch
@@ -78,7 +79,7 @@ type follower struct {
 	caught kafka.Instant // it had everything then
 
 	fetched   kafka.Instant // the last time
-	endAtThen kafka.Offset  // the leader's end when it did
+	endAtThen kafka.Offset  // what it could have read when it did
 }
 
 // A Beginning is how a broker begins to lead.
@@ -156,9 +157,9 @@ func (l *Leader) SetLeast(n int) (moved bool) {
 // Moved takes in how far the leader's own log has got, and reports whether the high
 // watermark moved. A follower that had everything until now was caught up now.
 func (l *Leader) Moved(own Position, now kafka.Instant) (moved bool) {
-	if own.End > l.own.End {
+	if own.Written > l.own.Written {
 		for i := range l.followers {
-			if f := &l.followers[i]; f.known && f.held >= l.own.End {
+			if f := &l.followers[i]; f.known && f.held >= l.own.Written {
 				f.caught = now
 			}
 		}
@@ -192,12 +193,12 @@ func (l *Leader) Fetched(q Fetch, now kafka.Instant) (counts, moved bool) {
 	}
 	f.epoch, f.known, f.start, f.held = q.BrokerEpoch, true, q.Start, q.Held
 	switch {
-	case q.Held >= l.own.End:
+	case q.Held >= l.own.Written:
 		f.caught = now
 	case q.Held >= f.endAtThen && f.fetched > f.caught:
 		f.caught = f.fetched // it has all that there was when it last asked
 	}
-	f.fetched, f.endAtThen = now, l.own.End
+	f.fetched, f.endAtThen = now, l.own.Written
 	return true, l.advance()
 }
 
@@ -269,8 +270,8 @@ func (l *Leader) Followers() []Progress {
 
 // Check returns the first broken invariant.
 func (l *Leader) Check() error {
-	if l.high < 0 || l.high > l.own.Held || l.own.Held > l.own.End {
-		return fmt.Errorf("leader epoch %d: high watermark %d, held %d, end %d", l.epoch, l.high, l.own.Held, l.own.End)
+	if l.high < 0 || l.high > l.own.Held || l.own.Held > l.own.Written || l.own.Written > l.own.End {
+		return fmt.Errorf("leader epoch %d: high watermark %d, held %d, written %d, end %d", l.epoch, l.high, l.own.Held, l.own.Written, l.own.End)
 	}
 	if !slices.Contains(l.state.ISR, l.self) {
 		return fmt.Errorf("leader epoch %d: leader %d is not in its in-sync set %v", l.epoch, l.self, l.state.ISR)

@@ -65,7 +65,7 @@ func (w *world) step() {
 	switch rapid.SampledFrom([]string{"append", "fetch", "fetch", "fetch", "propose", "propose", "deliver", "deliver", "lose", "image", "restart", "fence", "unfence"}).Draw(w.t, "step") {
 	case "append":
 		w.end += kafka.Offset(rapid.IntRange(1, 3).Draw(w.t, "n"))
-		w.leader.Moved(Position{Held: w.end, End: w.end}, w.now)
+		w.leader.Moved(Position{Held: w.end, Written: w.end, End: w.end}, w.now)
 	case "fetch":
 		id := w.follower()
 		b := w.brokers[id]
@@ -217,7 +217,7 @@ func TestTruncationFindsWhereLogsPart(t *testing.T) {
 		}
 		last += 1 // the leader's own epoch, in which it has written nothing
 		end := kafka.Offset(len(theirs))
-		l := Lead(Beginning{Self: 1, Epoch: last, Own: Position{Held: end, End: end},
+		l := Lead(Beginning{Self: 1, Epoch: last, Own: Position{Held: end, Written: end, End: end},
 			State: State{Replicas: []kafka.NodeID{1, 2}, ISR: []kafka.NodeID{1}}, Least: 1}, 0)
 		for rounds := 0; len(mine) > 0; rounds++ {
 			if rounds > 20 {

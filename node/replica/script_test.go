@@ -15,7 +15,7 @@ import (
 // TestScripts runs the golden scripts. Commands:
 //
 //	lead epoch=3 hw=0 end=10 [held=10] replicas=(1,2,3) isr=(1,2) pe=7 [least=1]
-//	own end=12 [held=12] [start=0]     the leader's log has got so far
+//	own end=12 [held=12] [written=12] [start=0]   the leader's log has got so far
 //	fetch id=2 held=10 [be=1] [le=3] [start=0]
 //	forget id=2 be=2                   its broker has a new life
 //	propose [not=(3)] [max=5]          not: whom the controller would not take
@@ -103,7 +103,7 @@ func (s *script) state() State {
 func (s *script) own() Position {
 	end := s.arg("end", 0)
 	s.start = s.offset("start", int64(s.start))
-	return Position{Start: s.start, Held: s.offset("held", end), End: kafka.Offset(end)}
+	return Position{Start: s.start, Held: s.offset("held", end), Written: s.offset("written", end), End: kafka.Offset(end)}
 }
 
 func (s *script) run() string {
