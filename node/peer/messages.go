@@ -19,7 +19,7 @@ const (
 // Bounds of what a message may hold; who exceeds them has sent garbage.
 const (
 	MaxRaftMessages = 1024     // in one RaftStep
-	MaxFrame        = 64 << 20 // bytes of a private message
+	MaxFrame        = 81 << 20 // bytes of a private message: the largest is one of raft's with a snapshot
 	maxName         = 1 << 10  // bytes of an id, a principal, a listener's name
 )
 

@@ -121,5 +121,14 @@ func notSent(c *Call, why error) error { return wrap(c, ErrNotSent, why) }
 func noAnswer(c *Call, why error) error { return wrap(c, ErrNoAnswer, why) }
 
 func wrap(c *Call, what, why error) error {
-	return fmt.Errorf("%s to %s: %w: %w", kmsg.NameForKey(c.req.Key()), c.link.c.Address, what, why)
+	return fmt.Errorf("%s to %s: %w: %w", nameOf(c.req), c.link.c.Address, what, why)
+}
+
+// nameOf returns the name of a message, which those that are not Kafka's tell
+// themselves.
+func nameOf(m interface{ Key() int16 }) string {
+	if own, ok := m.(interface{ Name() string }); ok {
+		return own.Name()
+	}
+	return kmsg.NameForKey(m.Key())
 }

@@ -59,7 +59,7 @@ func (v versions) choose(req kmsg.Request, o Options) (int16, error) {
 	best := min(ours, offered.max)
 	if !ok || best < max(offered.min, o.MinVersion) {
 		return 0, fmt.Errorf("%s: broker %s offers versions %d to %d, client speaks %d to %d: %w",
-			kmsg.NameForKey(key), v.broker, offered.min, offered.max, o.MinVersion, ours,
+			nameOf(req), v.broker, offered.min, offered.max, o.MinVersion, ours,
 			kafka.ErrUnsupportedVersion)
 	}
 	return best, nil
