@@ -10,6 +10,7 @@ import (
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/peer"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -175,7 +176,7 @@ func (c *conn) readCall() (*Call, error) {
 	if err := c.read.full(key[:]); err != nil {
 		return nil, c.interrupted(err)
 	}
-	worth, err := frameWorth(int16(binary.BigEndian.Uint16(key[:])), size)
+	worth, err := c.s.frameWorth(int16(binary.BigEndian.Uint16(key[:])), size)
 	if err != nil {
 		return nil, err
 	}
@@ -205,12 +206,16 @@ func (c *conn) readCall() (*Call, error) {
 // frameWorth returns what a frame counts against the budget. Records count what
 // they are; all else many times that, for a list of small things is that much
 // larger once it is decoded.
-func frameWorth(key int16, size int) (int64, error) {
-	if key == int16(kmsg.Produce) {
+func (s *Server) frameWorth(key int16, size int) (int64, error) {
+	if h := s.handler(key); h != nil && h.plain {
 		return int64(size), nil
 	}
-	if size > maxOther {
-		return 0, fmt.Errorf("%w: key %d with %d bytes, at most %d", errFrame, key, size, maxOther)
+	most := maxOther
+	if key == int16(peer.ForwardKey) {
+		most += maxForwarding
+	}
+	if size > most {
+		return 0, fmt.Errorf("%w: key %d with %d bytes, at most %d", errFrame, key, size, most)
 	}
 	return int64(size) * decodedTimes, nil
 }
@@ -308,7 +313,7 @@ func (c *conn) keep(b []byte) {
 func (c *conn) trace(event string, call *Call) {
 	if c.s.w.Sight.Tracing() {
 		c.s.w.Sight.Trace(event, slog.String("conn", c.client.Peer), slog.String("client", call.ClientID),
-			slog.String("api", kmsg.NameForKey(call.Key)), slog.Int("version", int(call.Version)),
+			slog.String("api", peer.NameForKey(call.Key)), slog.Int("version", int(call.Version)),
 			slog.Int("correlation", int(call.Correlation)))
 	}
 }

@@ -20,6 +20,9 @@ import (
 type Source interface {
 	Image() *meta.Image
 
+	// Applied returns the offset up to which it is applied.
+	Applied() kafka.Offset
+
 	// WaitApplied waits until everything up to an offset is applied. Blocks.
 	WaitApplied(at kafka.Offset, deadline kafka.Instant) error
 }
@@ -63,6 +66,9 @@ func controlled[R any, A any, P interface {
 		}
 		return served(func() kmsg.Response {
 			x := &control{s: s, call: call, c: s.controller}
+			if x.c == nil {
+				x.c = refusing{fmt.Errorf("there is no controller here: %w", kafka.ErrNotController)}
+			}
 			response := Q(new(A))
 			if s.forwards(call) {
 				if err := x.forward(request, response); err != nil {

@@ -13,6 +13,12 @@ import (
 type Controller interface {
 	Active() bool
 
+	// Of brokers.
+	Register(r meta.Registration, deadline kafka.Instant) (epoch int64, err error)
+	Heartbeat(b meta.Beat, deadline kafka.Instant) (meta.BeatAnswer, error)
+	AlterPartitions(self meta.Member, items []meta.Alter, deadline kafka.Instant) ([]meta.Altered, error)
+	AllocateProducerIDs(self meta.Member, deadline kafka.Instant) (meta.Block, error)
+
 	// CreateTopic draws the topic's id.
 	CreateTopic(n meta.NewTopic, deadline kafka.Instant) (kafka.TopicID, error)
 	CheckTopic(n meta.NewTopic) error
@@ -32,6 +38,18 @@ type refusing struct{ why error }
 
 func (r refusing) Active() bool { return false }
 
+func (r refusing) Register(meta.Registration, kafka.Instant) (int64, error) {
+	return meta.NoEpoch, r.why
+}
+func (r refusing) Heartbeat(meta.Beat, kafka.Instant) (meta.BeatAnswer, error) {
+	return meta.BeatAnswer{}, r.why
+}
+func (r refusing) AlterPartitions(meta.Member, []meta.Alter, kafka.Instant) ([]meta.Altered, error) {
+	return nil, r.why
+}
+func (r refusing) AllocateProducerIDs(meta.Member, kafka.Instant) (meta.Block, error) {
+	return meta.Block{}, r.why
+}
 func (r refusing) CreateTopic(meta.NewTopic, kafka.Instant) (kafka.TopicID, error) {
 	return kafka.TopicID{}, r.why
 }
@@ -49,6 +67,21 @@ type Lone struct{ *broker.Broker }
 
 // Active returns true: there is no other.
 func (l Lone) Active() bool { return true }
+
+// No other broker speaks with a node on its own.
+
+func (l Lone) Register(meta.Registration, kafka.Instant) (int64, error) {
+	return meta.NoEpoch, kafka.ErrNotController
+}
+func (l Lone) Heartbeat(meta.Beat, kafka.Instant) (meta.BeatAnswer, error) {
+	return meta.BeatAnswer{}, kafka.ErrNotController
+}
+func (l Lone) AlterPartitions(meta.Member, []meta.Alter, kafka.Instant) ([]meta.Altered, error) {
+	return nil, kafka.ErrNotController
+}
+func (l Lone) AllocateProducerIDs(meta.Member, kafka.Instant) (meta.Block, error) {
+	return meta.Block{}, kafka.ErrNotController
+}
 
 func (l Lone) AlterTopic(name string, edit config.Edit) error {
 	return l.Decide(l.EditTopic(name, edit))

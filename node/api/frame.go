@@ -20,6 +20,10 @@ const (
 	minFrame = 8       // key, version, correlation id
 	maxOther = 4 << 20 // the largest frame without records
 
+	// maxForwarding is what a forwarded request is larger than it came, at most:
+	// names of client, principal and listener.
+	maxForwarding = 64 << 10
+
 	// Sizes of what a connection reads ahead: little while it is quiet, because
 	// there may be thousands; more while requests come in a stream.
 	quietAhead = 4 << 10

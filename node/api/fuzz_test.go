@@ -23,7 +23,7 @@ func frames() [][]byte {
 			continue
 		}
 		for version := h.min; version <= h.max; version++ {
-			q := kmsg.RequestForKey(int16(h.key))
+			q := h.request()
 			q.SetVersion(version)
 			out = append(out, kmsg.NewRequestFormatter(kmsg.FormatterClientID("fuzz")).AppendRequest(nil, q, 1))
 		}
@@ -94,7 +94,8 @@ func FuzzConnections(f *testing.F) {
 			return
 		}
 		err := host.Do(context.Background(), func() error {
-			readAll(t, host.World(), view, b)
+			readAll(t, host.World(), view, &listener{name: "PLAINTEXT", via: ofBrokers}, b)
+			readAll(t, host.World(), view, &listener{name: "CONTROLLER", via: ofControllers}, b)
 			return nil
 		})
 		if err != nil {
@@ -104,10 +105,10 @@ func FuzzConnections(f *testing.F) {
 }
 
 // readAll reads what comes by a connection until it ends, or would.
-func readAll(t *testing.T, w *env.World, view *config.View, b []byte) {
+func readAll(t *testing.T, w *env.World, view *config.View, l *listener, b []byte) {
 	s := &Server{w: w, config: view, handlers: handlersByKey(),
 		budget: budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)}}
-	c := s.newConn(&dripping{b: b}, &listener{name: "PLAINTEXT"})
+	c := s.newConn(&dripping{b: b}, l)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for {

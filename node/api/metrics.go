@@ -2,6 +2,7 @@ package api
 
 import (
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/peer"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -28,14 +29,14 @@ type ErrorCount struct {
 
 // counts counts requests by key and errors by code.
 type counts struct {
-	requests [maxKey + 1]uint64
+	requests [slots]uint64
 	errors   [maxCode]uint64 // the first of them is of code -1
 }
 
 // maxCode is more codes than there are. What is beyond counts as the last.
 const maxCode = 160
 
-func (c *counts) request(key int16) { c.requests[key]++ }
+func (c *counts) request(key int16) { c.requests[slot(key)]++ }
 
 func (c *counts) code(code int16) {
 	if code != int16(kafka.None) {
@@ -48,7 +49,7 @@ func (s *Server) Metrics() Metrics {
 	m := Metrics{Stats: s.Stats(), Usage: s.Usage()}
 	for _, h := range s.handlers {
 		if h != nil {
-			m.Requests = append(m.Requests, RequestCount{kafkaName(h.key.Name()), s.counts.requests[h.key]})
+			m.Requests = append(m.Requests, RequestCount{nameOf(h.key), s.counts.requests[slot(int16(h.key))]})
 		}
 	}
 	for i, n := range s.counts.errors {
@@ -74,6 +75,19 @@ func eachCode(response kmsg.Response, f func(int16)) {
 	case *kmsg.DescribeClusterResponse:
 		f(r.ErrorCode)
 	case *kmsg.ListConfigResourcesResponse:
+		f(r.ErrorCode)
+	case *kmsg.BrokerRegistrationResponse:
+		f(r.ErrorCode)
+	case *kmsg.BrokerHeartbeatResponse:
+		f(r.ErrorCode)
+	case *kmsg.AllocateProducerIDsResponse:
+		f(r.ErrorCode)
+	case *kmsg.AlterPartitionResponse:
+		f(r.ErrorCode)
+		each(r.Topics, func(t *kmsg.AlterPartitionResponseTopic) {
+			each(t.Partitions, func(p *kmsg.AlterPartitionResponseTopicPartition) { f(p.ErrorCode) })
+		})
+	case *peer.Forwarded:
 		f(r.ErrorCode)
 	case *kmsg.MetadataResponse:
 		each(r.Topics, func(t *kmsg.MetadataResponseTopic) { f(t.ErrorCode) })

@@ -30,12 +30,12 @@ func TestErrorsOfEveryAnswerAreCounted(t *testing.T) {
 		if h.key == kmsg.Fetch {
 			continue // encoded, and counted, by hand
 		}
-		r := kmsg.RequestForKey(int16(h.key)).ResponseKind()
+		r := h.request().ResponseKind()
 		fail(reflect.ValueOf(r).Elem())
 		var c counts
 		eachCode(r, c.code)
 		if n := c.errors[kafka.ErrStorageError+1]; n == 0 {
-			t.Errorf("%s: no error is counted: add it to eachCode", h.key.Name())
+			t.Errorf("%s: no error is counted: add it to eachCode", nameOf(h.key))
 		}
 	}
 }

@@ -1,6 +1,11 @@
 package api
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/klammlog/klamm/node/peer"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
 
 // A Served is one API and the versions that ApiVersions tells of it.
 type Served struct {
@@ -16,10 +21,10 @@ func APIs() []Served {
 		if !h.on.serves(ofBrokers) {
 			continue
 		}
-		out = append(out, Served{int16(h.key), kafkaName(h.key.Name()), h.advertise, h.max})
+		out = append(out, Served{int16(h.key), nameOf(h.key), h.advertise, h.max})
 	}
 	return out
 }
 
-// kafkaName writes a name as Kafka does: InitProducerId.
-func kafkaName(name string) string { return strings.ReplaceAll(name, "ID", "Id") }
+// nameOf returns a key's name as Kafka writes it: InitProducerId.
+func nameOf(key kmsg.Key) string { return strings.ReplaceAll(peer.NameForKey(int16(key)), "ID", "Id") }

@@ -97,7 +97,12 @@ func Listen(w *env.World, view *config.View) (*Server, error) {
 }
 
 // sideOf says what a listener is for.
-func sideOf(_ *config.View, _ string) side { return ofBrokers }
+func sideOf(v *config.View, name string) side {
+	if config.IsControllers(v, name) {
+		return ofControllers
+	}
+	return ofBrokers
+}
 
 // Address returns where clients can dial the first listener.
 func (s *Server) Address() string { return s.listeners[0].net.Address() }

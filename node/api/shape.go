@@ -21,6 +21,7 @@ import (
 //	[ ... ]       a list of structures, which end in tagged fields
 //	{ ... }       a structure that may be null
 //	#1{ ... }     what is in the tagged field of that number, if it is a structure
+//	#1=(4)        or if it is a list
 //	@4:s @0-3:s   a field of the versions from 4 on, or from 0 to 3
 type shape []shapeField
 
@@ -28,6 +29,7 @@ type shapeField struct {
 	kind        shapeKind
 	size        int // of shapeFixed; of each item of shapeItems, 0 for texts
 	tag         uint32
+	bare        bool  // what is in the tagged field is no structure
 	first, last int16 // versions
 	of          shape
 }
@@ -65,7 +67,11 @@ func parseShapeUntil(words []string, end string) (shape, []string) {
 			word = rest
 		}
 		if tag, ok := strings.CutPrefix(word, "#"); ok {
-			f.tag, word = uint32(number(strings.TrimSuffix(tag, "{"))), "#{"
+			tag, list, bare := strings.Cut(strings.TrimSuffix(tag, "{"), "=")
+			f.tag, f.bare, word = uint32(number(tag)), bare, "#{"
+			if bare {
+				f.of, word = parseShape(list), "#="
+			}
 		}
 		switch word {
 		case "s":
@@ -78,6 +84,8 @@ func parseShapeUntil(words []string, end string) (shape, []string) {
 		case "{":
 			f.kind = shapeMaybe
 			f.of, words = parseShapeUntil(words, "}")
+		case "#=":
+			f.kind = shapeTagged
 		case "#{":
 			f.kind = shapeTagged
 			f.of, words = parseShapeUntil(words, "}")
@@ -260,16 +268,20 @@ func (w *walker) tagged(s shape) {
 		w.add(weightOfTag + len(inside))
 		for i := range s {
 			if f := &s[i]; f.kind == shapeTagged && f.tag == tag && !w.bad {
-				w.within(inside, f.of)
+				w.within(inside, f)
 			}
 		}
 	}
 }
 
-// within passes over a structure that has bytes of its own.
-func (w *walker) within(b []byte, s shape) {
+// within passes over a tagged field, which has bytes of its own.
+func (w *walker) within(b []byte, f *shapeField) {
 	rest := w.b
 	w.b = b
-	w.structure(s)
+	if f.bare {
+		w.field(&f.of[0])
+	} else {
+		w.structure(f.of)
+	}
 	w.b = rest
 }

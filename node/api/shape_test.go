@@ -47,7 +47,7 @@ func fill(t *rapid.T, v reflect.Value, depth int) {
 		v.SetString(rapid.StringN(0, 5, 20).Draw(t, "text"))
 	case reflect.Bool:
 		v.SetBool(rapid.Bool().Draw(t, "bool"))
-	case reflect.Uint8:
+	case reflect.Uint8, reflect.Uint16:
 		v.SetUint(uint64(rapid.Byte().Draw(t, "byte")))
 	default:
 		v.SetInt(rapid.Int64().Draw(t, "number"))
@@ -75,13 +75,13 @@ func rows() []*handler {
 // left over, and without the last byte something is missing.
 func TestShapesAreThoseOfTheRequests(t *testing.T) {
 	for _, h := range rows() {
-		t.Run(h.key.Name(), func(t *testing.T) {
+		t.Run(nameOf(h.key), func(t *testing.T) {
 			s, ok := shapes[h.key]
 			if !ok {
 				t.Fatal("no shape: say in shapes.go which fields the request has")
 			}
 			rapid.Check(t, func(rt *rapid.T) {
-				q := kmsg.RequestForKey(int16(h.key))
+				q := h.request()
 				fill(rt, reflect.ValueOf(q).Elem(), 0)
 				version := rapid.Int16Range(h.min, h.max).Draw(rt, "version")
 				q.SetVersion(version)
@@ -119,6 +119,7 @@ func hostile() map[string]struct {
 		"so many inside a tagged field": {kmsg.Fetch, 16, append(append(make([]byte, 4+4+4+1+4+4), 1, 1, 1, 1,
 			1, 17), append(append(make([]byte, 12), most...), 0, 0, 0, 0)...)},
 		"a list as long as the frame": {kmsg.CreateTopics, 2, append(binary.BigEndian.AppendUint32(nil, 4<<20-4), make([]byte, 4<<20-4)...)},
+		"a list in a tagged field":    {kmsg.BrokerHeartbeat, 0, append(make([]byte, 22), 1, 0, 5, 0xff, 0xff, 0xff, 0xff, 7)},
 		"lists of lists":              {kmsg.CreateTopics, 2, listsOfLists()},
 		"nothing but empty names":     {kmsg.Metadata, 9, append(binary.AppendUvarint(nil, 1<<20+1), bytes.Repeat([]byte{1, 0}, 1<<20+2)...)},
 		"nothing but tagged fields":   {kmsg.Metadata, 9, tagsEverywhere()},
@@ -168,9 +169,9 @@ func TestHostileRequestsAreRefusedBeforeTheyAreDecoded(t *testing.T) {
 // What a request takes is not more than what its shape says.
 func TestShapesWeighRequests(t *testing.T) {
 	for _, h := range rows() {
-		t.Run(h.key.Name(), func(t *testing.T) {
+		t.Run(nameOf(h.key), func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
-				q := kmsg.RequestForKey(int16(h.key))
+				q := h.request()
 				fill(rt, reflect.ValueOf(q).Elem(), 0)
 				version := rapid.Int16Range(h.min, h.max).Draw(rt, "version")
 				q.SetVersion(version)
@@ -179,7 +180,7 @@ func TestShapesWeighRequests(t *testing.T) {
 				w.structure(shapes[h.key])
 				var before, after runtime.MemStats
 				runtime.ReadMemStats(&before)
-				again := kmsg.RequestForKey(int16(h.key))
+				again := h.request()
 				again.SetVersion(version)
 				if err := again.ReadFrom(body); err != nil {
 					rt.Fatal(err)
@@ -194,8 +195,8 @@ func TestShapesWeighRequests(t *testing.T) {
 }
 
 func TestShapesAreRead(t *testing.T) {
-	s := parseShape("@2:4 [ s @1-3:(8) ] @1:#1{ 4 8 }")
-	if len(s) != 3 || s[0].first != 2 || s[1].of[1].last != 3 || s[1].of[1].size != 8 || s[2].tag != 1 || len(s[2].of) != 2 {
+	s := parseShape("@2:4 [ s @1-3:(8) ] @1:#1{ 4 8 } #2=(16)")
+	if len(s) != 4 || s[3].tag != 2 || !s[3].bare || s[3].of[0].size != 16 || s[0].first != 2 || s[1].of[1].last != 3 || s[1].of[1].size != 8 || s[2].tag != 1 || len(s[2].of) != 2 {
 		t.Errorf("%+v", s)
 	}
 }

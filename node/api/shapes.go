@@ -1,6 +1,9 @@
 package api
 
-import "github.com/twmb/franz-go/pkg/kmsg"
+import (
+	"github.com/klammlog/klamm/node/peer"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
 
 // shapes says what the requests look like that generated code decodes, in the
 // versions that are served.
@@ -25,4 +28,10 @@ var shapes = map[kmsg.Key]shape{
 	kmsg.DescribeProducers:       parseShape("[ s (4) ]"),
 	kmsg.ListConfigResources:     parseShape("@1:(1)"),
 	kmsg.DescribeTopicPartitions: parseShape("[ s ] 4 { s 4 }"),
+
+	kmsg.BrokerRegistration:  parseShape("4 s 16 [ s s 2 2 ] [ s 2 2 ] s @1:1 @2:(16) @3:8"),
+	kmsg.BrokerHeartbeat:     parseShape("4 8 8 1 1 #0=(16) #1=(16)"),
+	kmsg.AlterPartition:      parseShape("4 8 [ @0-1:s @2:16 [ 4 4 @0-2:(4) @3:[ 4 8 ] @1:1 4 ] ]"),
+	kmsg.AllocateProducerIDs: parseShape("4 8"),
+	peer.ForwardKey:          parseShape("2 2 s s s 4 s"),
 }

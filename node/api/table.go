@@ -2,6 +2,7 @@ package api
 
 import (
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/peer"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -16,8 +17,13 @@ type handler struct {
 	counts    quota
 	order     order
 
-	// make returns an empty request; nil for those that kmsg knows by their key.
-	make func() kmsg.Request
+	// decides says that the active controller answers: see controlled.
+	decides bool
+
+	// plain says that a request of this kind takes no more memory once it is
+	// decoded than its bytes: Produce is decoded by hand, and raft's messages are
+	// kept as they came.
+	plain bool
 
 	flexibleFrom int16 // the first version with tagged fields
 
@@ -58,6 +64,7 @@ const (
 	opDescribeConfigs
 	opAlterConfigs
 	opIdempotentWrite
+	opClusterAction
 )
 
 type resource uint8
@@ -97,7 +104,7 @@ const (
 func table() []*handler {
 	return []*handler{
 		{key: kmsg.Produce, min: 3, max: 13, advertise: 0,
-			needs: permission{opWrite, onTopics}, counts: countsProduce, order: overlapping, begin: beginProduce},
+			needs: permission{opWrite, onTopics}, counts: countsProduce, order: overlapping, plain: true, begin: beginProduce},
 		{key: kmsg.Fetch, min: 4, max: 18, advertise: 4,
 			needs: permission{opRead, onTopics}, counts: countsFetch, order: overlapping, begin: beginFetch},
 		{key: kmsg.ListOffsets, min: 1, max: 11, advertise: 1,
@@ -109,9 +116,9 @@ func table() []*handler {
 		{key: kmsg.ApiVersions, min: 0, max: maxApiVersions, advertise: 0, on: ofBoth,
 			begin: beginApiVersions},
 		{key: kmsg.CreateTopics, min: 2, max: 7, advertise: 2, on: ofBoth,
-			needs: permission{opCreate, onTopics}, counts: countsChange, begin: controlled(createTopics, nil)},
+			needs: permission{opCreate, onTopics}, counts: countsChange, decides: true, begin: controlled(createTopics, nil)},
 		{key: kmsg.DeleteTopics, min: 1, max: 6, advertise: 1, on: ofBoth,
-			needs: permission{opDelete, onTopics}, counts: countsChange, begin: controlled(deleteTopics, nil)},
+			needs: permission{opDelete, onTopics}, counts: countsChange, decides: true, begin: controlled(deleteTopics, nil)},
 		{key: kmsg.DeleteRecords, min: 0, max: 2, advertise: 0,
 			needs: permission{opDelete, onTopics}, begin: serve(deleteRecords)},
 		{key: kmsg.InitProducerID, min: 0, max: 5, advertise: 0,
@@ -121,13 +128,13 @@ func table() []*handler {
 		{key: kmsg.DescribeConfigs, min: 1, max: 4, advertise: 1,
 			needs: permission{opDescribeConfigs, onConfigs}, begin: serve(describeConfigs)},
 		{key: kmsg.AlterConfigs, min: 0, max: 2, advertise: 0, on: ofBoth,
-			needs: permission{opAlterConfigs, onConfigs}, counts: countsChange, begin: controlled(alterConfigs, nil)},
+			needs: permission{opAlterConfigs, onConfigs}, counts: countsChange, decides: true, begin: controlled(alterConfigs, nil)},
 		{key: kmsg.DescribeLogDirs, min: 1, max: 4, advertise: 1,
 			needs: permission{opDescribe, onCluster}, begin: serve(describeLogDirs)},
 		{key: kmsg.CreatePartitions, min: 0, max: 3, advertise: 0, on: ofBoth,
-			needs: permission{opAlter, onTopics}, counts: countsChange, begin: controlled(createPartitions, nil)},
+			needs: permission{opAlter, onTopics}, counts: countsChange, decides: true, begin: controlled(createPartitions, nil)},
 		{key: kmsg.IncrementalAlterConfigs, min: 0, max: 1, advertise: 0, on: ofBoth,
-			needs: permission{opAlterConfigs, onConfigs}, counts: countsChange, begin: controlled(incrementalAlterConfigs, nil)},
+			needs: permission{opAlterConfigs, onConfigs}, counts: countsChange, decides: true, begin: controlled(incrementalAlterConfigs, nil)},
 		{key: kmsg.DescribeCluster, min: 0, max: 2, advertise: 0, on: ofBoth,
 			needs: permission{opDescribe, onCluster}, begin: serve(describeCluster)},
 		{key: kmsg.DescribeProducers, min: 0, max: 0, advertise: 0,
@@ -136,15 +143,44 @@ func table() []*handler {
 			needs: permission{opDescribeConfigs, onCluster}, begin: serve(listConfigResources)},
 		{key: kmsg.DescribeTopicPartitions, min: 0, max: 0, advertise: 0,
 			needs: permission{opDescribe, onTopics}, begin: beginDescribeTopicPartitions},
+
+		// Of brokers to controllers, and of nodes among each other.
+		{key: kmsg.BrokerRegistration, min: 2, max: 4, advertise: 2, on: ofControllers,
+			needs: permission{opClusterAction, onCluster}, decides: true, begin: controlled(brokerRegistration, nil)},
+		{key: kmsg.BrokerHeartbeat, min: 0, max: 1, advertise: 0, on: ofControllers,
+			needs: permission{opClusterAction, onCluster}, decides: true, begin: controlled(brokerHeartbeat, nil)},
+		{key: kmsg.AlterPartition, min: 2, max: 3, advertise: 2, on: ofControllers,
+			needs: permission{opClusterAction, onCluster}, decides: true, begin: controlled(alterPartition, nil)},
+		{key: kmsg.AllocateProducerIDs, min: 0, max: 0, advertise: 0, on: ofControllers,
+			needs: permission{opClusterAction, onCluster}, decides: true, begin: controlled(allocateProducerIDs, nil)},
+		{key: peer.ForwardKey, on: ofControllers,
+			needs: permission{opClusterAction, onCluster}, counts: countsChange, begin: beginForward},
 	}
 }
 
-// maxKey is the largest key in the table.
-const maxKey = 127
+// Keys in the table: Kafka's up to maxKey, and behind them those that klamm's nodes
+// have for themselves.
+const (
+	maxKey       = 127
+	firstPrivate = int16(peer.RaftStepKey)
+	privateKeys  = 8
+	slots        = maxKey + 1 + privateKeys
+)
+
+// slot returns the place of a key in the table, or -1.
+func slot(key int16) int {
+	switch {
+	case key >= 0 && key <= maxKey:
+		return int(key)
+	case key >= firstPrivate && key < firstPrivate+privateKeys:
+		return maxKey + 1 + int(key-firstPrivate)
+	}
+	return -1
+}
 
 // handlersByKey returns the table's rows at the places of their keys.
 func handlersByKey() []*handler {
-	rows := make([]*handler, maxKey+1)
+	rows := make([]*handler, slots)
 	for _, h := range table() {
 		r := h.request()
 		for h.flexibleFrom = 0; h.flexibleFrom <= h.max; h.flexibleFrom++ {
@@ -152,7 +188,7 @@ func handlersByKey() []*handler {
 				break
 			}
 		}
-		rows[h.key] = h
+		rows[slot(int16(h.key))] = h
 	}
 	return rows
 }
@@ -165,18 +201,13 @@ func (s *Server) flexible(key, version int16) bool {
 }
 
 // request returns an empty request.
-func (h *handler) request() kmsg.Request {
-	if h.make != nil {
-		return h.make()
-	}
-	return kmsg.RequestForKey(int16(h.key))
-}
+func (h *handler) request() kmsg.Request { return peer.RequestForKey(int16(h.key)) }
 
 func (s *Server) handler(key int16) *handler {
-	if key < 0 || int(key) >= len(s.handlers) {
-		return nil
+	if at := slot(key); at >= 0 {
+		return s.handlers[at]
 	}
-	return s.handlers[key]
+	return nil
 }
 
 // An answer is what is left to do of a request: to wait, and to write.
