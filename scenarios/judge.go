@@ -77,7 +77,7 @@ func (r *run) unjudged() Result {
 			Polls: counts.Polls, Records: counts.Records,
 		},
 		Options: r.options.lines(), Faults: r.faultsEffective(),
-		Probes: r.k.Probes(), Buggify: r.k.Buggified(),
+		Probes: r.k.Probes(), Buggify: r.k.Buggified(), Movements: r.movements(),
 	}
 	for _, f := range r.schedule {
 		res.Drawn = append(res.Drawn, f.String())
@@ -96,7 +96,12 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 			res.Judged = append(res.Judged, string(v.Guarantee))
 		}
 	}
-	res.Judged = append(res.Judged, offsetsDense, recoversAcked, stateChecks, bounded, returnsToRest)
+	res.Judged = append(res.Judged, offsetsDense, recoversAcked, stateChecks, bounded)
+	if r.options.clustered() {
+		res.Judged = append(res.Judged, converges)
+	} else {
+		res.Judged = append(res.Judged, returnsToRest)
+	}
 	if r.drawn.RetentionBytes > 0 || r.drawn.RetentionTime > 0 {
 		res.Judged = append(res.Judged, retentionKeeps)
 	}

@@ -101,7 +101,7 @@ func draw(s *Scenario, seed uint64) Options {
 		s.Shape(&o, sim.Stream(seed, "options/"+s.Name))
 	}
 	o.inviteGuests(s, seed)
-	o.Recreate = !o.Unrestricted && sim.Stream(seed, "options/recreate").IntN(3) == 0
+	o.Recreate = o.Recreate || !o.Unrestricted && sim.Stream(seed, "options/recreate").IntN(3) == 0
 	if o.Unrestricted {
 		o.Families = withDestroying(o.Families, s.Destroying, sim.Stream(seed, "options/destroying"))
 	}

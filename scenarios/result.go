@@ -48,6 +48,8 @@ type Result struct {
 	Judged  []string    `json:"judged"`           // guarantees that applied
 	Probes  []sim.Count `json:"probes"`
 	Buggify []sim.Count `json:"buggify"`
+
+	Movements *Movements `json:"movements,omitempty"` // of a cluster of several nodes
 }
 
 // Operations counts what clients did.

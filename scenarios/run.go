@@ -33,12 +33,14 @@ type run struct {
 	network        *netsim.Network
 	nodes          []*brokerHost // brokers, then those that are controllers only
 	brokers        []*brokerHost // of the nodes
+	survivor       *brokerHost   // of faults that leave one broker
 	producers      []*producerClient
 	consumers      []*consumerClient
 	raws           []*rawProducer
 	guests         []guest
 	ministry       ministry
 	admin          *adminClient
+	leaders        *leaderWatch
 	bootstrap      []string // where clients find brokers
 	requestTimeout time.Duration
 
@@ -128,6 +130,7 @@ func (r *run) assemble() {
 	r.admin = r.newAdmin("admin")
 	r.schedule = drawSchedule(o, r.spec.Seed, c)
 	r.observer = observer{r: r}
+	r.leaders = r.newLeaderWatch()
 	r.refusals = make([]refusal, o.Partitions)
 }
 
@@ -138,6 +141,9 @@ func (r *run) play() *Outcome {
 		b.start()
 	}
 	r.admin.start()
+	if r.options.clustered() {
+		r.leaders.start()
+	}
 	for _, f := range r.schedule {
 		r.k.At(f.at(), func() { r.strike(f) })
 	}
@@ -151,10 +157,20 @@ func (r *run) play() *Outcome {
 		return &Outcome{Result: r.unjudged(), State: r.state(), history: r.history.History(), demands: r.demands()}
 	}
 	if ending == sim.Finished && !r.circles() {
-		r.enter("rest")
-		ending = r.rest()
+		ending = r.settle()
 	}
 	return r.judge(ending)
+}
+
+// settle waits for what has to come once everybody has finished: a cluster converges,
+// a broker on its own comes to rest.
+func (r *run) settle() sim.Ending {
+	if r.options.clustered() {
+		r.enter("convergence")
+		return r.converge()
+	}
+	r.enter("rest")
+	return r.rest()
 }
 
 // patience is how long a run may take once the faults have ended. In an

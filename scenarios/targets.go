@@ -1,11 +1,13 @@
 package scenarios
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/sim"
 )
@@ -23,6 +25,10 @@ const (
 	theBrokers    target = "@brokers"
 	theOthers     target = "@all-but-leader"
 	inTurn        target = "@in-turn" // every node, the next when the last is back
+
+	// All brokers but one, which is drawn when the fault strikes.
+	allButOne       target = "@all-but-one"
+	allButOneInTurn target = "@all-but-one-in-turn" // one by one, without coming back
 )
 
 // drawTarget draws whom a fault of a kind strikes, in a cluster.
@@ -71,6 +77,8 @@ func (r *run) resolve(f *sim.Fault) []*brokerHost {
 	case theOthers:
 		leader := r.leader(r.partition(f.N))
 		return slices.DeleteFunc(slices.Clone(r.brokers), func(b *brokerHost) bool { return b == leader })
+	case allButOne, allButOneInTurn:
+		return r.allButOne()
 	default:
 		var out []*brokerHost
 		for _, name := range strings.Split(t, ",") {
@@ -96,8 +104,15 @@ func (r *run) partition(n int64) kafka.TopicPartition {
 // strikeNodes has a fault of processes happen to all that it is for.
 func (r *run) strikeNodes(f Fault) {
 	victims := r.resolve(f.Process)
+	if len(victims) > 1 {
+		r.mark(history.Fault, "", fmt.Sprintf("%s strikes %d nodes", f.Family, len(victims)))
+	}
 	if f.Process.Node == inTurn {
 		r.strikeInTurn(f, victims)
+		return
+	}
+	if f.Process.Node == allButOneInTurn {
+		r.strikeOneByOne(f, victims)
 		return
 	}
 	for i, b := range victims {
@@ -115,6 +130,28 @@ func (r *run) stagger(i int) time.Duration {
 		return 0
 	}
 	return time.Duration(r.k.Rand("faults/return").Int64N(int64(time.Second)))
+}
+
+// allButOne draws a broker that survives, and returns the others. The survivors of
+// several such faults are the same one, or nobody would be left.
+func (r *run) allButOne() []*brokerHost {
+	if r.survivor == nil {
+		r.survivor = pick(r.k.Rand("faults/survivor"), r.brokers...)
+	}
+	return slices.DeleteFunc(slices.Clone(r.brokers), func(b *brokerHost) bool { return b == r.survivor })
+}
+
+// strikeOneByOne strikes one node after the other, with drawn times between.
+func (r *run) strikeOneByOne(f Fault, victims []*brokerHost) {
+	at := time.Duration(0)
+	for _, b := range victims {
+		r.k.After(at, func() {
+			if !r.healed {
+				r.strikeNode(f, b)
+			}
+		})
+		at += time.Duration(r.k.Rand("faults/gap").Int64N(int64(r.options.Safety) / 4))
+	}
 }
 
 // strikeInTurn strikes one node after the other, each when the one before is back.

@@ -70,6 +70,7 @@ type Kernel struct {
 
 // New returns a kernel at instant 0 with nothing in it.
 func New(o Options) *Kernel {
+	zeroEntropy()
 	k := &Kernel{options: o, chain: newChain(o.Seed), streams: newStreams(o.Seed)}
 	k.pick = rand.NewPCG(k.streams.seeds("schedule"))
 	k.sight = newSight(k)

@@ -118,6 +118,9 @@ func (n *Node) Restart() {
 	n.k.NoteText(NoteCrash, n.name, 0)
 }
 
+// Paused reports whether the node runs no task at this moment, though it is alive.
+func (n *Node) Paused() bool { return n.alive && n.heldUntil > n.k.now }
+
 // Pause keeps the node from running any task for d. Its clocks go on, and its
 // sockets fill.
 func (n *Node) Pause(d time.Duration) {

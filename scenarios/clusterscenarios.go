@@ -1,0 +1,285 @@
+package scenarios
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/klammlog/klamm/netsim"
+	"github.com/klammlog/klamm/sim"
+)
+
+// The scenarios about clusters that lose brokers and controllers.
+
+// anyCluster takes what is drawn for every cluster.
+func anyCluster(*Cluster, *rand.Rand) {}
+
+// safeCluster is what most of these scenarios are about: three replicas, of which
+// two acknowledge.
+func safeCluster(c *Cluster, r *rand.Rand) {
+	c.Replicas, c.MinISR = 3, 2
+	if c.Brokers > 3 && r.IntN(2) == 0 {
+		c.Replicas = c.Brokers
+		c.MinISR = 2 + r.IntN(2)
+	}
+}
+
+// longAway keeps what has died away for longer than its session, most of the time.
+func longAway(f *sim.Fault, r *rand.Rand) {
+	if r.IntN(4) != 0 {
+		f.For += time.Second + time.Duration(r.Int64N(int64(2*time.Second)))
+	}
+}
+
+var calmCluster = &Scenario{
+	Name:    "cluster",
+	About:   "several brokers and no faults",
+	Cluster: anyCluster,
+}
+
+var leaderCrash = &Scenario{
+	Name:        "leader-crash",
+	About:       "brokers die that lead, and others take over",
+	Cluster:     safeCluster,
+	Sometimes:   []Family{"crash", "power-loss", "graceful-stop", "task-stall", "slow-node", "client-crash"},
+	OneOf:       []Family{"crash", "power-loss"},
+	Must:        []Family{"crash", "power-loss"},
+	Aims:        map[Family][]target{"crash": {theLeader}, "power-loss": {theLeader}},
+	TuneProcess: longAway,
+	FlushDrawn:  true,
+}
+
+var rollingRestart = &Scenario{
+	Name:      "rolling-restart",
+	About:     "every node is stopped and started again, one after the other; leadership is handed over",
+	Cluster:   safeCluster,
+	Always:    []Family{"graceful-stop"},
+	Must:      []Family{"graceful-stop"},
+	Sometimes: []Family{"task-stall", "slow-node", "latency", "crash"},
+	Aims:      map[Family][]target{"graceful-stop": {inTurn}},
+	AtMost:    2,
+	AtLeast:   1,
+}
+
+var minorityPartition = &Scenario{
+	Name:      "minority-partition",
+	About:     "less than half of the nodes, and some clients with them, are cut off from the others",
+	Cluster:   safeCluster,
+	Always:    []Family{"split"},
+	Must:      []Family{"split"},
+	Sometimes: []Family{"crash", "pause", "latency", "reset", "client-crash"},
+	TuneNet:   cutMinority,
+}
+
+// cutMinority puts the smaller part of the nodes on one side of a split, for about
+// as long as sessions last or longer.
+func cutMinority(f *netsim.Fault, c cast, in netsim.Window, r *rand.Rand) {
+	if f.Family != netsim.Split {
+		return
+	}
+	nodes := shuffled(r, c.nodes)
+	small := 1 + r.IntN((len(nodes)-1)/2)
+	f.A, f.B = nodes[:small:small], slices.Clone(nodes[small:])
+	for _, name := range c.clients {
+		if r.IntN(3) == 0 {
+			f.A = append(f.A, name)
+		} else {
+			f.B = append(f.B, name)
+		}
+	}
+	lastAWhile(f, in, r)
+}
+
+// lastAWhile has a fault of the network last longer than most sessions.
+func lastAWhile(f *netsim.Fault, in netsim.Window, r *rand.Rand) {
+	f.At = in.Start.Add(time.Duration(r.Int64N(int64(in.End.Sub(in.Start) / 2))))
+	f.For = time.Second + time.Duration(r.Int64N(int64(4*time.Second)))
+}
+
+func shuffled(r *rand.Rand, names []string) []string {
+	out := slices.Clone(names)
+	r.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}
+
+var bridgePartition = &Scenario{
+	Name:      "bridge-partition",
+	About:     "two halves of the nodes do not reach each other, and both reach one node",
+	Cluster:   safeCluster,
+	Always:    []Family{"bridge"},
+	Must:      []Family{"bridge"},
+	Sometimes: []Family{"crash", "pause", "latency", "reset", "client-crash"},
+	TuneNet: func(f *netsim.Fault, c cast, in netsim.Window, r *rand.Rand) {
+		if f.Family != netsim.Bridge {
+			return
+		}
+		nodes := shuffled(r, c.nodes)
+		f.Via, nodes = nodes[0], nodes[1:]
+		half := len(nodes) / 2
+		f.A, f.B = nodes[:half:half], slices.Clone(nodes[half:])
+		for _, name := range c.clients {
+			switch r.IntN(3) { // some reach everybody
+			case 0:
+				f.A = append(f.A, name)
+			case 1:
+				f.B = append(f.B, name)
+			}
+		}
+		lastAWhile(f, in, r)
+	},
+}
+
+var oneWayPartition = &Scenario{
+	Name:      "one-way-partition",
+	About:     "some nodes hear others that do not hear them",
+	Cluster:   safeCluster,
+	Always:    []Family{"one-way"},
+	Must:      []Family{"one-way"},
+	Sometimes: []Family{"crash", "pause", "latency", "reset", "client-crash"},
+	TuneNet: func(f *netsim.Fault, c cast, in netsim.Window, r *rand.Rand) {
+		if f.Family != netsim.OneWay {
+			return
+		}
+		nodes := shuffled(r, c.nodes)
+		cut := 1 + r.IntN(len(nodes)-1)
+		f.A, f.B = nodes[:cut:cut], nodes[cut:]
+		lastAWhile(f, in, r)
+	},
+}
+
+var controllerFailover = &Scenario{
+	Name:        "controller-failover",
+	About:       "the active controller dies, hangs or is cut off, and another takes over, while brokers die too",
+	Cluster:     safeCluster,
+	Sometimes:   []Family{"pause", "power-loss", "crash", "isolate", "task-stall", "slow-node", "graceful-stop"},
+	OneOf:       []Family{"crash", "power-loss", "pause"},
+	Must:        []Family{"crash", "power-loss", "pause"},
+	AtLeast:     1,
+	AtMost:      4,
+	Aims:        map[Family][]target{"crash": {theController, theController, theLeader}, "power-loss": {theController}, "pause": {theController}, "graceful-stop": {theController}},
+	TuneProcess: longAway,
+	Guests:      []Family{operatorActs},
+}
+
+var isrFlap = &Scenario{
+	Name:  "isr-flap",
+	About: "followers are slow, fall behind, leave the in-sync set and come back",
+	Cluster: func(c *Cluster, r *rand.Rand) {
+		safeCluster(c, r)
+		c.LagMax = pick(r, 200*time.Millisecond, 500*time.Millisecond)
+		c.Session = max(c.Session, 2*time.Second)
+	},
+	Sometimes: []Family{"slow-node", "disk-slow", "disk-stall", "latency", "bandwidth", "slow-receiver", "clog", "pause", "crash"},
+	OneOf:     []Family{"slow-node", "disk-stall", "pause", "clog", "latency"},
+	AtLeast:   2,
+	AtMost:    5,
+	Aims:      map[Family][]target{"slow-node": {aFollower}, "pause": {aFollower, aFollower, theLeader}, "crash": {theLeader, aFollower}},
+}
+
+var wholeClusterPowerLoss = &Scenario{
+	Name:      "whole-cluster-power-loss",
+	About:     "every machine loses power at once, and comes back in any order",
+	Cluster:   safeCluster,
+	Always:    []Family{"power-loss"},
+	Must:      []Family{"power-loss"},
+	Sometimes: []Family{"crash", "slow-node", "task-stall", "disk-slow"},
+	Aims:      map[Family][]target{"power-loss": {everyNode}},
+}
+
+var lastReplicaStanding = &Scenario{
+	Name:  "last-replica-standing",
+	About: "all brokers but one die, at once or one by one, from a full in-sync set; the survivor has everything and serves",
+	Cluster: func(c *Cluster, r *rand.Rand) {
+		c.Brokers = 1 + r.IntN(5)
+		c.Controllers, c.Voters = 3, 3
+		c.Replicas, c.MinISR = c.Brokers, 1
+	},
+	Always: []Family{"crash"},
+	Must:   []Family{"crash"},
+	Aims:   map[Family][]target{"crash": {allButOne, allButOneInTurn}},
+	TuneProcess: func(f *sim.Fault, r *rand.Rand) {
+		f.For = time.Hour // until the heal
+	},
+}
+
+var allReplicasDown = &Scenario{
+	Name:  "all-replicas-down",
+	About: "every broker dies; the topic waits for one that was in sync, or takes the first that comes back",
+	Cluster: func(c *Cluster, r *rand.Rand) {
+		safeCluster(c, r)
+		c.Unclean = r.IntN(2) == 0
+	},
+	Sometimes: []Family{"crash", "power-loss", "task-stall", "slow-node", "isolate"},
+	OneOf:     []Family{"crash", "power-loss"},
+	Must:      []Family{"crash", "power-loss"},
+	Aims:      map[Family][]target{"crash": {theBrokers, inTurn}, "power-loss": {theBrokers}},
+	AtLeast:   1,
+	AtMost:    3,
+	TuneProcess: func(f *sim.Fault, r *rand.Rand) {
+		f.For += time.Duration(r.Int64N(int64(2 * time.Second)))
+	},
+}
+
+var uncleanElection = &Scenario{
+	Name:  "unclean-election",
+	About: "a replica that was not in sync is elected, as the topic allows; what is lost is the end of the log",
+	Cluster: func(c *Cluster, r *rand.Rand) {
+		c.Replicas, c.MinISR, c.Unclean = 3, pick(r, 1, 1, 2), true
+		c.LagMax = 300 * time.Millisecond
+	},
+	Sometimes:   []Family{"isolate", "split", "pause", "crash", "power-loss", "disk-stall", "clog"},
+	OneOf:       []Family{"crash", "power-loss"},
+	Aims:        map[Family][]target{"crash": {theLeader, theOthers}, "power-loss": {theLeader}, "pause": {aFollower}},
+	AtLeast:     2,
+	AtMost:      5,
+	TuneProcess: longAway,
+}
+
+var zombieLeaders = &Scenario{
+	Name:      "pause",
+	About:     "leaders and controllers hang for longer than their sessions, and go on as if nothing had been",
+	Cluster:   safeCluster,
+	Always:    []Family{"pause"},
+	Must:      []Family{"pause"},
+	Sometimes: []Family{"crash", "task-stall", "slow-node", "latency", "client-crash"},
+	Aims:      map[Family][]target{"pause": {theLeader, theLeader, theController}},
+	TuneProcess: func(f *sim.Fault, r *rand.Rand) {
+		if f.Kind == sim.FaultPause {
+			f.For = 500*time.Millisecond + time.Duration(r.Int64N(int64(4*time.Second)))
+		}
+	},
+}
+
+var recreateTopic = &Scenario{
+	Name:      "recreate-topic",
+	About:     "a topic is deleted and created again over and over, while brokers die and come back with what they had of it",
+	Cluster:   safeCluster,
+	Sometimes: []Family{"crash", "power-loss", "pause", "isolate", "latency", "reset", "graceful-stop"},
+	OneOf:     []Family{"crash", "power-loss", "pause", "isolate"},
+	AtLeast:   1,
+	AtMost:    4,
+	Shape:     func(o *Options, _ *rand.Rand) { o.Habits.Recreate = true },
+}
+
+// clusterFamilies are all families that a cluster survives.
+func clusterFamilies() []Family {
+	return slices.Concat(processFamilies(), networkFamilies(), diskFamilies())
+}
+
+var everyCluster = &Scenario{
+	Name:       "everything",
+	About:      "a cluster, and all fault families, some of them in each seed",
+	Cluster:    anyCluster,
+	Sometimes:  clusterFamilies(),
+	OneOf:      []Family{"crash", "power-loss", "graceful-stop", "pause", "isolate", "split"},
+	AtLeast:    3,
+	AtMost:     10,
+	Guests:     []Family{operatorActs},
+	FlushDrawn: true,
+}
+
+// clusterScenarios lists them from the gentle to the harsh.
+var clusterScenarios = []*Scenario{
+	calmCluster, leaderCrash, rollingRestart, minorityPartition, bridgePartition, oneWayPartition, controllerFailover, isrFlap,
+	wholeClusterPowerLoss, lastReplicaStanding, allReplicasDown, uncleanElection, zombieLeaders, recreateTopic, everyCluster,
+}

@@ -1,0 +1,137 @@
+package scenarios
+
+import (
+	"slices"
+	"time"
+
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// Movements is what changed in a cluster during a run. A campaign in which one of
+// them is zero has not tested what it is about.
+type Movements struct {
+	Elections         int `json:"elections"`          // changes of the leader epochs of the workload's partitions
+	ISRChanges        int `json:"isr_changes"`        // other changes of their states: in-sync sets, replicas
+	Truncations       int `json:"truncations"`        // of followers, to a diverging epoch
+	ControllerChanges int `json:"controller_changes"` // times that another node was the active controller
+
+	// Times that a partition had no acting leader, though it could have had one:
+	// most controllers and a replica of the in-sync set were well.
+	LeaderlessNanos []int64 `json:"leaderless_ns"`
+}
+
+// movementPause is how often a run looks who leads, and so how precise times
+// without a leader are.
+const movementPause = 10 * time.Millisecond
+
+// A watch over who leads.
+type leaderWatch struct {
+	r          *run
+	controller string
+	term       int64
+	changes    int
+	without    []kafka.Instant // by partition: since when it could have a leader and has none; negative: it is well
+	gaps       []int64
+}
+
+func (r *run) newLeaderWatch() *leaderWatch {
+	w := &leaderWatch{r: r, without: make([]kafka.Instant, r.options.Partitions)}
+	for i := range w.without {
+		w.without[i] = -1
+	}
+	return w
+}
+
+// start looks from now on until the run ends.
+func (w *leaderWatch) start() {
+	w.look()
+	w.r.k.After(movementPause, w.start)
+}
+
+func (w *leaderWatch) look() {
+	if c := w.r.controller(); c != nil && c.seat.name != w.controller {
+		if w.controller != "" {
+			w.changes++
+		}
+		w.controller = c.seat.name
+	}
+	now := w.r.k.Now()
+	for i := range w.without {
+		switch missing := w.r.leaderMissing(w.r.partition(int64(i))); {
+		case missing && w.without[i] < 0:
+			w.without[i] = now
+		case !missing && w.without[i] >= 0:
+			w.gaps = append(w.gaps, int64(now.Sub(w.without[i])))
+			w.without[i] = -1
+		}
+	}
+}
+
+// leaderMissing reports whether nobody acts as leader of a partition though
+// somebody could.
+func (r *run) leaderMissing(tp kafka.TopicPartition) bool {
+	s, ok := r.newestState(tp)
+	if !ok || !r.quorumWell() {
+		return false
+	}
+	if b := r.brokerWith(s.Leader); b != nil && b.well() && b.leads(tp, s.LeaderEpoch) {
+		return false
+	}
+	return slices.ContainsFunc(s.ISR, func(id kafka.NodeID) bool {
+		b := r.brokerWith(id)
+		return b != nil && b.well()
+	})
+}
+
+// leads reports whether a running broker acts as leader in an epoch.
+func (b *brokerHost) leads(tp kafka.TopicPartition, epoch kafka.LeaderEpoch) bool {
+	for _, v := range b.running.Partitions() {
+		if v.Partition == tp {
+			return v.Broken == nil && v.LeaderEpoch == epoch
+		}
+	}
+	return false
+}
+
+// well reports whether a node runs, and is not held.
+func (b *brokerHost) well() bool {
+	return b.running != nil && !b.stopping && !b.node.Paused()
+}
+
+// quorumWell reports whether most of the controllers are well.
+func (r *run) quorumWell() bool {
+	voters, well := 0, 0
+	for _, b := range r.nodes {
+		if b.seat.isVoter() {
+			voters++
+			if b.well() {
+				well++
+			}
+		}
+	}
+	return well > voters/2
+}
+
+// movements sums up what has changed.
+func (r *run) movements() *Movements {
+	if !r.options.clustered() {
+		return nil
+	}
+	m := &Movements{ControllerChanges: r.leaders.changes, LeaderlessNanos: r.leaders.gaps}
+	for _, p := range r.k.Probes() {
+		if p.Name == truncationProbe {
+			m.Truncations = int(p.Times)
+		}
+	}
+	for i := range r.options.Partitions {
+		if s, ok := r.newestState(r.partition(int64(i))); ok {
+			m.Elections += int(s.LeaderEpoch)
+			m.ISRChanges += int(s.Epoch) - int(s.LeaderEpoch)
+		}
+	}
+	return m
+}
+
+// truncationProbe is what a follower marks that cuts its log to where the leader's
+// parts from it.
+const truncationProbe = "follower truncated to a diverging epoch"
