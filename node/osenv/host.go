@@ -26,8 +26,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/env"
 )
+
+// systemEntropy is the operating system's randomness, taken when the process
+// starts: a simulator in the same process replaces crypto/rand.Reader.
+var systemEntropy = crand.Reader
 
 // Options says what a Host is made of. The zero value is a world without disks
 // that logs nothing.
@@ -99,7 +104,7 @@ func New(o Options) (*Host, error) {
 		Net:     network{h},
 		LogDirs: dirs,
 		Random:  streams{h},
-		Secret:  crand.Reader,
+		Secret:  systemEntropy,
 		Log:     o.Logger,
 		Sight:   o.Sight,
 	}
@@ -202,6 +207,7 @@ func (h *Host) Holds() (holds Holds) {
 
 func drawSeed() uint64 {
 	var b [8]byte
-	_, _ = crand.Read(b[:]) // never fails: it ends the process instead
+	_, err := io.ReadFull(systemEntropy, b[:])
+	assert.NoError(err) // the system's source never fails: it ends the process instead
 	return binary.LittleEndian.Uint64(b[:])
 }

@@ -1,0 +1,337 @@
+package quorum
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/klammlog/klamm/internal/assert"
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+)
+
+// run is the member's task: it alone touches raft, but for looking at its state.
+func (q *Quorum) run() {
+	err := q.loop()
+	switch {
+	case err == nil:
+		err = env.ErrClosed
+	case !errors.Is(err, env.ErrCanceled):
+		q.w.Probe("a controller failed for good")
+		q.w.Log.Error("controller failed: it takes no part until the process is started again", "err", err)
+	}
+	q.fail(err)
+}
+
+// fail ends the member's part for good.
+func (q *Quorum) fail(err error) {
+	q.broken, q.working = err, false
+	q.endChanges()
+	q.endReads()
+	q.moved.Broadcast()
+	if q.closing {
+		return
+	}
+	for _, f := range q.onFail {
+		f(err)
+	}
+}
+
+// loop goes round until the member is closed (nil) or cannot go on.
+func (q *Quorum) loop() error {
+	for !q.closing {
+		q.takeMessages()
+		q.maybeTick()
+		for q.node.HasReady() {
+			if err := q.carryOut(q.node.Ready()); err != nil {
+				return err
+			}
+		}
+		if err := q.finishSnapshot(); err != nil {
+			return err
+		}
+		q.maybeSnapshot()
+		q.campaignIfAlone()
+		q.lead()
+		q.issueReads()
+		q.takeChanges()
+		if q.node.HasReady() || len(q.inbox.messages) > 0 || q.closing {
+			continue
+		}
+		if err := q.wake.Wait(q.nextTick()); err != nil && !errors.Is(err, env.ErrDeadline) {
+			return err
+		}
+	}
+	return q.end()
+}
+
+// campaignIfAlone makes the only voter lead at once: there is nobody to wait for.
+func (q *Quorum) campaignIfAlone() {
+	s := q.node.BasicStatus()
+	voters := q.conf.GetVoters()
+	if len(voters) == 1 && voters[0] == q.id && len(q.conf.GetVotersOutgoing()) == 0 && s.RaftState == raft.StateFollower {
+		_ = q.node.Campaign() // never fails: it is a message to itself
+	}
+}
+
+// takeMessages hands raft what has come. What raft refuses is of no use to it.
+func (q *Quorum) takeMessages() {
+	messages := q.inbox.messages
+	q.inbox = inbox{}
+	for _, m := range messages {
+		if m.GetType() == pb.MsgSnap && q.snapshot.index >= m.GetSnapshot().GetMetadata().GetIndex() {
+			q.w.Probe("a controller was sent a snapshot that it has")
+		}
+		_ = q.node.Step(m) // only fails for what comes from nobody it knows
+	}
+}
+
+// carryOut does what raft wants done, in the order that makes it safe: first all
+// of it is made durable, then the others are told, then what is committed is
+// applied, and answered. Blocks.
+func (q *Quorum) carryOut(rd raft.Ready) error {
+	if err := q.persist(rd); err != nil {
+		return err
+	}
+	q.send(rd.Messages)
+	q.takeReads(rd.ReadStates)
+	for _, e := range rd.CommittedEntries {
+		if err := q.apply(entryOf(e)); err != nil {
+			return err
+		}
+	}
+	q.node.Advance(rd)
+	q.tick.redraw(q)
+	q.followLeader()
+	q.answerReads()
+	return nil
+}
+
+// persist makes durable what raft must not forget. Blocks.
+func (q *Quorum) persist(rd raft.Ready) error {
+	if !raft.IsEmptyHardState(rd.HardState) {
+		q.hard = hardState{term: rd.GetTerm(), vote: rd.GetVote(), commit: rd.GetCommit()}
+		if err := q.saveState(); err != nil {
+			return err
+		}
+	}
+	if !raft.IsEmptySnap(rd.Snapshot) {
+		if err := q.receive(rd.Snapshot); err != nil {
+			return err
+		}
+	}
+	if len(rd.Entries) == 0 {
+		return nil
+	}
+	entries := make([]entry, len(rd.Entries))
+	for i, e := range rd.Entries {
+		entries[i] = entryOf(e)
+		q.snapshot.since += entries[i].size()
+	}
+	if err := q.appendEntries(entries); err != nil {
+		return err
+	}
+	return q.storage.Append(rd.Entries)
+}
+
+// saveState makes term and vote durable if they have changed. Blocks.
+func (q *Quorum) saveState() error {
+	if q.hard.term == q.state.term && q.hard.vote == q.state.vote {
+		return nil
+	}
+	return q.storeState(hardState{term: q.hard.term, vote: q.hard.vote, commit: q.applied, base: q.base})
+}
+
+// storeState writes the hard state. Blocks.
+func (q *Quorum) storeState(next hardState) error {
+	for {
+		err := next.save(q.o.FS, q.dir)
+		if !errors.Is(err, env.ErrNoSpace) {
+			if err == nil {
+				q.state = next
+			}
+			return err
+		}
+		if err := q.waitForSpace(); err != nil {
+			return err
+		}
+	}
+}
+
+// appendEntries makes entries durable, however long the disk is full: meanwhile
+// this member is as one that is stopped. Blocks.
+func (q *Quorum) appendEntries(entries []entry) error {
+	for {
+		err := q.log.append(entries)
+		if !refused(err) {
+			return err
+		}
+		if err := q.waitForSpace(); err != nil {
+			return err
+		}
+	}
+}
+
+// spacePause is how long a full disk is given to become less so.
+const spacePause = 250 * time.Millisecond
+
+// waitForSpace waits a little. What is on its way is of unknown outcome from now
+// on. Blocks.
+func (q *Quorum) waitForSpace() error {
+	q.w.Probe("the metadata log had no space")
+	q.loseChange(kafka.ErrRequestTimedOut)
+	if q.closing {
+		return fmt.Errorf("no space: %w", env.ErrClosed)
+	}
+	return q.w.Sleep(spacePause)
+}
+
+// send hands messages to the transport, those to one member together.
+func (q *Quorum) send(messages []*pb.Message) {
+	for len(messages) > 0 {
+		to := messages[0].GetTo()
+		var frames [][]byte
+		rest := messages[:0:0]
+		for _, m := range messages {
+			if m.GetTo() != to {
+				rest = append(rest, m)
+				continue
+			}
+			if m.GetType() == pb.MsgSnap {
+				q.peers.sent(nodeID(to), q.w.Now().Add(q.snapshotPatience(len(m.GetSnapshot().GetData()))))
+			}
+			frames = append(frames, q.frame(m))
+		}
+		if q.o.Transport != nil {
+			q.o.Transport.Send(nodeID(to), frames)
+		}
+		messages = rest
+	}
+}
+
+func (q *Quorum) frame(m *pb.Message) []byte {
+	return frame{from: q.dir, to: q.directoryOf(nodeID(m.GetTo())), base: fingerprint(q.base), message: marshal(m)}.encode()
+}
+
+// apply carries a committed entry into the image.
+func (q *Quorum) apply(e entry) error {
+	assert.That(e.index == q.applied+1, "entry %d is applied after %d", e.index, q.applied)
+	var records []meta.Record
+	var err error
+	switch {
+	case e.kind == kindConfChange:
+		err = q.applyConfChange(e)
+	case len(e.data) > 0:
+		if records, err = meta.DecodeAll(e.data); err == nil {
+			err = applyRecords(q.image, records)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("metadata offset %d: %w", e.offset(), err)
+	}
+	q.chain = chained(q.chain, e)
+	q.advance(e.index)
+	for _, f := range q.onApply {
+		if len(records) > 0 {
+			f(records)
+		}
+	}
+	q.settleChanges(e)
+	return nil
+}
+
+func applyRecords(m *meta.Image, records []meta.Record) error {
+	for _, r := range records {
+		if err := m.Apply(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// advance notes what was applied.
+func (q *Quorum) advance(index uint64) {
+	q.applied = index
+	q.moved.Broadcast()
+}
+
+// followLeader wakes those who wait for another leader or term.
+func (q *Quorum) followLeader() {
+	if now := q.standing(); now != q.changes.standing {
+		q.changes.standing = now
+		q.loseLeadership()
+		q.moved.Broadcast()
+	}
+}
+
+// end writes down how far the log was known to be committed, so that the next
+// life begins with the image that this one has. Blocks.
+func (q *Quorum) end() error {
+	if q.snapshot.saving != nil {
+		for !q.snapshot.saving.done {
+			if err := q.wake.Wait(kafka.Never); err != nil {
+				return err
+			}
+		}
+	}
+	last := q.state
+	last.commit = max(last.commit, q.applied)
+	if last.commit == q.state.commit {
+		return nil
+	}
+	if err := last.save(q.o.FS, q.dir); err != nil && !errors.Is(err, env.ErrNoSpace) {
+		return err
+	}
+	return nil
+}
+
+// snapshotPatience is how long a snapshot may be on its way.
+func (q *Quorum) snapshotPatience(size int) time.Duration {
+	return 5*q.o.ElectionTimeout + time.Duration(size)*time.Microsecond
+}
+
+// A sentSnapshot is one that may have been lost: raft sends nothing else to that
+// member until it hears of it.
+type sentSnapshot struct {
+	to    kafka.NodeID
+	until kafka.Instant
+}
+
+func (p *peers) sent(to kafka.NodeID, until kafka.Instant) {
+	p.snapshots = append(p.snapshots, sentSnapshot{to, until})
+}
+
+// giveUpSnapshots tells raft to try again with members that ought to have a
+// snapshot by now. If they do, that is found out.
+func (q *Quorum) giveUpSnapshots() {
+	keep := q.peers.snapshots[:0]
+	for _, s := range q.peers.snapshots {
+		if q.w.Now() < s.until {
+			keep = append(keep, s)
+			continue
+		}
+		q.node.ReportSnapshot(raftID(s.to), raft.SnapshotFailure)
+	}
+	q.peers.snapshots = keep
+}
+
+// applyConfChange carries a change of the members into raft and remembers what it
+// says of them.
+func (q *Quorum) applyConfChange(e entry) error {
+	cc := &pb.ConfChangeV2{}
+	if err := proto.Unmarshal(e.data, cc); err != nil {
+		return fmt.Errorf("configuration change, %d bytes: %w", len(e.data), errMalformed)
+	}
+	told, err := decodeMembers(cc.GetContext())
+	if err != nil {
+		return err
+	}
+	q.conf = q.node.ApplyConfChange(cc)
+	q.learn(told)
+	return nil
+}

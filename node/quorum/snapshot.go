@@ -1,0 +1,323 @@
+package quorum
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/klammlog/klamm/internal/assert"
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+)
+
+const snapshotPrefix = "snapshot-"
+
+// maxSnapshot bounds the image in a snapshot, and with it the largest message.
+const maxSnapshot = 64 << 20
+
+// A snapshot stands for all entries up to an index.
+type snapshot struct {
+	index, term uint64
+	conf        *pb.ConfState
+	data        []byte // as raft carries it
+
+	// What data holds.
+	chain   uint64
+	base    []kafka.NodeID
+	members members
+	records []meta.Record
+}
+
+// newSnapshot encodes what a snapshot holds into its data.
+func newSnapshot(s snapshot) *snapshot {
+	s.data = binary.BigEndian.AppendUint64(nil, s.chain)
+	s.data = appendBase(s.data, s.base)
+	s.data = s.members.encode(s.data)
+	s.data = meta.EncodeAll(s.data, s.records)
+	return &s
+}
+
+// decode reads what the snapshot's data holds.
+func (s *snapshot) decode() error {
+	r := &reader{b: s.data}
+	s.chain, s.base, s.members = r.uint64(), r.base(), r.members()
+	if r.bad {
+		return fmt.Errorf("snapshot at %d: %w", s.index, errMalformed)
+	}
+	var err error
+	if s.records, err = meta.DecodeAll(r.b); err != nil {
+		return fmt.Errorf("snapshot at %d: %w", s.index, err)
+	}
+	return nil
+}
+
+// raft returns the snapshot as raft wants it.
+func (s *snapshot) raft() *pb.Snapshot {
+	return &pb.Snapshot{Data: s.data, Metadata: &pb.SnapshotMetadata{ConfState: s.conf, Index: new(s.index), Term: new(s.term)}}
+}
+
+// snapshotOf reads a snapshot that came from the leader.
+func snapshotOf(p *pb.Snapshot) (*snapshot, error) {
+	m := p.GetMetadata()
+	s := &snapshot{index: m.GetIndex(), term: m.GetTerm(), conf: m.GetConfState(), data: p.GetData()}
+	if s.conf == nil || s.index == 0 || len(s.data) > maxSnapshot {
+		return nil, fmt.Errorf("snapshot at %d, %d bytes: %w", s.index, len(s.data), errMalformed)
+	}
+	return s, s.decode()
+}
+
+func (s *snapshot) name() string {
+	return fmt.Sprintf("%s/%s%020d-%010d", Path, snapshotPrefix, s.index, s.term)
+}
+
+// save makes the snapshot durable. Blocks.
+func (s *snapshot) save(fs env.FS, dir meta.DirectoryID) error {
+	body := binary.BigEndian.AppendUint64(nil, s.index)
+	body = binary.BigEndian.AppendUint64(body, s.term)
+	body = appendBytes(body, marshal(s.conf))
+	body = appendBytes(body, s.data)
+	if err := writeFile(fs, s.name(), seal(kindSnapshot, dir, body)); err != nil {
+		return fmt.Errorf("%s: %w", s.name(), err)
+	}
+	return nil
+}
+
+func decodeSnapshot(b []byte) (*snapshot, error) {
+	r := &reader{b: b}
+	s := &snapshot{index: r.uint64(), term: r.uint64(), conf: &pb.ConfState{}}
+	conf := r.bytes()
+	s.data = r.bytes()
+	if err := r.end(); err != nil {
+		return nil, err
+	}
+	if err := proto.Unmarshal(conf, s.conf); err != nil {
+		return nil, err
+	}
+	return s, s.decode()
+}
+
+// listSnapshots returns the names of snapshots, oldest first, and of files that
+// were being written when the process ended. Blocks.
+func listSnapshots(fs env.FS) (whole, left []string, err error) {
+	names, err := fs.ReadDir(Path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", Path, err)
+	}
+	slices.Sort(names)
+	for _, n := range names {
+		switch {
+		case strings.HasSuffix(n, temporary):
+			left = append(left, Path+"/"+n)
+		case strings.HasPrefix(n, snapshotPrefix):
+			whole = append(whole, Path+"/"+n)
+		}
+	}
+	return whole, left, nil
+}
+
+// loadSnapshot reads the newest snapshot, nil if there is none. An older one is
+// no substitute for one that is damaged: the log has forgotten what is between
+// them. Blocks.
+func loadSnapshot(fs env.FS, dir meta.DirectoryID) (*snapshot, error) {
+	names, _, err := listSnapshots(fs)
+	if err != nil || len(names) == 0 {
+		return nil, err
+	}
+	newest := names[len(names)-1]
+	b, err := readFile(fs, newest, int64(headerSize+sumSize+maxSnapshot+1<<20))
+	if err == nil {
+		b, err = unseal(kindSnapshot, dir, b)
+	}
+	var s *snapshot
+	if err == nil {
+		s, err = decodeSnapshot(b)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", newest, err)
+	}
+	if s.name() != newest {
+		return nil, fmt.Errorf("%s: holds what belongs into %s: %w", newest, s.name(), errMalformed)
+	}
+	return s, nil
+}
+
+// tidySnapshots removes what the newest snapshot stands for, and what a crash
+// left half written. Blocks.
+func tidySnapshots(fs env.FS) error {
+	whole, left, err := listSnapshots(fs)
+	if err != nil {
+		return err
+	}
+	if len(whole) > 0 {
+		left = append(left, whole[:len(whole)-1]...)
+	}
+	for _, name := range left {
+		if err := fs.Remove(name); err != nil && !errors.Is(err, env.ErrNotExist) {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// snapshots is what a member knows of its snapshots.
+type snapshots struct {
+	index     uint64 // of the newest that is durable
+	compacted uint64 // the log holds nothing up to here
+	since     int64  // bytes of entries that were appended since
+	saving    *saving
+}
+
+// A saving is a snapshot on its way to the disk, which a task of its own writes,
+// so that the member goes on meanwhile.
+type saving struct {
+	snap *snapshot
+	done bool
+	err  error
+}
+
+// maybeSnapshot begins to write a snapshot of the image if enough was written to
+// the log since the last one.
+func (q *Quorum) maybeSnapshot() {
+	s := &q.snapshot
+	if s.saving != nil || q.applied <= s.index || s.since < q.o.SnapshotEvery && !q.w.Buggify("take a snapshot now") {
+		return
+	}
+	term, err := q.storage.Term(q.applied)
+	assert.NoError(err) // it was not compacted: it is above the last snapshot
+	snap := newSnapshot(snapshot{index: q.applied, term: term, conf: proto.Clone(q.conf).(*pb.ConfState),
+		chain: q.chain, base: q.base, members: q.members, records: q.image.Dump()})
+	s.since = 0
+	if len(snap.data) > maxSnapshot {
+		q.w.Log.Error("metadata is too large for a snapshot: its log keeps growing", "bytes", len(snap.data), "limit", maxSnapshot)
+		return
+	}
+	save := &saving{snap: snap}
+	s.saving = save
+	q.w.Go("quorum/snapshot", func() {
+		save.err = snap.save(q.o.FS, q.dir)
+		save.done = true
+		q.wake.Broadcast()
+	})
+}
+
+// finishSnapshot forgets the entries that a snapshot stands for, once it is
+// durable. Those since the snapshot before stay for members that are only a
+// little behind. Blocks.
+func (q *Quorum) finishSnapshot() error {
+	s := &q.snapshot
+	save := s.saving
+	if save == nil || !save.done {
+		return nil
+	}
+	s.saving = nil
+	if save.err != nil {
+		return save.err
+	}
+	if save.snap.index <= s.index {
+		return nil // one from the leader has overtaken it
+	}
+	upTo := s.index
+	s.index = save.snap.index
+	_, err := q.storage.CreateSnapshot(save.snap.index, save.snap.conf, save.snap.data)
+	assert.NoError(err)
+	q.w.Probe("a controller wrote a snapshot of its image")
+	return q.compact(upTo)
+}
+
+// compact forgets the entries up to an index for which a durable snapshot
+// stands. Blocks.
+func (q *Quorum) compact(upTo uint64) error {
+	assert.That(upTo <= q.snapshot.index, "compaction to %d above the snapshot at %d", upTo, q.snapshot.index)
+	if err := q.storage.Compact(upTo); err != nil && !errors.Is(err, raft.ErrCompacted) {
+		return err
+	}
+	if err := q.log.compact(upTo); err != nil {
+		return err
+	}
+	q.snapshot.compacted = max(q.snapshot.compacted, upTo)
+	return tidySnapshots(q.o.FS)
+}
+
+// receive makes a snapshot from the leader durable, and then takes it for the
+// image and for everything in the log. Blocks.
+func (q *Quorum) receive(p *pb.Snapshot) error {
+	snap, err := snapshotOf(p)
+	if err != nil {
+		return err
+	}
+	q.w.Probe("a controller took a snapshot from the leader")
+	for q.snapshot.saving != nil && !q.snapshot.saving.done {
+		// Two snapshots are not written at once: the names of older ones are
+		// removed after each.
+		if err := q.wake.Wait(kafka.Never); err != nil {
+			return err
+		}
+	}
+	if save := q.snapshot.saving; save != nil && save.err != nil {
+		return save.err
+	}
+	q.snapshot.saving = nil
+	if err := snap.save(q.o.FS, q.dir); err != nil {
+		return err
+	}
+	if err := q.log.reset(snap.index); err != nil {
+		return err
+	}
+	assert.NoError(q.storage.ApplySnapshot(snap.raft()))
+	q.snapshot.index, q.snapshot.compacted, q.snapshot.since = snap.index, snap.index, 0
+	if err := q.install(snap); err != nil {
+		return err
+	}
+	return tidySnapshots(q.o.FS)
+}
+
+// install takes a snapshot for the image. Who watches the image gets the records
+// that make it.
+func (q *Quorum) install(snap *snapshot) error {
+	records, err := replaceImage(q.image, snap.records)
+	if err != nil {
+		return fmt.Errorf("snapshot at %d: %w", snap.index, err)
+	}
+	q.chain, q.members, q.conf = snap.chain, snap.members, snap.conf
+	if len(snap.base) > 0 {
+		q.base = snap.base
+	}
+	q.advance(snap.index)
+	for _, f := range q.onApply {
+		f(records)
+	}
+	return nil
+}
+
+// replaceImage makes an image what records say, and returns them behind the
+// removals of those topics that are no more.
+func replaceImage(m *meta.Image, records []meta.Record) ([]meta.Record, error) {
+	next := meta.NewImage()
+	for _, r := range records {
+		if err := next.Apply(r); err != nil {
+			return nil, err
+		}
+	}
+	var all []meta.Record
+	for _, t := range m.Topics() {
+		if _, ok := next.TopicByID(t.ID); !ok {
+			all = append(all, meta.RemoveTopic{ID: t.ID})
+		}
+	}
+	*m = *next
+	return append(all, records...), nil
+}
+
+// marshal encodes a message; that it cannot be is a bug.
+func marshal(m proto.Message) []byte {
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	assert.NoError(err)
+	return b
+}
