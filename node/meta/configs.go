@@ -137,11 +137,12 @@ func (m *Image) AlterTopic(name string, edit config.Edit, broker *config.View) (
 	if err != nil {
 		return nil, fmt.Errorf("topic %s: %w", name, err)
 	}
-	var records []Record
+	d := m.decide(broker)
 	for _, c := range differences(t.Settings, next) {
-		records = append(records, ConfigRecord{Topic: t.ID, Name: c.Name, Value: c.Value})
+		d.records = append(d.records, ConfigRecord{Topic: t.ID, Name: c.Name, Value: c.Value})
 	}
-	return records, nil
+	d.regard(t, d.policy.of(t.Settings), d.policy.of(next))
+	return d.done(), nil
 }
 
 // checkable returns the pairs without those that were set before and that this
@@ -157,37 +158,53 @@ func checkable(before, next []config.Pair, scope config.Scope) []config.Pair {
 }
 
 // AlterBroker returns the records that edit what is set on a broker, or on
-// EveryBroker, while it runs, or why not: INVALID_CONFIG or INVALID_REQUEST. A
-// broker decides for itself and for all: configured is the configuration of the
-// one that does. The settings of all topics have to go with the new ones.
+// EveryBroker, while it runs, or why not: BROKER_ID_NOT_REGISTERED,
+// INVALID_CONFIG or INVALID_REQUEST. configured is the configuration of the node
+// that decides. What is in another broker's own file is not known here, so its
+// settings are checked against the defaults. The settings of all topics have to
+// go with the new ones.
 func (m *Image) AlterBroker(id kafka.NodeID, edit config.Edit, configured *config.View) ([]Record, error) {
 	self := kafka.NodeID(config.NodeID.In(configured))
+	if _, ok := m.Broker(id); !ok && id != EveryBroker && id != self {
+		return nil, fmt.Errorf("broker %d: %w", id, kafka.ErrBrokerIDNotRegistered)
+	}
 	now := m.Overlay(self)
-	what, before := fmt.Sprintf("broker %d", id), now.Own
-	inherited := configured.InForce(config.Overlay{Every: now.Every})
-	switch id {
-	case self:
-	case EveryBroker:
-		what, before, inherited = "every broker", now.Every, configured
-	default:
-		return nil, fmt.Errorf("%s: this is broker %d: %w", what, self, kafka.ErrInvalidRequest)
+	what, before := "every broker", now.Every
+	if id != EveryBroker {
+		now.Own = m.BrokerSettings(id)
+		what, before = fmt.Sprintf("broker %d", id), now.Own
+	}
+	own := configured
+	if id != EveryBroker && id != self {
+		own, _ = config.NewBroker(nil) // nothing is set, so nothing can be wrong
+	}
+	inherited := own
+	if id != EveryBroker {
+		inherited = own.InForce(config.Overlay{Every: now.Every})
 	}
 	next, err := edit(before, inherited)
 	if err == nil {
-		err = m.checkOverlay(id, now, next, configured)
+		err = m.checkOverlay(id, now, next, own)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	var records []Record
+	d := m.decide(configured.InForce(m.Overlay(self)))
 	for _, c := range differences(before, next) {
-		records = append(records, BrokerConfig{Broker: id, Name: c.Name, Value: c.Value})
+		d.records = append(d.records, BrokerConfig{Broker: id, Name: c.Name, Value: c.Value})
 	}
-	return records, nil
+	if id == EveryBroker {
+		d.regardAll(policyOn(next, configured.InForce(config.Overlay{Every: next, Own: now.Own})))
+	}
+	return d.done(), nil
 }
 
 // checkOverlay tells whether next can be set on the broker, or on EveryBroker.
 func (m *Image) checkOverlay(id kafka.NodeID, now config.Overlay, next []config.Pair, configured *config.View) error {
+	if _, set := find(next, config.MinInsyncReplicas.Name); set && id != EveryBroker && m.FeatureLevel(EligibleLeaderReplicas) > 0 {
+		return fmt.Errorf("%s: with %s it is set for all brokers or for a topic: %w",
+			config.MinInsyncReplicas.Name, EligibleLeaderReplicas, kafka.ErrInvalidConfig)
+	}
 	after := config.Overlay{Every: checkable(now.Every, now.Every, config.Broker), Own: checkable(now.Own, now.Own, config.Broker)}
 	if id == EveryBroker {
 		after.Every = checkable(now.Every, next, config.Broker)

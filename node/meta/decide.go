@@ -84,10 +84,8 @@ func (m *Image) place(n NewTopic, d Defaults) ([][]kafka.NodeID, error) {
 		return nil, fmt.Errorf("%d partitions: %w", partitions, kafka.ErrInvalidPartitions)
 	case partitions > MaxPartitions:
 		return nil, fmt.Errorf("%d partitions, at most %d at once: %w", partitions, MaxPartitions, kafka.ErrPolicyViolation)
-	case replicas <= 0 || int(replicas) > len(m.brokers):
-		return nil, fmt.Errorf("replication factor %d with %d brokers: %w", replicas, len(m.brokers), kafka.ErrInvalidReplicationFactor)
 	}
-	return m.takeTurns(n.First, int(partitions), int(replicas)), nil
+	return m.layOut(layout{first: n.First, partitions: int(partitions), replicas: int(replicas)})
 }
 
 // placeAssigned checks the brokers that the caller chose.
@@ -104,26 +102,12 @@ func (m *Image) placeAssigned(n NewTopic) ([][]kafka.NodeID, error) {
 		if a.Partition < 0 || int(a.Partition) >= len(placement) || placement[a.Partition] != nil {
 			return nil, fmt.Errorf("partition %d of an assignment of %d: %w", a.Partition, len(placement), kafka.ErrInvalidReplicaAssignment)
 		}
-		if err := m.checkReplicas(a, n.Assignment[0]); err != nil {
+		if err := m.checkChosen(a, n.Assignment[0]); err != nil {
 			return nil, err
 		}
 		placement[a.Partition] = slices.Clone(a.Replicas)
 	}
 	return placement, nil
-}
-
-func (m *Image) checkReplicas(a, first Assigned) error {
-	if len(a.Replicas) == 0 || len(a.Replicas) != len(first.Replicas) {
-		return fmt.Errorf("partition %d has %d replicas, partition %d has %d: %w",
-			a.Partition, len(a.Replicas), first.Partition, len(first.Replicas), kafka.ErrInvalidReplicaAssignment)
-	}
-	for i, id := range a.Replicas {
-		if _, ok := m.Broker(id); !ok || slices.Contains(a.Replicas[:i], id) {
-			return fmt.Errorf("partition %d: replica %d in %v is unknown or stands twice: %w",
-				a.Partition, id, a.Replicas, kafka.ErrInvalidReplicaAssignment)
-		}
-	}
-	return nil
 }
 
 // DeleteTopic returns the records that remove a topic, or UNKNOWN_TOPIC_ID.
@@ -166,18 +150,6 @@ func (m *Image) checkEpoch(self Member) error {
 		return fmt.Errorf("broker %d: epoch %d, registered with %d: %w", self.ID, self.Epoch, b.Epoch, kafka.ErrStaleBrokerEpoch)
 	}
 	return nil
-}
-
-// newPartitions returns the records that add partitions, numbered from first.
-func (m *Image) newPartitions(topic kafka.TopicID, first int32, placement [][]kafka.NodeID) []Record {
-	states := make([]PartitionRecord, len(placement))
-	for i, replicas := range placement {
-		states[i] = PartitionRecord{
-			Topic: topic, Partition: first + int32(i),
-			PartitionState: PartitionState{Replicas: replicas, ISR: replicas, Leader: replicas[0]},
-		}
-	}
-	return partitionRecords(states)
 }
 
 // LeadAnew returns the records that give a new leader epoch to those of the

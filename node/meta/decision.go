@@ -24,7 +24,7 @@ type decision struct {
 
 func (m *Image) decide(on *config.View) *decision {
 	return &decision{
-		m: m, policy: policyOn(on), elr: m.FeatureLevel(EligibleLeaderReplicas) > 0,
+		m: m, policy: policyOn(m.BrokerSettings(EveryBroker), on), elr: m.FeatureLevel(EligibleLeaderReplicas) > 0,
 		byName: map[Replica]*change{},
 	}
 }
@@ -92,6 +92,7 @@ type change struct {
 
 	lost  []kafka.NodeID // may lack committed records: they lose their place in ISR and ELR
 	anew  bool           // the leader epoch grows even if the leader stays
+	bump  bool           // the partition epoch grows even if nothing else changes
 	alone bool           // the leader may lack committed records, and nobody else counts
 }
 
@@ -125,6 +126,7 @@ func (d *decision) each(of func(*PartitionState) bool, f func(*change)) {
 // keeps account of eligible leader replicas, and elects a leader if there is none
 // or if it may lead no longer.
 func (d *decision) settle(c *change) {
+	c.next.ISR = only(c.next.Replicas, c.next.ISR)
 	d.completeReassignment(c)
 	d.keepEligible(c)
 	d.elect(c)
@@ -133,7 +135,7 @@ func (d *decision) settle(c *change) {
 	if s.Leader != old.Leader || c.anew && s.Leader != NoLeader || lacks(s.Replicas, old.Replicas) {
 		s.LeaderEpoch++
 	}
-	if !s.equal(old) {
+	if c.bump || !s.equal(old) {
 		s.Epoch++
 	}
 }
@@ -150,7 +152,7 @@ func (d *decision) keepEligible(c *change) {
 	if !d.elr {
 		s.ELR, s.LastELR = nil, nil
 		if len(s.ISR) == 0 {
-			s.ISR = only(c.old.ISR, s.Replicas) // the last stay
+			s.ISR = c.last()
 		}
 		return
 	}
@@ -171,6 +173,17 @@ func (d *decision) keepEligible(c *change) {
 	}
 	s.ELR = eligible
 	s.LastELR = union(without(only(c.old.LastELR, s.Replicas), s.ISR), last)
+}
+
+// last returns who counts as in sync where nobody would: who was, or, where
+// nobody was, the eligible leader replicas, or who led last.
+func (c *change) last() []kafka.NodeID {
+	for _, ids := range [][]kafka.NodeID{c.old.ISR, c.old.ELR, c.old.LastELR[:min(1, len(c.old.LastELR))]} {
+		if stay := only(c.next.Replicas, ids); len(stay) > 0 {
+			return stay
+		}
+	}
+	return nil
 }
 
 func (s *PartitionState) equal(o *PartitionState) bool {

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/kafka"
 )
 
 // MetadataVersion is the feature that every log begins with: it says which
@@ -81,4 +84,76 @@ func (m *Image) applyFeature(r Feature) error {
 		m.features = slices.Insert(m.features, i, r)
 	}
 	return nil
+}
+
+// UpdateFeatures returns the records that change the levels of features, all of
+// them or none, or why not: INVALID_UPDATE_VERSION, FEATURE_UPDATE_FAILED or
+// INVALID_REQUEST. on is the settings in force where it is decided.
+func (m *Image) UpdateFeatures(updates []FeatureUpdate, on *config.View) ([]Record, error) {
+	d := m.decide(on)
+	for i, u := range updates {
+		if slices.ContainsFunc(updates[:i], func(o FeatureUpdate) bool { return o.Name == u.Name }) {
+			return nil, fmt.Errorf("feature %s: updated twice: %w", u.Name, kafka.ErrInvalidRequest)
+		}
+		if err := m.checkUpdate(u); err != nil {
+			return nil, fmt.Errorf("feature %.100s level %d: %w", u.Name, u.Level, err)
+		}
+		if u.Level == m.FeatureLevel(u.Name) {
+			continue
+		}
+		d.records = append(d.records, Feature{Name: u.Name, Level: u.Level})
+		if u.Name == EligibleLeaderReplicas {
+			d.keepELR(u.Level)
+		}
+	}
+	return d.done(), nil
+}
+
+func (m *Image) checkUpdate(u FeatureUpdate) error {
+	i := slices.IndexFunc(Features, func(f Supported) bool { return f.Name == u.Name })
+	if i < 0 {
+		return fmt.Errorf("this version does not know it: %w", kafka.ErrInvalidUpdateVersion)
+	}
+	f, now := Features[i], m.FeatureLevel(u.Name)
+	switch {
+	case u.How < UpgradeOnly || u.How > UnsafeDowngrade:
+		return fmt.Errorf("an update of kind %d: %w", u.How, kafka.ErrInvalidRequest)
+	case u.Level < 0 || u.Level > f.Max || u.Level == 0 && u.Name == MetadataVersion:
+		return fmt.Errorf("levels are %d to %d: %w", f.Min, f.Max, kafka.ErrInvalidUpdateVersion)
+	case u.Level < now && u.How == UpgradeOnly:
+		return fmt.Errorf("lower than %d, and no downgrade was asked for: %w", now, kafka.ErrInvalidUpdateVersion)
+	case u.Name == MetadataVersion:
+		return m.checkFollowers(u.Level)
+	}
+	return nil
+}
+
+// checkFollowers tells which broker could not follow the metadata at a level.
+func (m *Image) checkFollowers(level int16) error {
+	for _, b := range m.brokers {
+		if level < b.MinLevel || level > b.MaxLevel {
+			return fmt.Errorf("broker %d can follow %d to %d: %w", b.ID, b.MinLevel, b.MaxLevel, kafka.ErrFeatureUpdateFailed)
+		}
+	}
+	return nil
+}
+
+// keepELR begins to keep account of eligible leader replicas, or ends it: then
+// they count as in sync where nobody is. They depend on all leaders having the same
+// min.insync.replicas, so a single broker's own ends, and a leader that has not
+// heard of it may not change in-sync sets until it has.
+func (d *decision) keepELR(level int16) {
+	if d.elr = level > 0; d.elr {
+		for _, s := range d.m.brokerSettings {
+			if _, set := find(s.pairs, config.MinInsyncReplicas.Name); set && s.id != EveryBroker {
+				d.records = append(d.records, BrokerConfig{Broker: s.id, Name: config.MinInsyncReplicas.Name})
+			}
+		}
+		d.each(func(*PartitionState) bool { return true }, func(c *change) {
+			c.bump = true
+			d.settle(c)
+		})
+		return
+	}
+	d.each(func(s *PartitionState) bool { return len(s.ELR)+len(s.LastELR) > 0 || len(s.ISR) == 0 }, d.settle)
 }

@@ -46,13 +46,10 @@ func (m *Image) CreatePartitions(g Growth) ([]Record, error) {
 
 // placeMore returns the replicas of each new partition.
 func (m *Image) placeMore(t *Topic, g Growth) ([][]kafka.NodeID, error) {
-	has, replicas := len(t.Partitions), t.Partitions[0].Replicas
+	has, replicas := len(t.Partitions), t.Partitions[0].Target()
 	more := int(g.Partitions) - has
 	if g.Assignment == nil {
-		if len(replicas) > len(m.brokers) {
-			return nil, fmt.Errorf("replication factor %d with %d brokers: %w", len(replicas), len(m.brokers), kafka.ErrInvalidReplicationFactor)
-		}
-		return m.takeTurns(g.First+has, more, len(replicas)), nil
+		return m.layOut(layout{first: g.First + has, partitions: more, replicas: len(replicas)})
 	}
 	if len(g.Assignment) != more {
 		return nil, fmt.Errorf("%d partitions more, and an assignment of %d: %w", more, len(g.Assignment), kafka.ErrInvalidReplicaAssignment)
@@ -60,22 +57,10 @@ func (m *Image) placeMore(t *Topic, g Growth) ([][]kafka.NodeID, error) {
 	first := Assigned{Partition: 0, Replicas: replicas}
 	placement := make([][]kafka.NodeID, more)
 	for i, chosen := range g.Assignment {
-		if err := m.checkReplicas(Assigned{Partition: int32(has + i), Replicas: chosen}, first); err != nil {
+		if err := m.checkChosen(Assigned{Partition: int32(has + i), Replicas: chosen}, first); err != nil {
 			return nil, err
 		}
 		placement[i] = slices.Clone(chosen)
 	}
 	return placement, nil
-}
-
-// takeTurns places partitions on the brokers in turn, beginning with the one at a
-// position.
-func (m *Image) takeTurns(position, partitions, replicas int) [][]kafka.NodeID {
-	placement := make([][]kafka.NodeID, partitions)
-	for p := range placement {
-		for r := range replicas {
-			placement[p] = append(placement[p], m.brokers[(position+p+r)%len(m.brokers)].ID)
-		}
-	}
-	return placement
 }

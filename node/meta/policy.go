@@ -10,14 +10,23 @@ type policy struct {
 	unclean bool // unclean.leader.election.enable
 }
 
-// policyOn returns what is in force for topics that set nothing, on a node with
-// the given settings; nil stands for the defaults.
-func policyOn(on *config.View) policy {
-	if on == nil {
-		on, _ = config.NewBroker(nil) // nothing is set, so nothing can be wrong
+// policyOn returns what is in force for topics that set nothing themselves, where
+// every sets something for all brokers, on a node with the given settings; nil
+// stands for the defaults.
+//
+// min.insync.replicas counts only as far as all nodes know it. A leader whose own
+// configuration asks for fewer replicas than ours would move the high watermark
+// where we believe it stands, and eligible leader replicas would lack committed
+// records; asking for more does no harm.
+func policyOn(every []config.Pair, on *config.View) policy {
+	p := policy{minISR: 1}
+	if v, ok := parsed(every, config.MinInsyncReplicas.Setting); ok {
+		p.minISR = int(v.Number)
 	}
-	plain := config.TopicInForce(on, nil)
-	return policy{minISR: int(config.MinInsyncReplicas.In(plain)), unclean: config.UncleanLeaderElection.In(plain)}
+	if on != nil {
+		p.unclean = config.UncleanLeaderElection.In(config.TopicInForce(on, nil))
+	}
+	return p
 }
 
 // of returns what is in force for a topic with the given settings. What cannot be
@@ -42,4 +51,40 @@ func parsed(settings []config.Pair, s *config.Setting) (config.Value, bool) {
 	}
 	v, err := s.Parse(text)
 	return v, err == nil
+}
+
+// Prepare returns the records that the controllers' first leader writes besides
+// Format: what its configuration says of min.insync.replicas becomes a setting of
+// every broker, where eligible leader replicas are kept and nothing is set, for
+// they depend on all leaders having the same. Nothing if that is done or if its
+// configuration says nothing (as Kafka does when it enables the feature).
+func (m *Image) Prepare(configured *config.View) []Record {
+	s, _ := config.Lookup(config.Broker, config.MinInsyncReplicas.Name)
+	value, source := configured.Get(s)
+	if _, set := find(m.BrokerSettings(EveryBroker), s.Name); set || source == config.FromDefault || m.FeatureLevel(EligibleLeaderReplicas) == 0 {
+		return nil
+	}
+	return []Record{BrokerConfig{Broker: EveryBroker, Name: s.Name, Value: &value.Text}}
+}
+
+// regard has a topic's partitions follow a change of its policy. If more replicas
+// have to be in sync, partition epochs grow: a leader that has not yet heard of it
+// moves the high watermark by the old rule, and may not change the in-sync set
+// until it has.
+func (d *decision) regard(t *Topic, before, after policy) {
+	if before == after {
+		return
+	}
+	for i := range t.Partitions {
+		c := d.change(t, int32(i))
+		c.policy, c.bump = after, after.minISR > before.minISR
+		d.settle(c)
+	}
+}
+
+// regardAll does so for all topics.
+func (d *decision) regardAll(after policy) {
+	for _, t := range d.m.topics {
+		d.regard(t, d.policy.of(t.Settings), after.of(t.Settings))
+	}
 }
