@@ -81,6 +81,12 @@ var (
 		check: between(1, 1_000_000_000),
 		Doc:   "How often controllers look for partitions whose preferred replica does not lead.",
 	})}
+
+	LeaderImbalancePercentage = Int{define(&Setting{
+		Name: "leader.imbalance.per.broker.percentage", Scope: Broker, Type: TypeInt, Default: "10",
+		check: between(0, 100),
+		Doc:   "The share of a broker's partitions, in percent, that others may lead in its place before it gets them back.",
+	})}
 )
 
 // A Voter is one entry of controller.quorum.voters.

@@ -15,7 +15,6 @@ var reasons = []struct {
 	{"requests are bounded by their bytes: see queued.max.request.bytes", []string{"queued.max.requests", "queued.max.bytes"}},
 	{"followers keep up by their own settings, not by these", []string{"replica.*"}},
 	{"replication is not throttled", []string{"leader.replication.throttled.*", "follower.replication.throttled.*"}},
-	{"every preferred replica that can lead does", []string{"leader.imbalance.per.broker.percentage"}},
 	{"a node that stops always hands its partitions over first", []string{"controlled.shutdown.*"}},
 	{"in-sync sets and eligible replicas are always kept as Kafka's eligible.leader.replicas.version=1 does", []string{"eligible.leader.replicas.*"}},
 	{"controllers notice a dead leader by controller.quorum.election.timeout.ms", []string{"controller.quorum.fetch.timeout.ms"}},
@@ -53,7 +52,6 @@ var reasons = []struct {
 	{"compaction takes the memory it needs for a bounded piece of the log", []string{
 		"log.cleaner.dedupe.buffer.size", "log.cleaner.io.buffer.size", "log.cleaner.io.buffer.load.factor",
 	}},
-	{"fetch sessions are not kept", []string{"max.incremental.fetch.session.cache.slots"}},
 	{"only max.connections and max.connections.per.ip bound connections", []string{
 		"max.connections.per.ip.overrides", "max.connection.creation.rate",
 	}},

@@ -74,7 +74,7 @@ type ReadMetadata struct {
 type MetadataRead struct {
 	ErrorCode    int16
 	ErrorMessage string
-	Page         []byte // as AppendPage writes it
+	Page         []byte // as quorum.AppendPage writes it
 }
 
 // A Forward (key 20002) carries a client's request to the active controller, as

@@ -27,8 +27,11 @@ type Options struct {
 	// Image is the metadata as this node has it: where brokers are.
 	Image func() *meta.Image
 
-	// Voters are the controllers, by id: where they are.
+	// Voters are the controllers, by id.
 	Voters func() []config.Voter
+
+	// Where is where a controller is, one that only learns too; "" if nobody knows.
+	Where func(id kafka.NodeID) (address string)
 
 	// Leader is the active controller as far as this node knows, or
 	// meta.NoLeader.
@@ -71,7 +74,8 @@ type Peers struct {
 	senders map[kafka.NodeID]*sender
 	sending []*sender // in the order they were made
 	tasks   *env.Group
-	next    int // the voter to be asked when nobody knows the active controller
+	next    int          // the voter to be asked when nobody knows the active controller
+	shy     kafka.NodeID // the controller that did not answer about metadata, or meta.NoLeader
 	closed  bool
 }
 
@@ -82,6 +86,7 @@ func New(w *env.World, o Options) *Peers {
 		links:   map[kafka.NodeID]*[lanes]*link.Link{},
 		senders: map[kafka.NodeID]*sender{},
 		tasks:   env.NewGroup(w, "peer/tasks"),
+		shy:     meta.NoLeader,
 	}
 }
 

@@ -77,7 +77,7 @@ func (s *sender) run() {
 		}
 		address, ok := s.p.voter(s.to)
 		if !ok {
-			s.queue, s.bytes = nil, 0 // it is no voter any more
+			s.queue, s.bytes = nil, 0 // it is no controller any more
 			continue
 		}
 		step := &RaftStep{
@@ -117,12 +117,8 @@ func (s *sender) await() {
 
 // voter returns where a controller is.
 func (p *Peers) voter(id kafka.NodeID) (address string, ok bool) {
-	for _, v := range p.o.Voters() {
-		if v.ID == id {
-			return v.Address, true
-		}
-	}
-	return "", false
+	address = p.o.Where(id)
+	return address, address != ""
 }
 
 // voterAt returns the nth controller, in turns; ok is false if there is none.

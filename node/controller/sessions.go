@@ -1,0 +1,144 @@
+package controller
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+)
+
+// sessions are the brokers that were heard of in this term.
+type sessions struct {
+	term kafka.LeaderEpoch // in which they were begun
+	of   map[kafka.NodeID]*session
+	ids  []kafka.NodeID // sorted
+}
+
+// A session is what the active controller knows of a broker's life.
+type session struct {
+	epoch  int64         // of its registration
+	ends   kafka.Instant // if it is not heard of again
+	needed kafka.Offset  // end of the metadata log when it had registered
+}
+
+// refresh begins new sessions when this controller has become active: all brokers
+// that are registered get a full one. It reports whether the controller is active.
+func (c *Controller) refresh() bool {
+	if !c.quorum.Active() {
+		return false
+	}
+	_, term := c.quorum.Leader()
+	if term == c.sessions.term {
+		return true
+	}
+	c.w.Probe("a controller became active")
+	c.stats.Terms++
+	c.sessions = sessions{term: term, of: map[kafka.NodeID]*session{}}
+	for _, b := range c.quorum.Image().Brokers() {
+		c.heard(b.ID, b.Epoch, c.quorum.Applied())
+	}
+	c.due = true
+	c.wake.Broadcast()
+	return true
+}
+
+// heard notes that a broker lives. needed counts for a session that begins.
+func (c *Controller) heard(id kafka.NodeID, epoch int64, needed kafka.Offset) *session {
+	s := c.sessions.of[id]
+	if s == nil {
+		s = &session{epoch: meta.NoEpoch}
+		c.sessions.of[id] = s
+		at, _ := slices.BinarySearch(c.sessions.ids, id)
+		c.sessions.ids = slices.Insert(c.sessions.ids, at, id)
+	}
+	if s.epoch != epoch {
+		s.epoch, s.needed = epoch, needed
+	}
+	s.ends = c.w.Now().Add(config.BrokerSessionTimeout.Duration(c.config))
+	c.wake.Broadcast()
+	return s
+}
+
+// live reports whether a broker's session has not ended.
+func (c *Controller) live(id kafka.NodeID) bool {
+	s := c.sessions.of[id]
+	return s != nil && c.w.Now() < s.ends
+}
+
+// overdue returns the brokers that are not fenced though their sessions have
+// ended, and when the next of the others does.
+func (c *Controller) overdue() (ids []kafka.NodeID, next kafka.Instant) {
+	next = kafka.Never
+	now := c.w.Now()
+	for _, id := range c.sessions.ids {
+		s := c.sessions.of[id]
+		b, ok := c.quorum.Image().Broker(id)
+		switch {
+		case !ok || b.Fenced || b.Epoch != s.epoch:
+		case s.ends <= now:
+			ids = append(ids, id)
+		default:
+			next = min(next, s.ends)
+		}
+	}
+	return ids, next
+}
+
+// watch fences brokers whose sessions have ended, and looks for leaders where
+// none could be elected, while this controller is the active one.
+func (c *Controller) watch() {
+	for {
+		var next kafka.Instant
+		var err error
+		if !c.refresh() {
+			next = kafka.Never
+		} else if err = c.fence(); err == nil {
+			if err = c.electWaiting(); err == nil {
+				_, next = c.overdue()
+			}
+		}
+		switch {
+		case errors.Is(err, env.ErrCanceled):
+			return
+		case err != nil:
+			next = c.w.Now().Add(retryPause)
+			if !passes(err) {
+				c.w.Log.Warn("sessions of brokers: a decision failed", "err", err)
+			}
+		case c.due && next > 0 && c.quorum.Active():
+			continue
+		}
+		// A leader that has just been elected is told by its first record.
+		err = c.wake.Wait(next)
+		if err != nil && !errors.Is(err, env.ErrDeadline) {
+			return
+		}
+	}
+}
+
+// fence fences the brokers whose sessions have ended. Blocks.
+func (c *Controller) fence() error {
+	if ids, _ := c.overdue(); len(ids) == 0 {
+		return nil
+	}
+	var gone []kafka.NodeID
+	err := c.quorum.Change(func(m *meta.Image) ([]meta.Record, error) {
+		if !c.refresh() {
+			return nil, c.errNotActive()
+		}
+		gone, _ = c.overdue() // some may have been heard of meanwhile
+		if len(gone) == 0 {
+			return nil, nil
+		}
+		return m.Fence(gone, c.config), nil
+	})
+	if err == nil && len(gone) > 0 {
+		c.w.Probe("a broker was fenced, for its session ended")
+		c.stats.Fenced += uint64(len(gone))
+		c.w.Log.Info("brokers were not heard of and are fenced", "brokers", gone)
+	}
+	return err
+}
