@@ -120,20 +120,38 @@ func TestAFetchDoesNotWaitBeforeTheEnd(t *testing.T) {
 	}
 }
 
-// KIP-227: sessions are declined.
-func TestFetchSessionsAreDeclined(t *testing.T) {
+// KIP-227: what a session was told once is not told again.
+func TestAFetchSessionTellsWhatHasChanged(t *testing.T) {
 	w, one := batches(t)
 	q := fetchRequest("orders", 2, 1, time.Hour)
 	q.SessionEpoch = 0 // asks for a session
 	r := kmsg.NewPtrFetchResponse()
 	w.ask(q, 12, r)
-	if r.SessionID != 0 || r.ErrorCode != 0 || len(r.Topics[0].Partitions[0].RecordBatches) != one {
-		t.Errorf("a first fetch: %+v", r)
+	if r.SessionID == 0 || r.ErrorCode != 0 || len(r.Topics[0].Partitions[0].RecordBatches) != one {
+		t.Fatalf("a first fetch: %+v", r)
 	}
-	q.SessionID, q.SessionEpoch = 7, 1
+	q.SessionID, q.SessionEpoch, q.MaxWaitMillis = r.SessionID, 1, 0
+	q.Topics[0].Partitions[0].FetchOffset = 3
 	w.ask(q, 12, r)
-	wantCode(t, "one of a session", r.ErrorCode, kafka.ErrFetchSessionIDNotFound)
+	wantCode(t, "nothing new", r.ErrorCode, kafka.None)
+	if len(r.Topics) != 0 || r.SessionID != q.SessionID {
+		t.Errorf("nothing new: %+v", r)
+	}
+	w.wantProduced("orders", batchOf("x"), 3)
+	q.SessionEpoch, q.Topics = 2, nil
+	w.ask(q, 12, r)
+	if len(r.Topics) != 1 || r.Topics[0].Partitions[0].HighWatermark != 4 || len(r.Topics[0].Partitions[0].RecordBatches) == 0 {
+		t.Errorf("a record more: %+v", r)
+	}
+	w.ask(q, 12, r)
+	wantCode(t, "the same again", r.ErrorCode, kafka.ErrInvalidFetchSessionEpoch)
+	q.SessionEpoch = 3
+	w.ask(q, 13, r)
+	wantCode(t, "topic ids all of a sudden", r.ErrorCode, kafka.ErrFetchSessionTopicIDError)
 	q.SessionEpoch = -1 // ends the session
 	w.ask(q, 12, r)
 	wantCode(t, "the last of a session", r.ErrorCode, kafka.None)
+	q.SessionEpoch = 3
+	w.ask(q, 12, r)
+	wantCode(t, "one of a session that was ended", r.ErrorCode, kafka.ErrFetchSessionIDNotFound)
 }

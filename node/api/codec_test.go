@@ -121,10 +121,13 @@ func TestFetchAnswersAreWhatTheGeneratedEncoderWrites(t *testing.T) {
 		{Partition: 2, HighWatermark: -1, LogStart: -1, Leader: 1, CurrentEpoch: 4, Err: kafka.ErrNotLeaderOrFollower},
 		{Partition: 3, HighWatermark: -1, LogStart: -1, Leader: -1, Err: kafka.ErrStorageError},
 	}
+	for i := range items {
+		items[i].Topic, items[i].TopicID = topics[i/2].Topic, topics[i/2].TopicID
+	}
 	m := image(t)
 	for _, isolation := range []int8{0, 1} {
 		for version := int16(4); version <= 18; version++ {
-			f := &fetched{s: &Server{}, request: &kmsg.FetchRequest{Version: version, IsolationLevel: isolation, Topics: topics}}
+			f := &fetched{s: &Server{}, committed: isolation == 1, items: []int32{0, 1, 2, 3}}
 			f.fetch.Items = items
 			want := generatedFetch(version, isolation, topics, items).AppendTo(nil)
 			if diff := cmp.Diff(want, f.encode(newEncoder(nil, version, 12, m)).b); diff != "" {

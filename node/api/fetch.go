@@ -3,49 +3,67 @@ package api
 import (
 	"fmt"
 
+	"github.com/klammlog/klamm/node/api/session"
 	"github.com/klammlog/klamm/node/broker"
+	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/peer"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Fetch (key 1): reads record batches. 4 to 18.
 //
-// v5 answers with the log start offset, v7 has sessions (KIP-227): they are
-// declined, session id 0, and every request names all its partitions; a request
-// that goes on with a session is FETCH_SESSION_ID_NOT_FOUND. v9 adds the leader
-// epoch, v11 the rack, which does not matter here, v12 is flexible and adds the
-// epoch of the last record read and, in the answer, where logs diverge. From v13
-// on topics are ids. v15, v17 and v18 concern followers. v16 tells who leads now
-// when this node does not. Up to v5 KAFKA_STORAGE_ERROR is told as
+// v5 answers with the log start offset, v7 has sessions (KIP-227), for consumers and
+// followers alike: see package session. v9 adds the leader epoch, v11 the rack,
+// which does not matter here, v12 is flexible and adds the epoch of the last record
+// read and, in the answer, where logs diverge. From v13 on topics are ids, and so
+// sessions speak of one incarnation of a topic. v15 says which follower asks, with
+// the epoch of its broker. v16 tells who leads now when this node does not. v17 and
+// v18 add what followers know. Up to v5 KAFKA_STORAGE_ERROR is told as
 // NOT_LEADER_OR_FOLLOWER, as in Kafka.
 //
 // It is answered once min bytes are there below the high watermark, or max wait is
 // over, or a partition has an error. The first partition with records yields a
 // batch even if that is larger than the limits. Without transactions both
-// isolation levels see the same. Requests of followers are refused with
+// isolation levels see the same.
+//
+// Deviations: all sessions together have at most maxSessionPartitions partitions;
+// who asks for more has none, or loses it. Requests of followers are refused with
 // NOT_LEADER_OR_FOLLOWER.
 //
 // Encoded by hand: records go from the file to the socket.
+
+// What all fetch sessions hold together at most.
+const (
+	maxSessionPartitions = 1 << 18
+	maxSessionBytes      = 128 << 20
+)
+
+func newSessions(w *env.World, v *config.View) *session.Cache {
+	return session.NewCache(session.Limits{
+		Sessions: int(config.FetchSessionSlots.In(v)), Partitions: maxSessionPartitions, Bytes: maxSessionBytes,
+	}, func() int32 { return int32(w.Rand("api/fetch-session").Uint32()) })
+}
 
 func beginFetch(s *Server, call *Call) (answer, error) {
 	q := kmsg.NewPtrFetchRequest()
 	if err := s.decode(q, call); err != nil {
 		return nil, err
 	}
-	f := &fetched{s: s, request: q}
+	f := &fetched{s: s, committed: q.IsolationLevel == readCommitted}
 	f.fetch = broker.Fetch{
 		Deadline: call.deadlineIn(max(q.MaxWaitMillis, 0)),
 		MinBytes: int64(q.MinBytes),
 		MaxBytes: int64(q.MaxBytes),
 	}
-	if q.SessionID != 0 && q.SessionEpoch > 0 {
-		f.code = kafka.ErrFetchSessionIDNotFound
+	f.session, f.code = s.sessions.Begin(sessionRequest(q), call.Arrived)
+	if f.code != kafka.None {
 		return f, nil
 	}
-	for _, t := range q.Topics {
-		for _, p := range t.Partitions {
-			f.fetch.Items = append(f.fetch.Items, fetchItem(call.Version, t, p))
-		}
+	f.fetch.Items = make([]broker.FetchItem, f.session.Len())
+	for i := range f.fetch.Items {
+		f.fetch.Items[i] = fetchItem(f.session.At(i))
 	}
 	if replica := replicaOf(q); replica >= 0 {
 		f.refuse(fmt.Errorf("replica %d: %w", replica, kafka.ErrNotLeaderOrFollower))
@@ -53,19 +71,61 @@ func beginFetch(s *Server, call *Call) (answer, error) {
 	return f, nil
 }
 
-func fetchItem(version int16, t kmsg.FetchRequestTopic, p kmsg.FetchRequestTopicPartition) broker.FetchItem {
-	it := broker.FetchItem{
-		Topic: t.Topic, TopicID: t.TopicID, Partition: p.Partition,
-		Offset: kafka.Offset(p.FetchOffset), MaxBytes: int(p.PartitionMaxBytes),
+// sessionRequest returns what a request says of partitions and its session.
+func sessionRequest(q *kmsg.FetchRequest) session.Request {
+	r := session.Request{ID: q.SessionID, Epoch: q.SessionEpoch, ByID: q.Version >= 13, Sessions: q.Version >= 7}
+	if !r.Sessions {
+		r.ID, r.Epoch = 0, 0
+	}
+	if replicaOf(q) >= 0 {
+		r.Kind = session.Follower
+	}
+	n := 0
+	for i := range q.Topics {
+		n += len(q.Topics[i].Partitions)
+	}
+	r.Partitions = make([]session.Partition, 0, n)
+	for i := range q.Topics {
+		t := &q.Topics[i]
+		for j := range t.Partitions {
+			r.Partitions = append(r.Partitions, sessionPartition(q.Version, t, &t.Partitions[j]))
+		}
+	}
+	for _, t := range q.ForgottenTopics {
+		for _, p := range t.Partitions {
+			r.Forgotten = append(r.Forgotten, session.Place{Topic: t.TopicID, Name: t.Topic, Partition: p})
+		}
+	}
+	return r
+}
+
+func sessionPartition(version int16, t *kmsg.FetchRequestTopic, p *kmsg.FetchRequestTopicPartition) session.Partition {
+	out := session.Partition{
+		Place:  session.Place{Topic: t.TopicID, Name: t.Topic, Partition: p.Partition},
+		Offset: kafka.Offset(p.FetchOffset), MaxBytes: p.PartitionMaxBytes,
 		LeaderEpoch: kafka.NoLeaderEpoch, LastEpoch: kafka.NoLeaderEpoch,
+		LogStart: kafka.NoOffset, Held: kafka.NoOffset,
+	}
+	if version >= 5 {
+		out.LogStart = kafka.Offset(p.LogStartOffset)
 	}
 	if version >= 9 {
-		it.LeaderEpoch = kafka.LeaderEpoch(p.CurrentLeaderEpoch)
+		out.LeaderEpoch = kafka.LeaderEpoch(p.CurrentLeaderEpoch)
 	}
 	if version >= 12 {
-		it.LastEpoch = kafka.LeaderEpoch(p.LastFetchedEpoch)
+		out.LastEpoch = kafka.LeaderEpoch(p.LastFetchedEpoch)
+		if held, ok := peer.HeldOf(&p.UnknownTags); ok {
+			out.Held = held
+		}
 	}
-	return it
+	return out
+}
+
+func fetchItem(p session.Partition) broker.FetchItem {
+	return broker.FetchItem{
+		Topic: p.Name, TopicID: p.Topic, Partition: p.Partition, Offset: p.Offset, MaxBytes: int(p.MaxBytes),
+		LeaderEpoch: p.LeaderEpoch, LastEpoch: p.LastEpoch,
+	}
 }
 
 // replicaOf returns the follower that asks, or -1.
@@ -76,13 +136,22 @@ func replicaOf(q *kmsg.FetchRequest) int32 {
 	return q.ReplicaID
 }
 
+// readCommitted is the isolation level of who wants no records of open
+// transactions.
+const readCommitted = 1
+
 // fetched is a fetch whose answer may have to wait.
 type fetched struct {
-	s       *Server
-	request *kmsg.FetchRequest
-	fetch   broker.Fetch
-	code    kafka.Error // of the whole answer
-	refused bool
+	s         *Server
+	committed bool // it wants to know of aborted transactions
+	session   *session.Fetch
+	fetch     broker.Fetch
+	refused   bool
+
+	// What is told.
+	code  kafka.Error // of the whole answer
+	id    int32       // of the session
+	items []int32     // the places of the partitions that are answered for
 }
 
 func (f *fetched) refuse(err error) {
@@ -107,5 +176,22 @@ func (f *fetched) send(c *conn, call *Call) error {
 		return err
 	}
 	defer c.giveForAnswer(taken)
+	f.finish()
 	return c.sendParts(f.encode(newEncoder(call.appendHeader(c.out[:0]), call.Version, 12, f.s.image())))
+}
+
+// finish decides what is told.
+func (f *fetched) finish() {
+	if f.code != kafka.None {
+		return
+	}
+	f.items = make([]int32, 0, len(f.fetch.Items))
+	found := func(i int) session.Found {
+		it := &f.fetch.Items[i]
+		return session.Found{
+			Code: kafka.ErrorOf(it.Err), HighWatermark: it.HighWatermark, LogStart: it.LogStart,
+			Urgent: it.Diverging != nil, Records: it.Chunk.Len() > 0,
+		}
+	}
+	f.id, f.code = f.session.Finish(found, func(i int) { f.items = append(f.items, int32(i)) }, f.s.w.Now())
 }

@@ -31,32 +31,51 @@ func (f *fetched) encode(e *encoder) *parts {
 	if e.version >= 7 {
 		f.s.counts.code(int16(f.code))
 		e.int16(int16(f.code))
-		e.int32(0) // no session
+		e.int32(f.id)
 	}
-	topics := f.request.Topics
-	if f.code != kafka.None {
-		topics = nil
-	}
-	next := 0
-	e.count(len(topics))
-	for _, t := range topics {
+	e.count(f.topics())
+	for rest := f.items; len(rest) > 0; {
+		t := f.fetch.Items[rest[0]]
 		if e.version >= 13 {
 			e.b = append(e.b, t.TopicID[:]...)
 		} else {
 			e.text(t.Topic)
 		}
-		e.count(len(t.Partitions))
-		for range t.Partitions {
-			f.encodeItem(e, out, &f.fetch.Items[next])
-			next++
+		n := f.ofOneTopic(rest)
+		e.count(n)
+		for _, i := range rest[:n] {
+			f.encodeItem(e, out, &f.fetch.Items[i])
 		}
 		e.tags()
+		rest = rest[n:]
 	}
 	if e.flexible {
 		e.nodes()
 	}
 	out.b = e.b
 	return out
+}
+
+// ofOneTopic returns how many of the items belong to the same topic, from the first
+// on.
+func (f *fetched) ofOneTopic(items []int32) int {
+	first := &f.fetch.Items[items[0]]
+	for n, i := range items {
+		if it := &f.fetch.Items[i]; it.Topic != first.Topic || it.TopicID != first.TopicID {
+			return n
+		}
+	}
+	return len(items)
+}
+
+// topics returns how many topics are answered for. One counts again where another
+// stands between its partitions.
+func (f *fetched) topics() int {
+	n := 0
+	for rest := f.items; len(rest) > 0; n++ {
+		rest = rest[f.ofOneTopic(rest):]
+	}
+	return n
 }
 
 // encodeItem appends what was found in one partition.
@@ -93,9 +112,8 @@ func (f *fetched) encodeItem(e *encoder, out *parts, it *broker.FetchItem) {
 
 // encodeAborted appends the aborted transactions: null for those who did not ask.
 func (f *fetched) encodeAborted(e *encoder) {
-	const readCommitted = 1
 	switch {
-	case f.request.IsolationLevel == readCommitted:
+	case f.committed:
 		e.count(0)
 	case e.flexible:
 		e.uvarint(0)

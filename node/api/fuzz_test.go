@@ -107,7 +107,7 @@ func FuzzConnections(f *testing.F) {
 // readAll reads what comes by a connection until it ends, or would.
 func readAll(t *testing.T, w *env.World, view *config.View, l *listener, b []byte) {
 	s := &Server{w: w, config: view, handlers: handlersByKey(),
-		budget: budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)}}
+		sessions: newSessions(w, view), budget: budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)}}
 	c := s.newConn(&dripping{b: b}, l)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/klammlog/klamm/node/api/session"
 	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/env"
@@ -52,6 +53,7 @@ type Server struct {
 	creating  int // topics that are being created because somebody asked for them
 	stats     Stats
 	counts    counts
+	sessions  *session.Cache // of fetches
 }
 
 // Stats are counts since the start, and what is open now.
@@ -83,6 +85,7 @@ func Listen(w *env.World, view *config.View) (*Server, error) {
 		perIP:     map[string]int{},
 		accepting: env.NewGroup(w, "api/accept"),
 		emptied:   w.NewCond("api/emptied"),
+		sessions:  newSessions(w, view),
 	}
 	s.budget.short, s.answers.short = s.dropSlow, s.dropSlow
 	for _, l := range config.ListenersIn(view, config.Listeners) {
@@ -280,6 +283,9 @@ func (s *Server) Check() error {
 	}
 	if err := s.answers.check(); err != nil {
 		broken = append(broken, fmt.Sprintf("answers: %v", err))
+	}
+	if err := s.sessions.Check(); err != nil {
+		broken = append(broken, err.Error())
 	}
 	if s.pool.kept > poolLimit {
 		broken = append(broken, fmt.Sprintf("%d bytes pooled, limit %d", s.pool.kept, poolLimit))

@@ -15,6 +15,9 @@ type Usage struct {
 	PooledBytes, MaxPooled      int64
 	Unanswered, MaxUnanswered   int64 // requests of the connection that has most
 	AheadBytes, MaxAhead        int64 // of the connection that has most
+
+	FetchSessions, MaxFetchSessions     int64
+	SessionPartitions, MaxSessionPlaces int64 // of all fetch sessions
 }
 
 // Usage returns what is held now.
@@ -28,6 +31,9 @@ func (s *Server) Usage() Usage {
 		PooledBytes: int64(s.pool.kept), MaxPooled: poolLimit,
 		MaxUnanswered: config.MaxRequestsInFlight.In(s.config), MaxAhead: busyAhead,
 	}
+	held := s.sessions.Usage()
+	u.FetchSessions, u.MaxFetchSessions = int64(held.Sessions), config.FetchSessionSlots.In(s.config)
+	u.SessionPartitions, u.MaxSessionPlaces = int64(held.Partitions), maxSessionPartitions
 	hosts := map[string]int64{}
 	for _, c := range s.conns {
 		u.Unanswered = max(u.Unanswered, int64(len(c.queue)))

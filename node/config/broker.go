@@ -89,6 +89,12 @@ var (
 		Doc:   "How many connections the node keeps at once from one address.",
 	})}
 
+	FetchSessionSlots = Int{define(&Setting{
+		Name: "max.incremental.fetch.session.cache.slots", Scope: Broker, Type: TypeInt, Default: "1000",
+		check: atLeast(0),
+		Doc:   "How many fetch sessions the node keeps at once; who has none names all its partitions in every fetch.",
+	})}
+
 	FetchMaxBytes = Int{define(&Setting{
 		Name: "fetch.max.bytes", Scope: Broker, Type: TypeInt, Default: "57671680",
 		check: atLeast(1024),
