@@ -95,7 +95,6 @@ func (r *run) topicConfig() []config.Pair {
 		pairs = append(pairs, config.Pair{Name: "flush.messages", Value: strconv.FormatInt(o.FlushMessages, 10)})
 	}
 	pairs = append(pairs, o.Keeping.pairs()...)
-	pairs = append(pairs, o.topicPairs()...)
 	return append(pairs, r.settings.topic...)
 }
 

@@ -26,6 +26,8 @@ type Cluster struct {
 	Session  time.Duration // broker.session.timeout.ms
 	Beat     time.Duration // broker.heartbeat.interval.ms
 	Election time.Duration // controller.quorum.election.timeout.ms
+
+	SnapshotBytes int // metadata.log.max.record.bytes.between.snapshots
 }
 
 // alone is the cluster of one broker.
@@ -46,6 +48,7 @@ func drawCluster(r *rand.Rand) Cluster {
 		Election:  pick(r, 100*time.Millisecond, 200*time.Millisecond, 500*time.Millisecond),
 	}
 	c.Beat = c.Session / 5
+	c.SnapshotBytes = pick(r, 1000, 10_000, 20<<20)
 	c.Voters = pick(r, 3, 3, c.Brokers)
 	if r.IntN(3) == 0 {
 		c.Controllers, c.Voters = 3, 3
@@ -61,20 +64,8 @@ func drawCluster(r *rand.Rand) Cluster {
 }
 
 func (c Cluster) String() string {
-	return fmt.Sprintf("brokers=%d controllers=%d voters=%d racks=%d replicas=%d min.insync.replicas=%d loser=%s unclean=%t rebalance=%t lag.max=%s session=%s beat=%s election=%s",
-		c.Brokers, c.Controllers, c.Voters, c.Racks, c.Replicas, c.MinISR, c.Loser, c.Unclean, c.Rebalance, c.LagMax, c.Session, c.Beat, c.Election)
-}
-
-// topicPairs returns the settings of a topic that is replicated so.
-func (c Cluster) topicPairs() []config.Pair {
-	var out []config.Pair
-	if c.MinISR > 1 {
-		out = append(out, config.Pair{Name: "min.insync.replicas", Value: strconv.Itoa(c.MinISR)})
-	}
-	if c.Unclean {
-		out = append(out, config.Pair{Name: "unclean.leader.election.enable", Value: "true"})
-	}
-	return out
+	return fmt.Sprintf("brokers=%d controllers=%d voters=%d racks=%d replicas=%d min.insync.replicas=%d loser=%s unclean=%t rebalance=%t lag.max=%s session=%s beat=%s election=%s snapshot.bytes=%d",
+		c.Brokers, c.Controllers, c.Voters, c.Racks, c.Replicas, c.MinISR, c.Loser, c.Unclean, c.Rebalance, c.LagMax, c.Session, c.Beat, c.Election, c.SnapshotBytes)
 }
 
 // A role is what a node does in the cluster.
@@ -161,5 +152,10 @@ func (c Cluster) pairs(s seat) []config.Pair {
 	add("broker.heartbeat.interval.ms", millis(c.Beat))
 	add("controller.quorum.election.timeout.ms", millis(c.Election))
 	add("auto.leader.rebalance.enable", strconv.FormatBool(c.Rebalance))
+	add("leader.imbalance.check.interval.seconds", "1")
+	add("metadata.log.max.record.bytes.between.snapshots", strconv.Itoa(c.SnapshotBytes))
+	// Of all topics, whoever creates them.
+	add("min.insync.replicas", strconv.Itoa(c.MinISR))
+	add("unclean.leader.election.enable", strconv.FormatBool(c.Unclean))
 	return out
 }

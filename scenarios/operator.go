@@ -54,6 +54,8 @@ type ministry struct {
 	clusterID string
 	acting    int      // operators who are not through with their acts
 	open      []string // what the judge could not decide
+
+	stocktaking bool // what happened has happened
 }
 
 // doubtMost is how many acts of unknown outcome a resource may have: each may happen

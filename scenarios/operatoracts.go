@@ -98,12 +98,28 @@ func (o *operator) alterSide() {
 }
 
 func (o *operator) alterBroker() {
-	o.alter(kmsg.ConfigResourceTypeBroker, pick(o.draws, "", "1"), o.turnSome(brokerKnobs))
+	o.alter(kmsg.ConfigResourceTypeBroker, o.drawBroker(), o.turnSome(brokerKnobs))
 }
 
 // drawSide draws one of the topics that come and go.
 func (o *operator) drawSide() string {
 	return fmt.Sprintf("side-%d", 1+o.draws.IntN(o.r.options.SideTopics))
+}
+
+// drawBroker draws whose settings are meant: one broker's, or all brokers'.
+func (o *operator) drawBroker() string {
+	if o.draws.IntN(2) == 0 {
+		return ""
+	}
+	return strconv.Itoa(o.oneBroker())
+}
+
+// oneBroker draws the number of a broker; where there is one, nothing is drawn.
+func (o *operator) oneBroker() int {
+	if n := o.r.options.Brokers; n > 1 {
+		return 1 + o.draws.IntN(n)
+	}
+	return 1
 }
 
 // drawResource draws something that has settings.
@@ -112,7 +128,7 @@ func (o *operator) drawResource() (kmsg.ConfigResourceType, string) {
 	case 0:
 		return kmsg.ConfigResourceTypeTopic, topicName
 	case 1:
-		return kmsg.ConfigResourceTypeBroker, pick(o.draws, "", "1")
+		return kmsg.ConfigResourceTypeBroker, o.drawBroker()
 	}
 	return kmsg.ConfigResourceTypeTopic, o.drawSide()
 }
@@ -208,7 +224,7 @@ func (o *operator) createSide() {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.Version, req.TimeoutMillis = 7, o.timeout()
 	t := kmsg.NewCreateTopicsRequestTopic()
-	t.Topic, t.NumPartitions, t.ReplicationFactor = name, 1+o.draws.Int32N(2), 1
+	t.Topic, t.NumPartitions, t.ReplicationFactor = name, 1+o.draws.Int32N(2), int16(o.r.options.Replicas)
 	op := metadata.Operation{Resource: topicResource(name), Act: metadata.Create, Partitions: t.NumPartitions}
 	if s := o.turn(pick(o.draws, topicKnobs...)); s.Value != nil {
 		c := kmsg.NewCreateTopicsRequestTopicConfig()

@@ -44,7 +44,7 @@ func (o *operator) lookAt(name string) (found metadata.Operation, answered bool)
 	if op.Answer != metadata.Done && op.Answer != metadata.Missing {
 		return op, false
 	}
-	o.told.Add(op)
+	o.believe(op)
 	if op.Answer == metadata.Done {
 		o.seen(name, op.ID, op.Partitions)
 	}
@@ -97,8 +97,17 @@ func (o *operator) readAt(kind kmsg.ConfigResourceType, name string) (found meta
 	if op.Answer != metadata.Done && op.Answer != metadata.Missing {
 		return op, false
 	}
-	o.told.Add(op)
+	o.believe(op)
 	return op, true
+}
+
+// believe takes what was told of a resource as a fact for the judge. Of several
+// brokers each tells what it has followed of the metadata: only when nothing happens
+// any more must they all know the same.
+func (o *operator) believe(op metadata.Operation) {
+	if !o.r.options.clustered() || o.stocktaking {
+		o.told.Add(op)
+	}
 }
 
 // beginWithOrders asks what the topic of the workload is before anything happens to
@@ -152,7 +161,7 @@ func (o *operator) describeCluster() {
 		if o.clusterID == "" {
 			o.clusterID = q.ClusterID
 		}
-		o.doubt(senseOfCluster(q, o.clusterID))
+		o.doubt(senseOfCluster(q, o.clusterID, o.r.options.Cluster))
 	}
 }
 
@@ -178,6 +187,10 @@ func (o *operator) describeProducers() {
 }
 
 func (o *operator) listResources() {
+	if o.r.options.clustered() {
+		o.describeCluster() // a broker may not know of everything yet
+		return
+	}
 	req := kmsg.NewPtrListConfigResourcesRequest()
 	req.Version = 1
 	if resp, _ := o.ask(req); resp != nil {

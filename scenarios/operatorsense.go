@@ -28,12 +28,35 @@ func senseOfSettings(resource string, configs []kmsg.DescribeConfigsResponseReso
 	return ""
 }
 
-// senseOfCluster looks at a cluster of one broker that was called id.
-func senseOfCluster(q *kmsg.DescribeClusterResponse, id string) string {
-	if q.ErrorCode == 0 && q.ControllerID == 1 && len(q.Brokers) == 1 && q.Brokers[0].NodeID == 1 && q.ClusterID == id {
+// senseOfCluster looks at a cluster that was called id. Of several brokers each
+// names those that serve, as it knows, and somebody who passes on what is the
+// controller's.
+func senseOfCluster(q *kmsg.DescribeClusterResponse, id string, c Cluster) string {
+	alone := q.ControllerID == 1 && len(q.Brokers) == 1 && q.Brokers[0].NodeID == 1
+	if q.ErrorCode == 0 && q.ClusterID == id && (alone || c.clustered() && ofCluster(q, c)) {
 		return ""
 	}
-	return fmt.Sprintf("cluster %s of one broker is described as %+v", id, *q)
+	return fmt.Sprintf("cluster %s of %d brokers is described as %+v", id, c.Brokers, *q)
+}
+
+// ofCluster reports whether all that are named are of the cluster, once each.
+func ofCluster(q *kmsg.DescribeClusterResponse, c Cluster) bool {
+	seats := map[int32]string{}
+	for _, s := range c.seats() {
+		if s.isBroker() {
+			seats[int32(s.id)] = s.name
+		}
+	}
+	if _, ok := seats[q.ControllerID]; !ok && q.ControllerID != -1 {
+		return false
+	}
+	for _, b := range q.Brokers {
+		if name, ok := seats[b.NodeID]; !ok || name != b.Host || b.Port != clientPort {
+			return false
+		}
+		delete(seats, b.NodeID)
+	}
+	return true
 }
 
 // senseOfDirs looks at log directories.

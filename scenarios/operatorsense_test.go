@@ -23,7 +23,7 @@ func TestAnswersThatMakeNoSenseAreNoticed(t *testing.T) {
 		for _, b := range brokers {
 			q.Brokers = append(q.Brokers, kmsg.DescribeClusterResponseBroker{NodeID: b})
 		}
-		return senseOfCluster(q, "c")
+		return senseOfCluster(q, "c", alone())
 	}
 	dirs := func(usable int64, sizes ...int64) string {
 		d := kmsg.DescribeLogDirsResponseDir{Dir: "d", TotalBytes: 100, UsableBytes: usable}

@@ -83,6 +83,7 @@ func (o *operator) writeSide() {
 		}
 		a := topics[0].Partitions[0]
 		b.hear(kafka.Error(a.ErrorCode), kafka.Offset(a.BaseOffset), kafka.Timestamp(a.LogAppendTime))
+		o.elsewhere(kafka.Error(a.ErrorCode))
 	case sent:
 		b.lose()
 	default:
@@ -91,6 +92,14 @@ func (o *operator) writeSide() {
 	}
 	if !b.settled {
 		b.conclude()
+	}
+}
+
+// elsewhere leaves a broker that does not lead what it was asked about: the next
+// one may.
+func (o *operator) elsewhere(code kafka.Error) {
+	if movedAway(code) {
+		o.hangUp()
 	}
 }
 
@@ -189,6 +198,7 @@ func (o *operator) fetch(in *incarnation, partition int32, poll history.Poll) (f
 	switch {
 	case f.code != kafka.None:
 		h.Failed(f.code.Name())
+		o.elsewhere(f.code)
 	case err != nil:
 		o.senseless(fmt.Sprintf("what was fetched from %s-%d cannot be read: %v", in.title, partition, err))
 		h.Failed(err.Error())
@@ -232,9 +242,16 @@ func (o *operator) decode(b []byte, from history.Offset) (reads []history.Read, 
 	return reads, after, nil
 }
 
+// followTime is how long brokers that are well may take to follow the metadata.
+const followTime = 5 * time.Second
+
 // takeStock looks at everything once more, until it is answered, and reads back
 // what is there; of what is not there any more only little can be demanded. Blocks.
 func (o *operator) takeStock() {
+	if o.r.options.clustered() {
+		o.world.Sleep(followTime)
+	}
+	o.stocktaking = true
 	kinds := []string{topicName}
 	for i := range o.r.options.SideTopics {
 		kinds = append(kinds, fmt.Sprintf("side-%d", i+1))
