@@ -12,10 +12,6 @@ import (
 	"github.com/klammlog/klamm/node/record"
 )
 
-// Path is the directory, beside the metadata log, of the hard state and the
-// snapshots.
-const Path = "quorum"
-
 // Every file here begins with a magic number, what it is, its version, the log
 // directory's id and the length of what follows, and ends with the checksum of
 // all that. It is written under another name, synced, renamed, and its name
@@ -24,8 +20,6 @@ const (
 	magic      = "klammqrm"
 	headerSize = len(magic) + 2 + 2 + 16 + 8
 	sumSize    = 4
-
-	temporary = ".tmp" // ends the name of a file that is being written
 )
 
 // A fileKind numbers the kinds of files. The numbers are on disks.
@@ -72,17 +66,7 @@ func unseal(k fileKind, dir meta.DirectoryID, b []byte) ([]byte, error) {
 	return r.take(int(size)), nil
 }
 
-// writeFile makes a file durable under its name, in place of what had it. Blocks.
-func writeFile(fs env.FS, name string, b []byte) error {
-	if err := writeSynced(fs, name+temporary, b); err != nil {
-		return err
-	}
-	if err := fs.Rename(name+temporary, name); err != nil {
-		return err
-	}
-	return fs.SyncDir(Path)
-}
-
+// writeSynced writes a file and syncs it, not its name. Blocks.
 func writeSynced(fs env.FS, name string, b []byte) error {
 	f, err := fs.OpenFile(name, env.Write|env.Create|env.Trunc)
 	if err != nil {

@@ -9,10 +9,8 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
-	"github.com/klammlog/klamm/node/meta"
 )
 
 // run is the member's task: it alone touches raft, but for looking at its state.
@@ -101,7 +99,7 @@ func (q *Quorum) carryOut(rd raft.Ready) error {
 	q.send(rd.Messages)
 	q.takeReads(rd.ReadStates)
 	for _, e := range rd.CommittedEntries {
-		if err := q.apply(entryOf(e)); err != nil {
+		if err := q.commit(entryOf(e)); err != nil {
 			return err
 		}
 	}
@@ -150,7 +148,7 @@ func (q *Quorum) saveState() error {
 // storeState writes the hard state. Blocks.
 func (q *Quorum) storeState(next hardState) error {
 	for {
-		err := next.save(q.o.FS, q.dir)
+		err := q.store.saveState(next)
 		if !errors.Is(err, env.ErrNoSpace) {
 			if err == nil {
 				q.state = next
@@ -218,46 +216,18 @@ func (q *Quorum) frame(m *pb.Message) []byte {
 	return frame{from: q.dir, to: q.directoryOf(nodeID(m.GetTo())), base: fingerprint(q.base), message: marshal(m)}.encode()
 }
 
-// apply carries a committed entry into the image.
-func (q *Quorum) apply(e entry) error {
-	assert.That(e.index == q.applied+1, "entry %d is applied after %d", e.index, q.applied)
-	var records []meta.Record
-	var err error
-	switch {
-	case e.kind == kindConfChange:
-		err = q.applyConfChange(e)
-	case len(e.data) > 0:
-		if records, err = meta.DecodeAll(e.data); err == nil {
-			err = applyRecords(q.image, records)
+// commit applies a committed entry, and answers who waited for it.
+func (q *Quorum) commit(e entry) error {
+	if e.kind == kindConfChange {
+		if err := q.applyConfChange(e); err != nil {
+			return fmt.Errorf("metadata offset %d: %w", e.offset(), err)
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("metadata offset %d: %w", e.offset(), err)
-	}
-	q.chain = chained(q.chain, e)
-	q.advance(e.index)
-	for _, f := range q.onApply {
-		if len(records) > 0 {
-			f(records)
-		}
+	if err := q.apply(e); err != nil {
+		return err
 	}
 	q.settleChanges(e)
 	return nil
-}
-
-func applyRecords(m *meta.Image, records []meta.Record) error {
-	for _, r := range records {
-		if err := m.Apply(r); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// advance notes what was applied.
-func (q *Quorum) advance(index uint64) {
-	q.applied = index
-	q.moved.Broadcast()
 }
 
 // followLeader wakes those who wait for another leader or term.
@@ -284,7 +254,7 @@ func (q *Quorum) end() error {
 	if last.commit == q.state.commit {
 		return nil
 	}
-	if err := last.save(q.o.FS, q.dir); err != nil && !errors.Is(err, env.ErrNoSpace) {
+	if err := q.store.saveState(last); err != nil && !errors.Is(err, env.ErrNoSpace) {
 		return err
 	}
 	return nil

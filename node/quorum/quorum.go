@@ -109,16 +109,13 @@ type Quorum struct {
 	state   hardState // as the disk has it
 	hard    hardState // as raft last said
 	dir     meta.DirectoryID
+	store   store
 
 	// What was applied, and follows from it.
-	image   *meta.Image
-	applied uint64
-	chain   uint64 // hash of the log up to applied
+	machine
 	conf    *pb.ConfState
 	members members
 	base    []kafka.NodeID
-	onApply []func([]meta.Record)
-	moved   env.Cond // applied, the leader or the term changed
 
 	snapshot snapshots
 	tick     ticker
@@ -131,7 +128,6 @@ type Quorum struct {
 	wake    env.Cond // the task has something to do
 	working bool     // it has not ended
 	closing bool
-	broken  error // why it ended, or never will do anything again
 	onFail  []func(error)
 }
 
@@ -141,8 +137,9 @@ func Open(w *env.World, o Options) (*Quorum, error) {
 	if o.SnapshotEvery == 0 {
 		o.SnapshotEvery = defaultSnapshotEvery
 	}
-	q := &Quorum{w: w, o: o, id: raftID(o.ID), dir: meta.DirectoryID(o.Dir.ID()), image: meta.NewImage(),
-		storage: raft.NewMemoryStorage(), moved: w.NewCond("quorum/moved"), wake: w.NewCond("quorum/wake")}
+	q := &Quorum{w: w, o: o, id: raftID(o.ID), dir: meta.DirectoryID(o.Dir.ID()), machine: newMachine(w),
+		storage: raft.NewMemoryStorage(), wake: w.NewCond("quorum/wake")}
+	q.store = store{o.FS, Path, q.dir}
 	if err := q.recover(); err != nil {
 		err = fmt.Errorf("controller %d: %w", o.ID, err)
 		if q.log != nil {
@@ -174,34 +171,6 @@ func Open(w *env.World, o Options) (*Quorum, error) {
 	q.working = true
 	w.Go("quorum", q.run)
 	return q, nil
-}
-
-// Image returns the metadata as of what was applied. The pointer stays the same,
-// what it points to changes with each record and each snapshot.
-func (q *Quorum) Image() *meta.Image { return q.image }
-
-// OnApply has f called after records were applied, those of one decision at a
-// time. After a snapshot took the image's place the records are those that make
-// the new image, after removals of the topics that are no more. f must not
-// block.
-func (q *Quorum) OnApply(f func([]meta.Record)) { q.onApply = append(q.onApply, f) }
-
-// Applied returns the metadata offset: the index of the last entry that was
-// applied.
-func (q *Quorum) Applied() kafka.Offset { return kafka.Offset(q.applied) }
-
-// WaitApplied waits until what is below an offset was applied here. It fails
-// with env.ErrDeadline or env.ErrCanceled, or if this member failed. Blocks.
-func (q *Quorum) WaitApplied(at kafka.Offset, deadline kafka.Instant) error {
-	for q.Applied() < at {
-		if q.broken != nil {
-			return fmt.Errorf("metadata offset %d: %w", at, q.broken)
-		}
-		if err := q.moved.Wait(deadline); err != nil {
-			return fmt.Errorf("metadata offset %d, at %d: %w", at, q.applied, err)
-		}
-	}
-	return nil
 }
 
 // Leader returns the active controller as far as this member knows,

@@ -19,15 +19,15 @@ const bootstrapTerm = 1
 // recover brings back the hard state, the snapshot and the log, and puts in
 // order what a crash left between two of them. Blocks.
 func (q *Quorum) recover() error {
-	if err := makePath(q.o.FS); err != nil {
+	if err := q.store.make(); err != nil {
 		return err
 	}
-	state, err := loadState(q.o.FS, q.dir)
+	state, err := q.store.loadState()
 	fresh := errors.Is(err, env.ErrNotExist)
 	if err != nil && !fresh {
 		return err
 	}
-	snap, err := loadSnapshot(q.o.FS, q.dir)
+	snap, err := q.store.loadSnapshot()
 	if err != nil {
 		return err
 	}
@@ -45,29 +45,17 @@ func (q *Quorum) recover() error {
 			return err
 		}
 	}
+	if err := q.store.tidy(); err != nil {
+		return err
+	}
 	return q.load()
-}
-
-// makePath makes the directory of state and snapshots. Blocks.
-func makePath(fs env.FS) error {
-	err := fs.Mkdir(Path)
-	if errors.Is(err, env.ErrExist) {
-		err = nil
-	}
-	if err == nil {
-		err = fs.SyncDir(".")
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", Path, err)
-	}
-	return nil
 }
 
 // begin makes a member of a disk that never had one: what its log begins with,
 // then its state, which says that it exists. Blocks.
 func (q *Quorum) begin(snap *snapshot) (hardState, error) {
 	if snap != nil || q.log.last() > uint64(len(q.o.Voters)) {
-		return hardState{}, fmt.Errorf("%s is gone, and the metadata log ends at %d: this member has forgotten its votes", stateName, q.log.last())
+		return hardState{}, fmt.Errorf("%s/%s is gone, and the metadata log ends at %d: this member has forgotten its votes", Path, stateName, q.log.last())
 	}
 	if err := q.log.reset(0); err != nil {
 		return hardState{}, fmt.Errorf("metadata log: %w", err)
@@ -79,7 +67,7 @@ func (q *Quorum) begin(snap *snapshot) (hardState, error) {
 		}
 		state = hardState{term: bootstrapTerm, commit: uint64(len(first)), base: first}
 	}
-	return state, state.save(q.o.FS, q.dir)
+	return state, q.store.saveState(state)
 }
 
 // firstVoters returns the voters that the quorum begins with, if this member is
@@ -166,7 +154,7 @@ func (q *Quorum) load() error {
 		return fmt.Errorf("metadata log ends at entry %d, but %d were committed: entries are gone", last, q.state.commit)
 	}
 	if q.state.term < term {
-		return fmt.Errorf("%s is of term %d, the metadata log of term %d: it is not the newest", stateName, q.state.term, term)
+		return fmt.Errorf("%s/%s is of term %d, the metadata log of term %d: it is not the newest", Path, stateName, q.state.term, term)
 	}
 	q.hard.commit = max(q.state.commit, q.applied)
 	assert.NoError(q.storage.SetHardState(&pb.HardState{Term: new(q.hard.term), Vote: new(q.hard.vote), Commit: new(q.hard.commit)}))

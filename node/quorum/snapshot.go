@@ -4,20 +4,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/klammlog/klamm/internal/assert"
-	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
 )
-
-const snapshotPrefix = "snapshot-"
 
 // maxSnapshot bounds the image in a snapshot, and with it the largest message.
 const maxSnapshot = 64 << 20
@@ -74,19 +69,15 @@ func snapshotOf(p *pb.Snapshot) (*snapshot, error) {
 }
 
 func (s *snapshot) name() string {
-	return fmt.Sprintf("%s/%s%020d-%010d", Path, snapshotPrefix, s.index, s.term)
+	return fmt.Sprintf("%s%020d-%010d", snapshotPrefix, s.index, s.term)
 }
 
-// save makes the snapshot durable. Blocks.
-func (s *snapshot) save(fs env.FS, dir meta.DirectoryID) error {
-	body := binary.BigEndian.AppendUint64(nil, s.index)
-	body = binary.BigEndian.AppendUint64(body, s.term)
-	body = appendBytes(body, marshal(s.conf))
-	body = appendBytes(body, s.data)
-	if err := writeFile(fs, s.name(), seal(kindSnapshot, dir, body)); err != nil {
-		return fmt.Errorf("%s: %w", s.name(), err)
-	}
-	return nil
+// encode returns the body of the snapshot's file.
+func (s *snapshot) encode() []byte {
+	b := binary.BigEndian.AppendUint64(nil, s.index)
+	b = binary.BigEndian.AppendUint64(b, s.term)
+	b = appendBytes(b, marshal(s.conf))
+	return appendBytes(b, s.data)
 }
 
 func decodeSnapshot(b []byte) (*snapshot, error) {
@@ -101,69 +92,6 @@ func decodeSnapshot(b []byte) (*snapshot, error) {
 		return nil, err
 	}
 	return s, s.decode()
-}
-
-// listSnapshots returns the names of snapshots, oldest first, and of files that
-// were being written when the process ended. Blocks.
-func listSnapshots(fs env.FS) (whole, left []string, err error) {
-	names, err := fs.ReadDir(Path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", Path, err)
-	}
-	slices.Sort(names)
-	for _, n := range names {
-		switch {
-		case strings.HasSuffix(n, temporary):
-			left = append(left, Path+"/"+n)
-		case strings.HasPrefix(n, snapshotPrefix):
-			whole = append(whole, Path+"/"+n)
-		}
-	}
-	return whole, left, nil
-}
-
-// loadSnapshot reads the newest snapshot, nil if there is none. An older one is
-// no substitute for one that is damaged: the log has forgotten what is between
-// them. Blocks.
-func loadSnapshot(fs env.FS, dir meta.DirectoryID) (*snapshot, error) {
-	names, _, err := listSnapshots(fs)
-	if err != nil || len(names) == 0 {
-		return nil, err
-	}
-	newest := names[len(names)-1]
-	b, err := readFile(fs, newest, int64(headerSize+sumSize+maxSnapshot+1<<20))
-	if err == nil {
-		b, err = unseal(kindSnapshot, dir, b)
-	}
-	var s *snapshot
-	if err == nil {
-		s, err = decodeSnapshot(b)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", newest, err)
-	}
-	if s.name() != newest {
-		return nil, fmt.Errorf("%s: holds what belongs into %s: %w", newest, s.name(), errMalformed)
-	}
-	return s, nil
-}
-
-// tidySnapshots removes what the newest snapshot stands for, and what a crash
-// left half written. Blocks.
-func tidySnapshots(fs env.FS) error {
-	whole, left, err := listSnapshots(fs)
-	if err != nil {
-		return err
-	}
-	if len(whole) > 0 {
-		left = append(left, whole[:len(whole)-1]...)
-	}
-	for _, name := range left {
-		if err := fs.Remove(name); err != nil && !errors.Is(err, env.ErrNotExist) {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return nil
 }
 
 // snapshots is what a member knows of its snapshots.
@@ -201,7 +129,7 @@ func (q *Quorum) maybeSnapshot() {
 	save := &saving{snap: snap}
 	s.saving = save
 	q.w.Go("quorum/snapshot", func() {
-		save.err = snap.save(q.o.FS, q.dir)
+		save.err = q.store.saveSnapshot(snap)
 		save.done = true
 		q.wake.Broadcast()
 	})
@@ -242,7 +170,7 @@ func (q *Quorum) compact(upTo uint64) error {
 		return err
 	}
 	q.snapshot.compacted = max(q.snapshot.compacted, upTo)
-	return tidySnapshots(q.o.FS)
+	return q.store.tidy()
 }
 
 // receive makes a snapshot from the leader durable, and then takes it for the
@@ -264,7 +192,7 @@ func (q *Quorum) receive(p *pb.Snapshot) error {
 		return save.err
 	}
 	q.snapshot.saving = nil
-	if err := snap.save(q.o.FS, q.dir); err != nil {
+	if err := q.store.saveSnapshot(snap); err != nil {
 		return err
 	}
 	if err := q.log.reset(snap.index); err != nil {
@@ -275,44 +203,16 @@ func (q *Quorum) receive(p *pb.Snapshot) error {
 	if err := q.install(snap); err != nil {
 		return err
 	}
-	return tidySnapshots(q.o.FS)
+	return q.store.tidy()
 }
 
-// install takes a snapshot for the image. Who watches the image gets the records
-// that make it.
+// install takes a snapshot for the image and for the members.
 func (q *Quorum) install(snap *snapshot) error {
-	records, err := replaceImage(q.image, snap.records)
-	if err != nil {
-		return fmt.Errorf("snapshot at %d: %w", snap.index, err)
-	}
-	q.chain, q.members, q.conf = snap.chain, snap.members, snap.conf
+	q.members, q.conf = snap.members, snap.conf
 	if len(snap.base) > 0 {
 		q.base = snap.base
 	}
-	q.advance(snap.index)
-	for _, f := range q.onApply {
-		f(records)
-	}
-	return nil
-}
-
-// replaceImage makes an image what records say, and returns them behind the
-// removals of those topics that are no more.
-func replaceImage(m *meta.Image, records []meta.Record) ([]meta.Record, error) {
-	next := meta.NewImage()
-	for _, r := range records {
-		if err := next.Apply(r); err != nil {
-			return nil, err
-		}
-	}
-	var all []meta.Record
-	for _, t := range m.Topics() {
-		if _, ok := next.TopicByID(t.ID); !ok {
-			all = append(all, meta.RemoveTopic{ID: t.ID})
-		}
-	}
-	*m = *next
-	return append(all, records...), nil
+	return q.replace(snap)
 }
 
 // marshal encodes a message; that it cannot be is a bug.

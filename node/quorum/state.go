@@ -2,14 +2,9 @@ package quorum
 
 import (
 	"encoding/binary"
-	"fmt"
 
-	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
-	"github.com/klammlog/klamm/node/meta"
 )
-
-const stateName = Path + "/state"
 
 // maxState bounds the file of the hard state.
 const maxState = 64 << 10
@@ -37,29 +32,4 @@ func decodeState(b []byte) (hardState, error) {
 	r := &reader{b: b}
 	s := hardState{term: r.uint64(), vote: r.uint64(), commit: r.uint64(), base: r.base()}
 	return s, r.end()
-}
-
-// save makes the hard state durable. Blocks.
-func (s hardState) save(fs env.FS, dir meta.DirectoryID) error {
-	if err := writeFile(fs, stateName, seal(kindState, dir, s.encode())); err != nil {
-		return fmt.Errorf("%s: %w", stateName, err)
-	}
-	return nil
-}
-
-// loadState reads the hard state, env.ErrNotExist if none was ever written.
-// Blocks.
-func loadState(fs env.FS, dir meta.DirectoryID) (hardState, error) {
-	b, err := readFile(fs, stateName, maxState)
-	if err == nil {
-		b, err = unseal(kindState, dir, b)
-	}
-	var s hardState
-	if err == nil {
-		s, err = decodeState(b)
-	}
-	if err != nil {
-		return hardState{}, fmt.Errorf("%s: %w", stateName, err)
-	}
-	return s, nil
 }
