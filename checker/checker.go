@@ -32,6 +32,7 @@ const (
 
 	ReadCommittedOnly Guarantee = "read-committed-only"
 	CompactedState    Guarantee = "compacted-state"
+	UncleanBounded    Guarantee = "unclean-bounded"
 )
 
 // KeptViolations is how many violations of one guarantee a report keeps; the
@@ -59,11 +60,12 @@ var judges = []judge{
 	{MonotonicPoll, never, judgeMonotonicPoll},
 	{NoPollSkip, never, judgeNoPollSkip},
 	{AckedOffsetTrue, never, judgeAckedOffsetTrue},
-	{OffsetsForward, waivedByLoss, judgeOffsetsForward},
+	{OffsetsForward, waivedForward, judgeOffsetsForward},
 	{ByTimeFirst, waivedByLoss, judgeByTime},
 	{LinearizableLog, waivedByLoss, judgeLinearizableLog},
 	{ReadCommittedOnly, waivedByLoss, judgeReadCommittedOnly},
 	{CompactedState, waivedCompaction, judgeCompactedState},
+	{UncleanBounded, waivedUncleanBounded, judgeUncleanBounded},
 }
 
 // Guarantees returns the names of all guarantees judged, in the order of reports.

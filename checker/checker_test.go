@@ -24,7 +24,11 @@ func TestGoodRunsHoldEveryPromise(t *testing.T) {
 		}
 	}
 	for _, g := range Guarantees() {
-		if held[g] < 1000 {
+		least := 1000
+		if g == UncleanBounded {
+			least = 250 // few runs have such elections
+		}
+		if held[g] < least {
 			t.Errorf("%s was held only %d times of 3000", g, held[g])
 		}
 	}

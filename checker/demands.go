@@ -36,6 +36,12 @@ type Demands struct {
 	// Unclean: a replica outside the in-sync set may have been elected.
 	Unclean bool `json:"unclean,omitempty"`
 
+	// Marked: every election of a leader other than the one before is a mark of
+	// its partition: history.Election, or history.UncleanLeader with the offset
+	// where the new leader's log parts from the old one's, which comes when
+	// nobody acts as an older leader any more.
+	Marked bool `json:"marked,omitempty"`
+
 	// Unrestricted: faults destroyed acknowledged data beyond what replication
 	// survives (all replicas rotten, a disk that lied everywhere).
 	Unrestricted bool `json:"unrestricted,omitempty"`
@@ -74,21 +80,30 @@ func (d *Demands) loss() string {
 	return ""
 }
 
-// keeps reports whether the record of this send was promised to stay.
-func (d *Demands) keeps(s *history.Send) bool {
-	return s.Outcome == history.OK && d.promises(s.Acks)
+// keeps reports whether the record of this send was promised to stay, in a
+// partition that had one leader for sure or not.
+func (d *Demands) keeps(s *history.Send, led leadership) bool {
+	return s.Outcome == history.OK && d.promises(s.Acks, led)
 }
+
+// leadership says what is known of who led a partition.
+type leadership uint8
+
+const (
+	severalLeaders leadership = iota // perhaps
+	oneLeader
+)
 
 // promises reports whether an acknowledgement at this level promises that the
 // record stays. That min.insync.replicas was met is what acks=all says.
-func (d *Demands) promises(a history.Acks) bool {
+func (d *Demands) promises(a history.Acks, led leadership) bool {
 	switch {
 	case d.loss() != "":
 		return false
 	case a == history.AcksAll:
 		return true
 	case a == history.AcksLeader:
-		return !d.Leaders && (d.Flush != FlushOS || !d.losesPower())
+		return led == oneLeader && (d.Flush != FlushOS || !d.losesPower())
 	default:
 		return false
 	}

@@ -14,6 +14,9 @@ import (
 // come back only where records may go. A read-back asks for earliest and latest
 // too.
 //
+// With unclean elections, if they are marked, answers are compared that have none
+// between them.
+//
 // Lookups of the latest offset with different isolation are compared only in a
 // run without transactions.
 func judgeOffsetsForward(ix *index, f *findings) {
@@ -23,11 +26,11 @@ func judgeOffsetsForward(ix *index, f *findings) {
 	ix.judged(func(p *part) {
 		answers := collectAnswers(ix, p)
 		slices.SortStableFunc(answers, func(a, b answer) int {
-			return cmp.Or(a.question.compare(b.question), cmp.Compare(a.invoked, b.invoked))
+			return cmp.Or(a.question.compare(b.question), cmp.Compare(a.period, b.period), cmp.Compare(a.invoked, b.invoked))
 		})
 		for len(answers) > 0 {
 			n := 1
-			for n < len(answers) && answers[n].question == answers[0].question {
+			for n < len(answers) && answers[n].question == answers[0].question && answers[n].period == answers[0].period {
 				n++
 			}
 			answersForward(ix, p, answers[:n], f)
@@ -53,6 +56,15 @@ type answer struct {
 	op                 history.OpID
 	invoked, completed history.Instant
 	offset             history.Offset
+	period             int // unclean elections before it
+}
+
+// waivedForward: what unclean elections leave of the promise is judged if they are
+// marked.
+func waivedForward(d *Demands) string {
+	clean := *d
+	clean.Unclean = clean.Unclean && !clean.Marked
+	return clean.loss()
 }
 
 func collectAnswers(ix *index, p *part) []answer {
@@ -77,7 +89,19 @@ func collectAnswers(ix *index, p *part) []answer {
 		a.query, a.offset = history.Latest, b.LogEnd
 		answers = append(answers, a)
 	}
-	return answers
+	return p.inPeriods(answers)
+}
+
+// inPeriods keeps the answers during which no unclean election was under way.
+func (p *part) inPeriods(answers []answer) []answer {
+	kept := answers[:0]
+	for _, a := range answers {
+		n, whole := p.period(a.invoked, a.completed)
+		if a.period = n; whole {
+			kept = append(kept, a)
+		}
+	}
+	return kept
 }
 
 // answersForward judges answers to one question, sorted by invocation.

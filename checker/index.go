@@ -34,14 +34,17 @@ type readRef struct{ read, poll int32 }
 
 // A part is what happened to one partition.
 type part struct {
-	id      history.PartitionID
-	sends   []int32
-	polls   []int32
-	lists   []int32
-	backs   []int32
-	begins  history.Offset // what the log held before the run ends here
-	mayGo   history.Offset // records below may be removed
-	deleted bool           // its offsets started anew: only no-invention can be judged
+	id       history.PartitionID
+	sends    []int32
+	polls    []int32
+	lists    []int32
+	backs    []int32
+	begins   history.Offset // what the log held before the run ends here
+	mayGo    history.Offset // records below may be removed
+	led      leadership
+	election history.Instant   // the last one that was marked
+	unclean  []uncleanElection // marked, in time
+	deleted  bool              // its offsets started anew: only no-invention can be judged
 
 	acked   []int32          // sends whose record must stay where it was acknowledged, by offset
 	ackedAt []history.Offset // and those offsets
@@ -139,6 +142,11 @@ func (ix *index) readMarks() {
 			ix.parts[i].mayGo = history.Unbounded
 		}
 	}
+	for i := range ix.parts {
+		if !ix.d.Leaders || ix.d.Marked {
+			ix.parts[i].led = oneLeader
+		}
+	}
 	for i := range ix.h.Marks {
 		m := &ix.h.Marks[i]
 		if m.Partition == history.NoPartition {
@@ -152,8 +160,25 @@ func (ix *index) readMarks() {
 			p.mayGo = max(p.mayGo, m.Offset)
 		case history.TopicDeleted:
 			p.deleted = true
+		case history.Election, history.UncleanLeader:
+			ix.elected(p, m)
 		}
 	}
+}
+
+// elected takes over that another broker was elected.
+func (ix *index) elected(p *part, m *history.Mark) {
+	if !ix.d.Marked {
+		return
+	}
+	if ix.d.Leaders {
+		p.led = severalLeaders
+	}
+	if m.Kind == history.UncleanLeader {
+		p.unclean = append(p.unclean, uncleanElection{since: p.election, at: m.At, offset: m.Offset})
+		return
+	}
+	p.election = m.At
 }
 
 // resolveReads finds the send of every record read, and the sightings.
@@ -197,7 +222,7 @@ func (s *sighting) add(o history.Offset, at readRef) {
 func (ix *index) collectAcked(p *part) {
 	for _, s := range p.sends {
 		send := &ix.h.Sends[s]
-		if send.Offset >= 0 && ix.d.keeps(send) {
+		if send.Offset >= 0 && ix.d.keeps(send, p.led) {
 			p.acked = append(p.acked, s)
 		}
 	}

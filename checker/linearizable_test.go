@@ -114,7 +114,7 @@ func asOperations(n naive, p history.PartitionID) []porcupine.Operation {
 		if s.Partition != p || s.Outcome == history.Failed {
 			continue
 		}
-		if n.d.keeps(s) && s.Offset >= 0 {
+		if n.keeps(s) && s.Offset >= 0 {
 			known[s.Offset], top = true, max(top, s.Offset)
 		}
 		n.appends(s, add)
@@ -137,7 +137,7 @@ func (n naive) appends(s *history.Send, add func(in any, from, to history.Instan
 	if len(read) == 0 {
 		in.record = unread
 	}
-	if n.d.keeps(s) && s.Offset >= 0 {
+	if n.keeps(s) && s.Offset >= 0 {
 		in.at = s.Offset
 		if s.Acks == history.AcksAll {
 			end = s.Completed

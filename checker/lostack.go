@@ -43,6 +43,8 @@ type lostAcks struct {
 	p     *part
 	fates keyFates
 
+	afterwards bool // only polls that began after the acknowledgement count: offsets may have been filled again
+
 	lost []witness // by place in p.acked
 	next []int32   // by place in p.acked: it, or a place beyond the lost ones (union-find)
 
@@ -113,7 +115,7 @@ func (l *lostAcks) passed(poll *history.Poll) {
 		for len(records) > 0 && records[0].Offset < s.Offset {
 			records = records[1:]
 		}
-		if holds(records, s) || l.fates.mayGo(s) {
+		if holds(records, s) || l.fates.mayGo(s) || l.afterwards && poll.Invoked <= s.Completed {
 			continue
 		}
 		why := fmt.Sprintf("skipped by %s at %v", l.ix.h.Clients[poll.Client], poll.Completed)
@@ -179,7 +181,7 @@ func (l *lostAcks) report(f *findings) {
 func (l *lostAcks) placeless(f *findings) {
 	for _, si := range l.p.sends {
 		s := &l.ix.h.Sends[si]
-		if !l.ix.d.promises(s.Acks) {
+		if !l.ix.d.promises(s.Acks, l.p.led) {
 			continue
 		}
 		f.unasked = ""

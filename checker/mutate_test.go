@@ -21,6 +21,7 @@ func randomDemands(rng *rand.Rand) Demands {
 	if rng.IntN(20) == 0 {
 		d.Unclean = true
 	}
+	d.Marked = rng.IntN(3) > 0
 	if one() {
 		d.DeleteRetention = time.Duration(rng.IntN(90))
 	}
@@ -171,6 +172,13 @@ func chaos(rng *rand.Rand) *sketch {
 		if rng.IntN(4) == 0 {
 			s.marks = append(s.marks, history.Mark{Kind: kind, Partition: 0, Offset: offset() / 2})
 		}
+	}
+	for range rng.IntN(4) {
+		kind := history.Election
+		if rng.IntN(2) == 0 {
+			kind = history.UncleanLeader
+		}
+		s.marks = append(s.marks, history.Mark{Kind: kind, At: history.Instant(rng.IntN(24)), Partition: 0, Offset: offset()})
 	}
 	return s
 }

@@ -52,6 +52,53 @@ func (n naive) mayGo(p history.PartitionID) history.Offset {
 	return n.mark(history.PrefixMayGo, p)
 }
 
+// keeps says whether a send was promised to stay.
+func (n naive) keeps(s *history.Send) bool { return n.d.keeps(s, n.led(s.Partition)) }
+
+// led says whether a partition had one leader for sure.
+func (n naive) led(p history.PartitionID) leadership {
+	elected := slices.ContainsFunc(n.h.Marks, func(m history.Mark) bool {
+		return m.Partition == p && (m.Kind == history.Election || m.Kind == history.UncleanLeader)
+	})
+	if n.d.Leaders && (elected || !n.d.Marked) {
+		return severalLeaders
+	}
+	return oneLeader
+}
+
+// unclean returns the unclean elections of a partition: from the mark of the
+// election before to their own.
+func (n naive) unclean(p history.PartitionID) []uncleanElection {
+	var out []uncleanElection
+	var since history.Instant
+	for _, m := range n.h.Marks {
+		switch {
+		case m.Partition != p || !n.d.Marked:
+		case m.Kind == history.Election:
+			since = m.At
+		case m.Kind == history.UncleanLeader:
+			out = append(out, uncleanElection{since, m.At, m.Offset})
+		}
+	}
+	return out
+}
+
+// uncleanBounded counts what is lost below the offset of every unclean election
+// since it was sent.
+func (n naive) uncleanBounded() int {
+	promised := n
+	promised.d.Unclean = false
+	bad := 0
+	for i := range n.h.Sends {
+		s := &n.h.Sends[i]
+		if s.Offset < 0 || !promised.keeps(s) || !n.lost(s, s.Completed) {
+			continue
+		}
+		bad += count(!slices.ContainsFunc(n.unclean(s.Partition), func(u uncleanElection) bool { return u.at >= s.Invoked && u.offset <= s.Offset }))
+	}
+	return bad
+}
+
 // readAt returns the offsets at which the record of a send was read.
 func (n naive) readAt(s *history.Send) []history.Offset {
 	var out []history.Offset
@@ -65,7 +112,7 @@ func (n naive) readAt(s *history.Send) []history.Offset {
 
 func (n naive) placesOf(s *history.Send) []history.Offset {
 	places := n.readAt(s)
-	if n.d.keeps(s) && s.Offset >= 0 {
+	if n.keeps(s) && s.Offset >= 0 {
 		places = append(places, s.Offset)
 	}
 	return places
@@ -164,21 +211,22 @@ func (n naive) noFailedVisible() int {
 func (n naive) noLostAck() int {
 	bad := 0
 	for i := range n.h.Sends {
-		if s := &n.h.Sends[i]; n.d.keeps(s) && n.lost(s) {
+		if s := &n.h.Sends[i]; n.keeps(s) && n.lost(s, -1) {
 			bad++
 		}
 	}
 	return bad
 }
 
-func (n naive) lost(s *history.Send) bool {
+// lost says whether a send is lost, by polls of any time or those after it.
+func (n naive) lost(s *history.Send, since history.Instant) bool {
 	for i := range n.h.Polls {
 		p := &n.h.Polls[i]
 		if p.Partition != s.Partition || p.Outcome != history.OK || (n.d.Transactions && p.Isolation == history.ReadCommitted) {
 			continue
 		}
 		there := slices.ContainsFunc(n.h.Records(p), func(r history.Read) bool { return r.Record == s.Record && r.Offset == s.Offset })
-		if s.Offset >= 0 && p.Before <= s.Offset && s.Offset < p.After && !there && !n.compacted(s, s.Offset) {
+		if s.Offset >= 0 && p.Before <= s.Offset && s.Offset < p.After && p.Invoked > since && !there && !n.compacted(s, s.Offset) {
 			return true
 		}
 	}
@@ -238,13 +286,13 @@ func (n naive) ackedOffsetTrue() int {
 		for _, o := range n.readAt(s) {
 			wrong = wrong || (s.Delivery == history.Idempotent && n.d.loss() == "" && o != s.Offset)
 		}
-		if n.d.keeps(s) {
+		if n.keeps(s) {
 			for _, o := range n.observed() {
 				wrong = wrong || (o.poll.Partition == s.Partition && o.Offset == s.Offset && o.Record != s.Record)
 			}
 			for j := range n.h.Sends[:i] {
 				t := &n.h.Sends[j]
-				wrong = wrong || (n.d.keeps(t) && t.Partition == s.Partition && t.Offset == s.Offset)
+				wrong = wrong || (n.keeps(t) && t.Partition == s.Partition && t.Offset == s.Offset)
 			}
 		}
 		bad += count(wrong)
@@ -268,7 +316,7 @@ func (n naive) producerOrder() int {
 						wrong = wrong || x > y
 					}
 				case history.OneInFlight:
-					wrong = wrong || (n.d.keeps(a) && a.Offset > y)
+					wrong = wrong || (n.keeps(a) && a.Offset > y)
 				}
 			}
 		}
@@ -403,6 +451,9 @@ func (n naive) offsetsForward() int {
 			if b.Query == history.ByTime && a.Asked != b.Asked {
 				continue
 			}
+			if slices.ContainsFunc(n.unclean(b.Partition), func(u uncleanElection) bool { return u.at >= a.Invoked && u.since <= b.Completed }) {
+				continue
+			}
 			removes := n.d.Compaction || n.mayGo(b.Partition) > n.mark(history.LogBegins, b.Partition)
 			wrong = wrong || (b.Offset < a.Offset && !(b.Offset < 0 && removes))
 		}
@@ -420,7 +471,7 @@ func (n naive) byTimeFirst() int {
 		wrong := false
 		for i := range n.h.Sends {
 			s := &n.h.Sends[i]
-			if s.Partition != l.Partition || s.Offset < 0 || s.Timestamp == history.NoTimestamp || !n.d.keeps(s) {
+			if s.Partition != l.Partition || s.Offset < 0 || s.Timestamp == history.NoTimestamp || !n.keeps(s) {
 				continue
 			}
 			found := s.Timestamp >= l.Asked && s.Completed < l.Invoked

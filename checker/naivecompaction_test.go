@@ -107,7 +107,7 @@ type standing struct {
 func (n naive) standings(id history.PartitionID) []standing {
 	offsets := n.offsetsRead(id)
 	for i := range n.h.Sends {
-		if s := &n.h.Sends[i]; s.Partition == id && s.Offset >= 0 && n.d.keeps(s) {
+		if s := &n.h.Sends[i]; s.Partition == id && s.Offset >= 0 && n.keeps(s) {
 			offsets = append(offsets, s.Offset)
 		}
 	}
@@ -117,7 +117,7 @@ func (n naive) standings(id history.PartitionID) []standing {
 		x := standing{offset: o}
 		x.send, x.known = n.firstRead(id, o)
 		for i := range n.h.Sends {
-			if s := &n.h.Sends[i]; s.Partition == id && s.Offset == o && n.d.keeps(s) && !x.acked {
+			if s := &n.h.Sends[i]; s.Partition == id && s.Offset == o && n.keeps(s) && !x.acked {
 				x.acked, x.send, x.known = true, s, min(x.known, s.Completed)
 			}
 		}

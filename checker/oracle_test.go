@@ -24,6 +24,7 @@ func TestJudgesAgreeWithDefinitions(t *testing.T) {
 
 		ReadCommittedOnly: naive.readCommittedOnly,
 		CompactedState:    naive.compactedState,
+		UncleanBounded:    naive.uncleanBounded,
 	}
 	histories := uint64(12000)
 	if testing.Short() {

@@ -32,8 +32,11 @@ func (x planted) tries() uint64 {
 
 // good returns a good history to plant the anomaly in.
 func (x planted) good(seed uint64) (*sketch, Demands) {
-	if x.guarantee == CompactedState {
+	switch {
+	case x.guarantee == CompactedState:
 		return compactedRun(seed)
+	case slices.ContainsFunc(uncleanAnomalies, func(y planted) bool { return y.name == x.name }):
+		return uncleanRun(seed)
 	}
 	return idempotentRun(seed)
 }
@@ -447,11 +450,48 @@ var plantedAnomalies = []planted{
 	}},
 }
 
+// uncleanAnomalies are about runs with unclean elections.
+var uncleanAnomalies = []planted{
+	{"a record below what an unclean election took is gone", UncleanBounded, func(s *sketch) string {
+		for i := range s.sends {
+			x := &s.sends[i]
+			if x.Outcome != history.OK || x.Acks != history.AcksAll || x.Offset < 0 || x.Completed >= s.backs[0].Invoked || takenUnclean(s, x) {
+				continue
+			}
+			forget(s, x.Record)
+			return fmt.Sprintf("offset %d acknowledged at %v, ", x.Offset, x.Completed)
+		}
+		return ""
+	}},
+	{"the end of the log goes back though nobody was elected", OffsetsForward, func(s *sketch) string {
+		b := s.backs[0]
+		if b.LogEnd == 0 {
+			return ""
+		}
+		s.lists = append(s.lists, history.ListOffsets{Client: 9, Query: history.Latest, Outcome: history.OK, Invoked: b.Completed + 10, Completed: b.Completed + 11, Offset: b.LogEnd - 1})
+		return "p-0 latest offset went back"
+	}},
+}
+
+// takenUnclean reports whether an unclean election may have taken a record.
+func takenUnclean(s *sketch, x *history.Send) bool {
+	return slices.ContainsFunc(s.marks, func(m history.Mark) bool {
+		return m.Kind == history.UncleanLeader && m.At >= x.Invoked && m.Offset <= x.Offset
+	})
+}
+
+// uncleanRun is a good history with unclean elections.
+func uncleanRun(seed uint64) (*sketch, Demands) {
+	rng := rand.New(rand.NewPCG(seed, 5))
+	return goodRun(rng, runSize{partitions: 1, producers: 2, consumers: 2, steps: 200, delivery: []history.Delivery{history.Idempotent},
+		demands: Demands{Unclean: true, Leaders: true, Marked: true}})
+}
+
 // Every anomaly must be named by the judge of its guarantee, in a sentence that
 // says where, in at least one history; and the history was good before.
 func TestJudgesComplainAboutPlantedAnomalies(t *testing.T) {
 	covered := map[Guarantee]bool{}
-	for _, x := range plantedAnomalies {
+	for _, x := range slices.Concat(plantedAnomalies, uncleanAnomalies) {
 		covered[x.guarantee] = true
 		t.Run(string(x.guarantee)+"/"+strings.ReplaceAll(x.name, " ", "_"), func(t *testing.T) {
 			found := 0

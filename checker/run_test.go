@@ -27,6 +27,7 @@ type testRun struct {
 type testLog struct {
 	start, end history.Offset
 	entries    []testEntry // by offset
+	epoch      int32
 }
 
 type testEntry struct {
@@ -53,6 +54,9 @@ func smallRun(rng *rand.Rand) runSize {
 	if z.demands.Compaction {
 		z.demands.DeleteRetention = time.Duration(rng.IntN(3) * rng.IntN(40))
 	}
+	if rng.IntN(8) == 0 {
+		z.demands.Unclean, z.demands.Leaders, z.demands.Marked = true, true, true
+	}
 	return z
 }
 
@@ -78,6 +82,9 @@ func goodRun(rng *rand.Rand, z runSize) (*sketch, Demands) {
 
 func (r *testRun) step() {
 	r.now += history.Instant(r.rng.IntN(3))
+	if r.d.Unclean && r.rng.IntN(40) == 0 {
+		r.electUnclean(r.rng.IntN(len(r.logs)))
+	}
 	switch n := r.rng.IntN(20); {
 	case n < 11:
 		r.producers[r.rng.IntN(len(r.producers))].step(r)
@@ -91,6 +98,19 @@ func (r *testRun) step() {
 	case r.d.Compaction:
 		r.logs[r.rng.IntN(len(r.logs))].compact(r.rng, r.now-history.Instant(r.d.DeleteRetention))
 	}
+}
+
+// electUnclean elects a leader that lacks a suffix of the log.
+func (r *testRun) electUnclean(i int) {
+	l := &r.logs[i]
+	mark := history.Mark{Kind: history.Election, At: r.now, Partition: history.PartitionID(i), Offset: history.NoOffset}
+	r.s.marks = append(r.s.marks, mark)
+	l.end -= history.Offset(r.rng.Int64N(min(int64(l.end-l.start), 5) + 1))
+	l.entries = slices.DeleteFunc(l.entries, func(e testEntry) bool { return e.Offset >= l.end })
+	l.epoch++
+	r.now++
+	mark.Kind, mark.At, mark.Offset = history.UncleanLeader, r.now, l.end
+	r.s.marks = append(r.s.marks, mark)
 }
 
 func (l *testLog) removePrefix(to history.Offset) {
@@ -201,7 +221,7 @@ func (p *testProducer) apply(r *testRun) {
 		s := &r.s.sends[w.index]
 		l := &r.logs[s.Partition]
 		w.applied = l.end
-		l.entries = append(l.entries, testEntry{history.Read{Offset: l.end, Record: s.Record, Digest: s.Digest, Epoch: 1}, s.Key, s.Tombstone, r.now})
+		l.entries = append(l.entries, testEntry{history.Read{Offset: l.end, Record: s.Record, Digest: s.Digest, Epoch: 1 + l.epoch}, s.Key, s.Tombstone, r.now})
 		l.end++
 		return
 	}
@@ -256,7 +276,7 @@ func (c *testConsumer) step(r *testRun) {
 	l := &r.logs[c.partition]
 	switch {
 	case c.open < 0:
-		if c.position < l.start || r.rng.IntN(20) == 0 {
+		if c.position < l.start || c.position > l.end || r.rng.IntN(20) == 0 {
 			c.generation++
 			c.position = l.start + history.Offset(r.rng.Int64N(int64(l.end-l.start)+1))
 		}
@@ -264,7 +284,7 @@ func (c *testConsumer) step(r *testRun) {
 		p := history.Poll{Client: c.id, Generation: c.generation, Partition: c.partition, Invoked: r.now, Completed: history.Never, Before: c.position, After: c.position, End: history.NoOffset}
 		r.s.polls = append(r.s.polls, polled{Poll: p})
 		c.fetched = false
-	case !c.fetched && c.position >= l.start:
+	case !c.fetched && c.position >= l.start && c.position <= l.end:
 		p := &r.s.polls[c.open]
 		p.records, p.After = l.read(c.position, 1+r.rng.IntN(4))
 		if r.rng.IntN(2) == 0 {

@@ -42,6 +42,7 @@ var promises = []Guarantee{
 	{string(checker.LinearizableLog), "append, read and latest-offset are linearizable per partition"},
 	{string(checker.ReadCommittedOnly), "nothing above the high watermark is served: what was read once stays"},
 	{string(checker.CompactedState), "who reads a compacted partition sees each key's last record, or nothing of a deleted key"},
+	{string(checker.UncleanBounded), "with unclean elections what is lost is a suffix, and nothing below where the logs parted"},
 	{offsetsDense, "log start <= high watermark <= log end; offsets of a log follow each other"},
 	{recoversAcked, "after any crash, recovery keeps every byte that was held as log.flush promises"},
 	{delivers, "an idempotent producer with more time than the faults have gets every record acknowledged"},

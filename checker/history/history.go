@@ -220,8 +220,8 @@ const (
 	Crash          MarkKind = "crash"            // Target: a node
 	PowerLoss      MarkKind = "power-loss"       // Target: a node
 	Restart        MarkKind = "restart"          // Target: a node
-	Election       MarkKind = "election"         // Target: the new leader
-	UncleanLeader  MarkKind = "unclean-election" // Target: the new leader
+	Election       MarkKind = "election"         // heeded, if they are marked: of the partition; Target: the new leader
+	UncleanLeader  MarkKind = "unclean-election" // likewise, and Offset is where the logs part; it comes when nobody acts as an older leader
 	Phase          MarkKind = "phase"            // Target: its name
 	Fault          MarkKind = "fault"            // Note: the fault as it prints
 	FaultEnds      MarkKind = "fault-ends"       // Note: the fault as it prints
