@@ -31,6 +31,7 @@ type brokerHost struct {
 	starts   int
 	lastExit error
 	stopping bool
+	absent   bool // it has not joined the cluster yet, or has left it
 }
 
 // restartPause is how long the supervisor waits before it starts a broker again
@@ -151,7 +152,7 @@ func (b *brokerHost) down() {
 
 // bringUp starts the broker again if it is down.
 func (b *brokerHost) bringUp() {
-	if b.node.Alive() {
+	if b.node.Alive() || b.absent {
 		return
 	}
 	b.r.network.MachineUp(b.node.Name())
@@ -213,7 +214,7 @@ const stopPatience = 5 * time.Second
 // pending says why the broker is not well after the heal, or "".
 func (b *brokerHost) pending() string {
 	switch {
-	case b.running != nil:
+	case b.running != nil, b.absent:
 		return ""
 	case b.lastExit != nil:
 		return fmt.Sprintf("%s is down: it ended with: %v", b.node.Name(), b.lastExit)

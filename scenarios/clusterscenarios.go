@@ -261,6 +261,17 @@ var recreateTopic = &Scenario{
 	Shape:     func(o *Options, _ *rand.Rand) { o.Habits.Recreate = true },
 }
 
+var reassignUnderFire = &Scenario{
+	Name:      "reassign-under-fire",
+	About:     "replicas are moved between brokers, and that is taken back, while brokers die",
+	Cluster:   func(c *Cluster, r *rand.Rand) { safeCluster(c, r); c.Brokers, c.Replicas, c.MinISR = 5, 3, 2 },
+	Always:    []Family{replicaMoves},
+	Sometimes: []Family{"crash", "power-loss", "pause", "isolate", "graceful-stop", "latency", "slow-node", "disk-slow"},
+	OneOf:     []Family{"crash", "power-loss", "pause", "isolate"},
+	AtLeast:   2,
+	AtMost:    5,
+}
+
 // clusterFamilies are all families that a cluster survives.
 func clusterFamilies() []Family {
 	return slices.Concat(processFamilies(), networkFamilies(), diskFamilies())
@@ -274,12 +285,13 @@ var everyCluster = &Scenario{
 	OneOf:      []Family{"crash", "power-loss", "graceful-stop", "pause", "isolate", "split"},
 	AtLeast:    3,
 	AtMost:     10,
-	Guests:     []Family{operatorActs},
+	Guests:     []Family{operatorActs, replicaMoves},
 	FlushDrawn: true,
 }
 
 // clusterScenarios lists them from the gentle to the harsh.
 var clusterScenarios = []*Scenario{
 	calmCluster, leaderCrash, rollingRestart, minorityPartition, bridgePartition, oneWayPartition, controllerFailover, isrFlap,
-	wholeClusterPowerLoss, lastReplicaStanding, allReplicasDown, uncleanElection, zombieLeaders, recreateTopic, everyCluster,
+	wholeClusterPowerLoss, lastReplicaStanding, allReplicasDown, uncleanElection, zombieLeaders, recreateTopic,
+	reassignUnderFire, everyCluster,
 }

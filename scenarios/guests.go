@@ -28,6 +28,7 @@ var guestFamilies = []AboutFault{
 	{Family: malformedRequest, About: "hosts send frames, requests and batches that are none, in pieces or never whole, and do not read what they are answered"},
 	{Family: connectionStorm, About: "hosts open hundreds of connections, keep them idle or waiting, and come back all at once"},
 	{Family: operatorActs, About: "operators create, delete, grow, cut, configure and describe topics and brokers, and do not always wait for the answer"},
+	{Family: replicaMoves, About: "an operator moves replicas between brokers, takes that back, and has leaders elected"},
 }
 
 // inviteGuests draws who comes besides, for families that the scenario always has
@@ -51,6 +52,9 @@ func (o *Options) inviteGuests(s *Scenario, seed uint64) {
 	if slices.Contains(o.Families, operatorActs) {
 		o.inviteOperators(sim.Stream(seed, "options/operators"))
 	}
+	if slices.Contains(o.Families, replicaMoves) {
+		o.inviteSteward(sim.Stream(seed, "options/steward"))
+	}
 }
 
 // newGuests adds the hosts that the options ask for.
@@ -62,6 +66,9 @@ func (r *run) newGuests() {
 		r.guests = append(r.guests, r.newCrowd(fmt.Sprintf("m%d", i+1)))
 	}
 	r.newOperators()
+	if r.options.StewardActs > 0 {
+		r.guests = append(r.guests, r.newSteward("s1"))
+	}
 	if r.options.Recreate {
 		r.guests = append(r.guests, r.newRecreator("again"))
 	}

@@ -36,6 +36,7 @@ type Options struct {
 	Habits
 	ConnectionLimits
 	Operators
+	StewardActs int // that a steward does about; 0: there is none
 	Cluster
 
 	// Unrestricted: faults may destroy what was acknowledged, and only what can
@@ -137,7 +138,7 @@ func (o Options) lines() []string {
 		o.Keeping.String(),
 		fmt.Sprintf("hostiles=%d crowds=%d crowd.size=%d ", o.Hostiles, o.Crowds, o.CrowdSize) + o.ConnectionLimits.String(),
 		o.Operators.String(),
-		o.Cluster.String(),
+		o.Cluster.String() + fmt.Sprintf(" steward.acts=%d", o.StewardActs),
 		o.Habits.String() + fmt.Sprintf(" mode=%s", o.mode()),
 		fmt.Sprintf("buggify=%t hold.one.in=%d hold.max=%s preempt.one.in=%d crash.profile=%s stale.tail=%t slow.link=%t",
 			o.Buggify, o.HoldOneIn, o.HoldMax, o.Preempt, o.Profile, o.StaleTail, o.SlowLink),
