@@ -135,3 +135,44 @@ func (r *run) movements() *Movements {
 // truncationProbe is what a follower marks that cuts its log to where the leader's
 // parts from it.
 const truncationProbe = "follower truncated to a diverging epoch"
+
+// A MovementSummary is what moved in the runs of a scenario: of each count the
+// median over the seeds, of the times without a leader the median and the longest.
+type MovementSummary struct {
+	Seeds             int   `json:"seeds"`
+	Elections         int   `json:"elections"`
+	ISRChanges        int   `json:"isr_changes"`
+	Truncations       int   `json:"truncations"`
+	ControllerChanges int   `json:"controller_changes"`
+	LeaderlessNanos   int64 `json:"leaderless_ns"`
+	LongestNanos      int64 `json:"leaderless_longest_ns"`
+}
+
+// SummaryOf sums up what moved in several runs, one at least.
+func SummaryOf(all []*Movements) *MovementSummary {
+	s := &MovementSummary{
+		Seeds:             len(all),
+		Elections:         medianOf(all, func(m *Movements) int { return m.Elections }),
+		ISRChanges:        medianOf(all, func(m *Movements) int { return m.ISRChanges }),
+		Truncations:       medianOf(all, func(m *Movements) int { return m.Truncations }),
+		ControllerChanges: medianOf(all, func(m *Movements) int { return m.ControllerChanges }),
+	}
+	var gaps []int64
+	for _, m := range all {
+		gaps = append(gaps, m.LeaderlessNanos...)
+	}
+	if len(gaps) > 0 {
+		slices.Sort(gaps)
+		s.LeaderlessNanos, s.LongestNanos = gaps[len(gaps)/2], gaps[len(gaps)-1]
+	}
+	return s
+}
+
+func medianOf(all []*Movements, count func(*Movements) int) int {
+	counts := make([]int, len(all))
+	for i, m := range all {
+		counts[i] = count(m)
+	}
+	slices.Sort(counts)
+	return counts[len(counts)/2]
+}

@@ -200,23 +200,3 @@ func (o *clusterObserver) checkAdded(m imageView, before []kafka.NodeID, d decis
 		}
 	}
 }
-
-// lookAtRaft: one controller leads in a term, for ever; terms and what is known to
-// be committed never go back.
-func (o *clusterObserver) lookAtRaft(w *window, v raftView) {
-	if v.Term < w.term {
-		o.complain(epochsForward, "controller %d: its term went back from %d to %d", w.id, w.term, v.Term)
-	}
-	if v.Commit < w.commit {
-		o.complain(hwForward, "controller %d: what is committed went back from %d to %d", w.id, w.commit, v.Commit)
-	}
-	w.term, w.commit = v.Term, v.Commit
-	if !v.Leads {
-		return
-	}
-	if other, ok := o.terms[v.Term]; ok && other != w.id {
-		o.complain(oneRaftLeaderPerTerm, "both %d and %d lead the controllers in term %d", other, w.id, v.Term)
-		return
-	}
-	o.terms[v.Term] = w.id
-}

@@ -30,12 +30,15 @@ type replicaView struct {
 // open reports whether its log can be used.
 func (v replicaView) open() bool { return v.Role != offlineReplica }
 
-// A raftView is what one controller thinks of the quorum.
+// A raftView is what one controller thinks of the quorum. Offsets are ends: so many
+// entries are committed, applied.
 type raftView struct {
-	Term   uint64
-	Leads  bool
-	Commit kafka.Offset // the end of what it knows to be committed
-	End    kafka.Offset // of its log
+	Term            uint64
+	Vote            kafka.NodeID // in that term; meta.NoLeader for none
+	Leads           bool
+	Commit, Applied kafka.Offset
+	Chain           uint64 // hash of all entries applied
+	Voters          []kafka.NodeID
 }
 
 // A decision is what the controllers have decided about one partition.
@@ -74,7 +77,9 @@ func (m *imageView) seat(id kafka.NodeID) (brokerSeat, bool) {
 type batch struct {
 	base, end kafka.Offset
 	epoch     kafka.LeaderEpoch
-	sum       uint64 // of its bytes
+	check     uint32 // its checksum
+	length    int32
+	sum       uint64 // of what must be the same on every replica
 
 	producer      kafka.ProducerID
 	producerEpoch kafka.ProducerEpoch

@@ -44,6 +44,9 @@ type row struct {
 	Repeated   int                  `json:"repeated_identically"`
 	Chains     uint64               `json:"-"`
 	Digest     string               `json:"chains_digest"` // of the chains of all runs, in any order
+
+	Movements *scenarios.MovementSummary `json:"movements,omitempty"` // of runs with several nodes
+	moved     []*scenarios.Movements
 }
 
 // digest makes one number of a run's seed and chain. Summed up they identify a
@@ -72,6 +75,9 @@ func (c *campaign) take(f finding) bool {
 	r.Digest = fmt.Sprintf("%016x", r.Chains)
 	for _, fault := range f.Result.Faults {
 		r.Faults[fault.Name] += fault.Times
+	}
+	if f.Result.Movements != nil {
+		r.moved = append(r.moved, f.Result.Movements)
 	}
 	r.Verdicts[verdictOf(f)]++
 	if f.Again != nil && f.diverged() == nil {
@@ -143,6 +149,11 @@ func (c *campaign) sortFailures() {
 
 func (c *campaign) print(out, errs io.Writer) error {
 	c.sortFailures()
+	for _, r := range c.rows { //klamm:unordered each by itself
+		if len(r.moved) > 0 {
+			r.Movements = scenarios.SummaryOf(r.moved)
+		}
+	}
 	buffered := bufio.NewWriter(out)
 	if c.flags.output == "json" {
 		if err := c.printJSON(buffered); err != nil {
@@ -156,6 +167,7 @@ func (c *campaign) print(out, errs io.Writer) error {
 
 func (c *campaign) printText(out, errs io.Writer) {
 	c.printTable(out, errs)
+	c.printMovements(out)
 	inFull := map[string]bool{}
 	for i, f := range c.failures {
 		if i == failuresShown {
@@ -279,6 +291,21 @@ func (c *campaign) printTable(out, errs io.Writer) {
 	}
 	writeColumns(out, lines)
 	fmt.Fprintln(errs, c.summary())
+}
+
+// printMovements prints what moved in the clusters, in the median of a run.
+func (c *campaign) printMovements(out io.Writer) {
+	lines := [][]string{{"MEDIAN OF A RUN", "ELECTIONS", "IN-SYNC CHANGES", "TRUNCATIONS", "CONTROLLER CHANGES", "WITHOUT A LEADER", "LONGEST"}}
+	for _, name := range c.names {
+		if m := c.rows[name].Movements; m != nil {
+			lines = append(lines, []string{name, fmt.Sprint(m.Elections), fmt.Sprint(m.ISRChanges), fmt.Sprint(m.Truncations),
+				fmt.Sprint(m.ControllerChanges), time.Duration(m.LeaderlessNanos).String(), time.Duration(m.LongestNanos).String()})
+		}
+	}
+	if len(lines) > 1 {
+		fmt.Fprintln(out)
+		writeColumns(out, lines)
+	}
 }
 
 func (c *campaign) verdictCell(r *row) string {

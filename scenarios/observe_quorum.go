@@ -1,0 +1,127 @@
+package scenarios
+
+import (
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+)
+
+// metadataPlace is the controllers' log: a partition like any other, with terms for
+// leader epochs and one entry in each batch.
+var metadataPlace = place{kafka.TopicID{15: 1}, kafka.TopicPartition{Topic: "__cluster_metadata"}}
+
+// A ballot is one node's vote in one term.
+type ballot struct {
+	by   kafka.NodeID
+	term uint64
+}
+
+// A quorumBook is what is known of the controllers' quorum from all its members.
+type quorumBook struct {
+	leaders   map[uint64]kafka.NodeID // by term
+	votes     map[ballot]kafka.NodeID
+	chains    map[kafka.Offset]digest // of the log that was applied
+	commit    kafka.Offset            // the most that any member knew to be committed
+	committed batchKey                // the entry that ends it
+	at        kafka.Offset            // where that was found, 0 if it was not
+}
+
+func newQuorumBook() quorumBook {
+	return quorumBook{leaders: map[uint64]kafka.NodeID{}, votes: map[ballot]kafka.NodeID{}, chains: map[kafka.Offset]digest{}}
+}
+
+// lookAtRaft: one controller leads in a term, and each votes once in it, for ever;
+// terms and what is known to be committed never go back; all apply the same log.
+func (o *clusterObserver) lookAtRaft(w *window, v raftView) {
+	if w.read[metadataPlace] == nil {
+		w.known = append(w.known, metadataPlace)
+		w.read[metadataPlace] = &reading{}
+	}
+	if v.Term < w.term {
+		o.complain(epochsForward, "controller %d: its term went back from %d to %d", w.id, w.term, v.Term)
+	}
+	if v.Commit < w.commit {
+		o.complain(hwForward, "controller %d: what is committed went back from %d to %d", w.id, w.commit, v.Commit)
+	}
+	w.term, w.commit = v.Term, v.Commit
+	w.voters = v.Voters
+	q := &o.quorum
+	q.commit = max(q.commit, v.Commit)
+	if known, ok := q.chains[v.Applied]; !ok {
+		q.chains[v.Applied] = digest{v.Chain, w.id}
+	} else if known.sum != v.Chain {
+		o.complain(raftLogMatching, "controllers %d and %d applied different entries up to offset %d", known.by, w.id, v.Applied)
+	}
+	o.checkVote(w.id, v)
+	if !v.Leads {
+		return
+	}
+	if other, ok := q.leaders[v.Term]; ok && other != w.id {
+		o.complain(oneRaftLeaderPerTerm, "both %d and %d lead the controllers in term %d", other, w.id, v.Term)
+		return
+	}
+	q.leaders[v.Term] = w.id
+}
+
+// checkVote: who has voted in a term votes for nobody else in it, after a restart
+// neither.
+func (o *clusterObserver) checkVote(id kafka.NodeID, v raftView) {
+	b := ballot{id, v.Term}
+	before, voted := o.quorum.votes[b]
+	switch {
+	case voted && before != v.Vote:
+		o.complain(oneRaftLeaderPerTerm, "controller %d voted for %d in term %d, and then for %d", id, before, v.Term, v.Vote)
+	case v.Vote != meta.NoLeader:
+		o.quorum.votes[b] = v.Vote
+	}
+}
+
+// checkQuorum: what any controller knew to be committed is durable on most of the
+// voters, and the same entry for ever.
+func (o *clusterObserver) checkQuorum() {
+	q := &o.quorum
+	voters := o.newestVoters()
+	if q.commit == 0 || len(voters) == 0 || o.promised.Loses {
+		return
+	}
+	have := 0
+	var tip batchKey
+	seen := false
+	for _, id := range voters {
+		w := o.window(id)
+		if w == nil || w.copyOf == nil || o.isExcused(w) {
+			have++
+			continue
+		}
+		c := w.copyOf(metadataPlace)
+		if c == nil || c.end() < q.commit {
+			continue
+		}
+		b := c.at(q.commit - 1)
+		if b == nil || !seen {
+			have++
+		}
+		if b != nil {
+			if !seen {
+				tip, seen = batchKey{b.base, b.epoch}, true
+			} else if tip == (batchKey{b.base, b.epoch}) {
+				have++
+			}
+		}
+	}
+	if have <= len(voters)/2 {
+		o.complain(raftLogMatching, "the metadata log was committed up to offset %d, and of the voters %v only %d have it", q.commit, voters, have)
+	}
+}
+
+// newestVoters returns the voters as the member knows them that knows most to be
+// committed.
+func (o *clusterObserver) newestVoters() []kafka.NodeID {
+	var voters []kafka.NodeID
+	most := kafka.NoOffset
+	for _, w := range o.windows {
+		if len(w.voters) > 0 && w.commit > most {
+			voters, most = w.voters, w.commit
+		}
+	}
+	return voters
+}
