@@ -182,7 +182,7 @@ func (m *altered) compare() {
 			m.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff(m.image, replayed, cmp.AllowUnexported(Image{}, brokerSettings{})); diff != "" {
+	if diff := different(m.image, replayed); diff != "" {
 		m.Fatal(diff)
 	}
 	got := map[string]string{}

@@ -126,11 +126,12 @@ func (d *decision) each(of func(*PartitionState) bool, f func(*change)) {
 // keeps account of eligible leader replicas, and elects a leader if there is none
 // or if it may lead no longer.
 func (d *decision) settle(c *change) {
-	c.next.ISR = only(c.next.Replicas, c.next.ISR)
+	s, old := &c.next, &c.old
+	s.ISR = only(s.Replicas, s.ISR)
 	d.completeReassignment(c)
 	d.keepEligible(c)
 	d.elect(c)
-	s, old := &c.next, &c.old
+	c.trim()
 	s.LeaderEpoch, s.Epoch = old.LeaderEpoch, old.Epoch
 	if s.Leader != old.Leader || c.anew && s.Leader != NoLeader || lacks(s.Replicas, old.Replicas) {
 		s.LeaderEpoch++
@@ -146,44 +147,44 @@ func (d *decision) settle(c *change) {
 // makes it so small, has all that is committed.
 func (d *decision) keepEligible(c *change) {
 	s := &c.next
-	if c.alone {
-		return
-	}
-	if !d.elr {
+	switch {
+	case c.alone:
+	case !d.elr:
 		s.ELR, s.LastELR = nil, nil
-		if len(s.ISR) == 0 {
-			s.ISR = c.last()
-		}
-		return
+	case c.enough():
+		s.ELR, s.LastELR = nil, c.lastEligible()
+	default:
+		s.ELR, s.LastELR = without(c.committed(), s.ISR), c.lastEligible()
 	}
-	if len(s.ISR) >= min(c.policy.minISR, len(s.Replicas)) {
-		s.ELR, s.LastELR = nil, nil
-		return
-	}
-	var eligible, last []kafka.NodeID
-	for _, id := range s.Replicas {
-		if had := slices.Contains(c.old.ISR, id) || slices.Contains(c.old.ELR, id); !had || slices.Contains(s.ISR, id) {
-			continue
-		}
-		if slices.Contains(c.lost, id) {
-			last = append(last, id)
-		} else {
-			eligible = append(eligible, id)
-		}
-	}
-	s.ELR = eligible
-	s.LastELR = union(without(only(c.old.LastELR, s.Replicas), s.ISR), last)
 }
 
-// last returns who counts as in sync where nobody would: who was, or, where
-// nobody was, the eligible leader replicas, or who led last.
-func (c *change) last() []kafka.NodeID {
-	for _, ids := range [][]kafka.NodeID{c.old.ISR, c.old.ELR, c.old.LastELR[:min(1, len(c.old.LastELR))]} {
-		if stay := only(c.next.Replicas, ids); len(stay) > 0 {
-			return stay
-		}
+// enough reports whether the in-sync set is large enough for the high watermark to
+// move.
+func (c *change) enough() bool {
+	return len(c.next.ISR) >= min(c.policy.minISR, len(c.next.Replicas))
+}
+
+// committed returns the replicas that held every committed record so far, in their
+// order, and hold it still.
+func (c *change) committed() []kafka.NodeID {
+	return without(only(c.next.Replicas, union(c.old.ISR, c.old.ELR)), c.lost)
+}
+
+// lastEligible returns who led last, if nobody led, and who lost a place by now.
+func (c *change) lastEligible() []kafka.NodeID {
+	return union(only(c.old.LastELR, c.next.Replicas), only(c.lost, union(c.old.ISR, c.old.ELR)))
+}
+
+// trim forgets who was eligible where somebody leads and has made up for them.
+func (c *change) trim() {
+	s := &c.next
+	switch {
+	case s.Leader == NoLeader:
+	case c.enough():
+		s.ELR, s.LastELR = nil, nil
+	default:
+		s.LastELR = without(s.LastELR, s.ISR)
 	}
-	return nil
 }
 
 func (s *PartitionState) equal(o *PartitionState) bool {

@@ -70,15 +70,12 @@ func (d *decision) lead(c *change, id kafka.NodeID) {
 }
 
 // leadEligible has an eligible leader replica lead. It is in sync with itself
-// alone; the others that are eligible stay so while that is too few.
+// alone; the others stay eligible while that is too few.
 func (d *decision) leadEligible(c *change, id kafka.NodeID) {
 	s := &c.next
-	self := []kafka.NodeID{id}
-	s.ELR = without(only(s.Replicas, union(s.ELR, s.ISR)), self)
-	s.ISR, s.LastELR = self, without(s.LastELR, self)
-	if len(self) >= min(c.policy.minISR, len(s.Replicas)) {
-		s.ELR, s.LastELR = nil, nil
-	}
+	eligible := union(s.ELR, s.ISR)
+	s.ISR = []kafka.NodeID{id}
+	s.ELR = without(only(s.Replicas, eligible), s.ISR)
 	d.lead(c, id)
 }
 
@@ -90,11 +87,32 @@ func (d *decision) leadAlone(c *change, id kafka.NodeID) {
 	d.lead(c, id)
 }
 
-// wait leaves the partition without a leader, and notes who was the last.
+// wait leaves the partition without a leader, and notes who was the last. While
+// nobody leads nothing is committed: who was in sync until now, or eligible, has it
+// all, and the first of them that comes back may lead.
 func (d *decision) wait(c *change) {
 	s := &c.next
-	if last := c.old.Leader; d.elr && last != NoLeader && slices.Contains(s.Replicas, last) {
+	d.lead(c, NoLeader)
+	if !d.elr {
+		s.ISR = c.last()
+		return
+	}
+	s.ISR, s.ELR = nil, c.committed()
+	if last := c.old.Leader; last != NoLeader && slices.Contains(s.Replicas, last) {
 		s.LastELR = union([]kafka.NodeID{last}, s.LastELR)
 	}
-	d.lead(c, NoLeader)
+}
+
+// last returns who counts as in sync where eligible leader replicas are not kept
+// and nobody leads: who was, without those that may lack committed records if
+// others are left; or, where nobody was, who was eligible, or who led last.
+func (c *change) last() []kafka.NodeID {
+	for _, ids := range [][]kafka.NodeID{
+		without(c.old.ISR, c.lost), c.old.ISR, c.old.ELR, c.old.LastELR[:min(1, len(c.old.LastELR))],
+	} {
+		if stay := only(c.next.Replicas, ids); len(stay) > 0 {
+			return stay
+		}
+	}
+	return nil
 }

@@ -32,7 +32,7 @@ func (m *Image) Heartbeat(b Beat, needed kafka.Offset, on *config.View) ([]Recor
 	switch {
 	case b.WantShutdown && (now.Fenced || now.ShuttingDown && d.leading()[b.ID] == 0):
 		a.MayShutDown, a.Fenced = true, true
-		d.leave(b.ID, fenced|shuttingDown)
+		d.leave(b.ID, fenced)
 	case b.WantShutdown:
 		d.leave(b.ID, shuttingDown)
 	case b.WantFence && !now.Fenced:

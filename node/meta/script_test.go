@@ -1,14 +1,12 @@
 package meta
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
-	"github.com/google/go-cmp/cmp"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
 )
@@ -74,29 +72,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "show":
 		return s.show()
 	}
-	t.Fatalf("%s: unknown command %s", d.Pos, d.Cmd)
-	return ""
-}
-
-// register registers a broker, and unless it is to stay fenced has it beat once.
-func (s *script) register(t *testing.T, d *datadriven.TestData) string {
-	var id int32
-	d.ScanArgs(t, "id", &id)
-	r := Registration{ID: kafka.NodeID(id), MinLevel: 1, MaxLevel: Level, CleanAfter: NoEpoch}
-	r.Endpoints = []Endpoint{{"PLAINTEXT", "host" + strconv.Itoa(int(id)), 9092}}
-	if arg, ok := d.Arg("dirs"); ok {
-		for _, v := range arg.Vals {
-			r.Directories = append(r.Directories, DirectoryID{v[0]})
-		}
-	}
-	d.MaybeScanArgs(t, "rack", &r.Rack)
-	records, epoch, err := s.image.Register(r, func(kafka.NodeID) bool { return false }, nil)
-	out := s.apply(t, records, err)
-	if err != nil || d.HasArg("fenced") {
-		return out
-	}
-	records, _, err = s.image.Heartbeat(Beat{ID: r.ID, Epoch: epoch}, 0, nil)
-	return out + s.apply(t, records, err)
+	return s.runCluster(t, d)
 }
 
 func (s *script) member(id kafka.NodeID) Member {
@@ -199,6 +175,7 @@ func (s *script) apply(t *testing.T, records []Record, err error) string {
 	if err := s.image.Check(); err != nil {
 		t.Fatal(err)
 	}
+	checkDump(t, s.image)
 	if out.Len() == 0 {
 		return "nothing\n"
 	}
@@ -252,129 +229,4 @@ func (s *script) applyLines(input string) string {
 		}
 	}
 	return out.String()
-}
-
-func ids(of ...kafka.NodeID) []kafka.NodeID { return of }
-
-func one(topic kafka.TopicID, number int32, state PartitionState) Partitions {
-	return Partitions{[]PartitionRecord{{topic, number, state}}}
-}
-
-func (s *script) show() string {
-	var out strings.Builder
-	fmt.Fprintf(&out, "level %d cluster %q next producer id %d\n", s.image.Level(), s.image.ClusterID(), s.image.NextProducerID())
-	for _, b := range s.image.Brokers() {
-		fmt.Fprintf(&out, "%s\n", describe(b))
-	}
-	for _, b := range s.image.brokerSettings {
-		fmt.Fprintf(&out, "settings of broker %d: %v\n", b.id, b.pairs)
-	}
-	for _, t := range s.image.Topics() {
-		fmt.Fprintf(&out, "%s %s %v\n", t.Name, t.ID, t.Settings)
-		for p, state := range t.Partitions {
-			fmt.Fprintf(&out, "  %d %s\n", p, describe(state))
-		}
-	}
-	return out.String()
-}
-
-func describe(v any) string {
-	switch v := v.(type) {
-	case PartitionState:
-		out := fmt.Sprintf("replicas %v in-sync %v leader %d leader-epoch %d epoch %d", v.Replicas, v.ISR, v.Leader, v.LeaderEpoch, v.Epoch)
-		for _, l := range []struct {
-			name string
-			ids  []kafka.NodeID
-		}{{"adding", v.Adding}, {"removing", v.Removing}, {"elr", v.ELR}, {"last-elr", v.LastELR}} {
-			if len(l.ids) > 0 {
-				out += fmt.Sprintf(" %s %v", l.name, l.ids)
-			}
-		}
-		return out
-	case Partitions:
-		var out []string
-		for _, p := range v.States {
-			out = append(out, fmt.Sprintf("partition %s %d: %s", short(p.Topic), p.Partition, describe(p.PartitionState)))
-		}
-		return strings.Join(out, "\n")
-	case Broker:
-		out := fmt.Sprintf("broker %d epoch %d %v directories %x", v.ID, v.Epoch, v.Endpoints, v.Directories)
-		return out + standingOf(v.Fenced, v.ShuttingDown) + optional("rack", v.Rack) + optional("offline", v.Offline)
-	case BrokerChange:
-		return fmt.Sprintf("broker %d epoch %d:%s", v.ID, v.Epoch, standingOf(v.Fenced, v.ShuttingDown))
-	case ConfigRecord:
-		if v.Value == nil {
-			return fmt.Sprintf("config %s %s removed", v.Topic, v.Name)
-		}
-		return fmt.Sprintf("config %s %s=%s", v.Topic, v.Name, *v.Value)
-	case BrokerConfig:
-		if v.Value == nil {
-			return fmt.Sprintf("broker config %d %s removed", v.Broker, v.Name)
-		}
-		return fmt.Sprintf("broker config %d %s=%s", v.Broker, v.Name, *v.Value)
-	}
-	return fmt.Sprintf("%s %+v", strings.TrimPrefix(fmt.Sprintf("%T", v), "meta."), v)
-}
-
-// short leaves the zeros off a topic id.
-func short(id kafka.TopicID) string { return strings.TrimRight(id.String(), "0") }
-
-func standingOf(fenced, shuttingDown bool) string {
-	switch {
-	case fenced && shuttingDown:
-		return " fenced, shut down"
-	case fenced:
-		return " fenced"
-	case shuttingDown:
-		return " shutting down"
-	}
-	return " serves"
-}
-
-func optional(name string, v any) string {
-	if s := fmt.Sprint(v); s != "" && s != "[]" {
-		return " " + name + " " + s
-	}
-	return ""
-}
-
-// What decodes encodes to the same bytes: there is one way to write a record.
-func FuzzDecode(f *testing.F) {
-	value := "1"
-	for _, r := range []Record{
-		Feature{MetadataVersion, 1}, Cluster{"c"},
-		Broker{ID: 1, Epoch: 2, Endpoints: []Endpoint{{"P", "h", 3}}, Directories: []DirectoryID{{4}, {5}}, Rack: "r", Volatile: true,
-			Offline: []Replica{{kafka.TopicID{1}, 0}, {kafka.TopicID{1}, 1}}},
-		BrokerChange{1, 2, true, true}, BrokerOffline{1, 2, []Replica{{kafka.TopicID{1}, 0}}}, RemoveBroker{1, 2}, BrokerEpoch{7},
-		TopicRecord{"t", kafka.TopicID{1}}, RemoveTopic{kafka.TopicID{1}}, ProducerBlock{1, 2},
-		one(kafka.TopicID{1}, 2, PartitionState{Replicas: ids(1, 2, 3, 300), Adding: ids(3), Removing: ids(2), ISR: ids(1), ELR: ids(2),
-			LastELR: ids(3), Leader: 1, LeaderEpoch: 2, Epoch: 3}),
-		Partitions{[]PartitionRecord{{kafka.TopicID{1}, 0, PartitionState{Replicas: ids(1), ISR: ids(1), Leader: 1}},
-			{kafka.TopicID{1}, 1, PartitionState{Leader: NoLeader}}, {kafka.TopicID{2}, 0, PartitionState{Leader: NoLeader}}}},
-		ConfigRecord{kafka.TopicID{1}, "a", &value}, ConfigRecord{kafka.TopicID{1}, "a", nil},
-		BrokerConfig{EveryBroker, "a", &value}, BrokerConfig{1, "a", nil},
-	} {
-		f.Add(Encode(r))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := Decode(b)
-		if err != nil {
-			return
-		}
-		if again := Encode(r); !bytes.Equal(again, b) {
-			t.Fatalf("%v: %x encodes to %x", r, b, again)
-		}
-		read, err := Decode(Encode(r))
-		if diff := cmp.Diff(r, read); err != nil || diff != "" {
-			t.Fatal(err, diff)
-		}
-	})
-}
-
-func TestWhatALaterVersionWroteIsNotGuessedAt(t *testing.T) {
-	for _, b := range [][]byte{{0, byte(lastKind) + 1, 0, 0}, {0, 1, 0, 1, 0, 0, 0, 1}} {
-		if _, err := Decode(b); err == nil || !strings.Contains(err.Error(), ErrTooNew.Error()) {
-			t.Errorf("%x: %v", b, err)
-		}
-	}
 }
