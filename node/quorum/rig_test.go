@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
 	"github.com/klammlog/klamm/disksim"
 	"github.com/klammlog/klamm/disksim/media"
 	"github.com/klammlog/klamm/node/commitlog"
@@ -47,8 +50,10 @@ type member struct {
 
 const electionTimeout = time.Second
 
-func newRig(t testing.TB, o sim.Options, n int) *rig {
-	r := &rig{t: t, k: sim.New(o), every: 1 << 20, delay: 5 * time.Millisecond, cut: map[[2]kafka.NodeID]bool{}}
+func newRig(t testing.TB, o sim.Options, n int) *rig { return newRigOn(t, o, n, disksim.Options{}) }
+
+func newRigOn(t testing.TB, o sim.Options, n int, disks disksim.Options) *rig {
+	r := &rig{t: t, k: sim.New(o), disks: disks, every: 1 << 20, delay: 5 * time.Millisecond, cut: map[[2]kafka.NodeID]bool{}}
 	t.Cleanup(r.k.Close)
 	var voters []Voter
 	for i := range n {
@@ -232,4 +237,58 @@ func (r *rig) probed(name string) bool {
 		}
 	}
 	return false
+}
+
+// forget ends the process and loses everything that was not synced.
+func (m *member) forget() {
+	m.kill()
+	m.disk.Replace(m.disk.Image())
+}
+
+// wipe puts an empty disk into a machine that does not run.
+func (m *member) wipe() {
+	m.disk.Replace(disksim.New(m.r.k, m.node.Name()+"/none", disksim.Options{}).Image())
+}
+
+// level waits until all members that run have applied the same.
+func (r *rig) level() {
+	r.t.Helper()
+	r.run(20*time.Second, "all members are level", func() bool {
+		a := r.active()
+		for _, m := range r.members {
+			if a == nil || m.q != nil && (m.q.applied != a.q.applied || m.q.View().Committed != a.q.applied || m.q.View().Last != a.q.applied) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// change makes a change on a member, which has to be acknowledged.
+func (m *member) change(name, value string) {
+	m.r.t.Helper()
+	var err error
+	m.do(10*time.Second, func() { err = m.q.Change(set(name, value)) })
+	if err != nil {
+		m.r.t.Fatalf("seed %d: %s: %v", m.r.k.Seed(), name, err)
+	}
+}
+
+// pass lets time pass.
+func (r *rig) pass(d time.Duration) {
+	r.t.Helper()
+	r.try(d, func() bool { return false })
+}
+
+// messageIn returns raft's message in a frame.
+func messageIn(b []byte) *pb.Message {
+	f, err := decodeFrame(b)
+	if err != nil {
+		panic(err)
+	}
+	m := &pb.Message{}
+	if err := proto.Unmarshal(f.message, m); err != nil {
+		panic(err)
+	}
+	return m
 }

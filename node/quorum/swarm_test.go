@@ -1,0 +1,295 @@
+package quorum
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/klammlog/klamm/disksim/media"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/sim"
+)
+
+// A judge looks at all members after every step.
+//
+//	one-raft-leader-per-term: nobody else ever led a term.
+//	raft-log-matching, image-agreement: whoever applied an index has the log up
+//	to there, and the image, of the first who did.
+//	Nothing applied is lost: that holds for members that come back, too.
+type judge struct {
+	r       *rig
+	leaders map[uint64]kafka.NodeID
+	chains  map[uint64]uint64
+	digests map[uint64]uint64
+	seen    map[kafka.NodeID]uint64 // applied, looked at
+	steps   int
+
+	elections, replaced int
+}
+
+func newJudge(r *rig) *judge {
+	return &judge{r: r, leaders: map[uint64]kafka.NodeID{}, chains: map[uint64]uint64{}, digests: map[uint64]uint64{}, seen: map[kafka.NodeID]uint64{}}
+}
+
+// look returns the first violation.
+func (j *judge) look() error {
+	j.steps++
+	for _, m := range j.r.members {
+		if m.q == nil || !m.node.Alive() {
+			continue
+		}
+		v := m.q.View()
+		if v.Role == Leader {
+			if first, ok := j.leaders[v.Term]; ok && first != v.ID {
+				return fmt.Errorf("term %d was led by %d, and is by %d", v.Term, first, v.ID)
+			} else if !ok {
+				j.leaders[v.Term] = v.ID
+				j.elections++
+			}
+		}
+		if j.seen[m.id] == v.Applied {
+			continue
+		}
+		j.seen[m.id] = v.Applied
+		if err := j.compare(m, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *judge) compare(m *member, v View) error {
+	if chain, ok := j.chains[v.Applied]; !ok {
+		j.chains[v.Applied] = v.Chain
+	} else if chain != v.Chain {
+		return fmt.Errorf("controller %d: the log up to %d is not the one that was applied first", m.id, v.Applied)
+	}
+	if j.steps%16 != 0 { // a digest is dear
+		return m.q.Check()
+	}
+	if digest, ok := j.digests[v.Applied]; !ok {
+		j.digests[v.Applied] = v.Digest()
+	} else if digest != v.Digest() {
+		return fmt.Errorf("controller %d: the image at %d is not the one that others have", m.id, v.Applied)
+	}
+	return m.q.Check()
+}
+
+// A writer makes changes and knows what became of each.
+type writer struct {
+	r       *rig
+	next    int
+	acked   []string
+	refused []string
+	unknown int
+}
+
+// write has a member make a change, if it runs.
+func (w *writer) write(m *member) {
+	if m.q == nil || !m.node.Alive() {
+		return
+	}
+	w.next++
+	name := fmt.Sprintf("key-%06d", w.next)
+	q := m.q
+	m.node.Go("write", func() {
+		switch err := q.Change(set(name, "1")); {
+		case err == nil:
+			w.acked = append(w.acked, name)
+		case kafka.ErrorOf(err).Outcome() == kafka.Unknown:
+			w.unknown++
+		default:
+			w.refused = append(w.refused, name)
+		}
+	})
+}
+
+// audit compares an image with what was answered.
+func (w *writer) audit(m *member) error {
+	for _, name := range w.acked {
+		if get(m.q.Image(), name) != "1" {
+			return fmt.Errorf("controller %d: %s was acknowledged, and is gone", m.id, name)
+		}
+	}
+	for _, name := range w.refused {
+		if get(m.q.Image(), name) != "" {
+			return fmt.Errorf("controller %d: %s was refused, and is there", m.id, name)
+		}
+	}
+	return nil
+}
+
+// swarm is one run: writers, faults, then peace, then the audit.
+type swarm struct {
+	r      *rig
+	j      *judge
+	w      *writer
+	draw   *rand.Rand
+	faults []func(m *member)
+}
+
+func newSwarm(t testing.TB, seed uint64, n int, bug func(*rig)) *swarm {
+	r := newRig(t, sim.Options{Seed: seed, Buggify: seed%2 == 0, HoldOneIn: 50, HoldMax: 20 * time.Millisecond}, n)
+	draw := rand.New(rand.NewPCG(seed, 7))
+	r.every = 2 << 10
+	if seed%4 == 0 {
+		r.every = 1 << 20
+	}
+	r.lost, r.twice, r.delay = draw.Uint64N(100), draw.Uint64N(200), time.Duration(1+draw.Int64N(50))*time.Millisecond
+	if bug != nil {
+		bug(r)
+	}
+	s := &swarm{r: r, j: newJudge(r), w: &writer{r: r}, draw: draw}
+	all := []func(*member){
+		func(m *member) { m.kill() },
+		func(m *member) { m.unplug(media.Profile(draw.IntN(4))) },
+		func(m *member) { r.isolate(m, true) },
+		func(m *member) { m.node.Pause(time.Duration(draw.Int64N(int64(4 * time.Second)))) },
+		func(*member) {
+			for _, m := range r.members {
+				m.unplug(media.Profile(draw.IntN(4)))
+			}
+		},
+	}
+	for _, f := range all { // each seed leaves some out
+		if draw.IntN(3) > 0 {
+			s.faults = append(s.faults, f)
+		}
+	}
+	return s
+}
+
+// step lets a little time pass under the judge's eyes.
+func (s *swarm) step(d time.Duration) error {
+	var bad error
+	s.r.try(d, func() bool { bad = s.j.look(); return bad != nil })
+	for _, m := range s.r.members {
+		if bad == nil && (m.opened != nil || m.failed != nil) {
+			bad = errors.Join(m.opened, m.failed)
+		}
+	}
+	return bad
+}
+
+// run returns what the judges found.
+func (s *swarm) run(rounds int) error {
+	s.r.startAll()
+	for range rounds {
+		for range 3 {
+			s.w.write(s.r.members[s.draw.IntN(len(s.r.members))])
+			if a := s.r.active(); a != nil {
+				s.w.write(a)
+			}
+		}
+		if len(s.faults) > 0 && s.draw.IntN(3) == 0 {
+			s.faults[s.draw.IntN(len(s.faults))](s.r.members[s.draw.IntN(len(s.r.members))])
+		}
+		if err := s.step(time.Duration(s.draw.Int64N(int64(500 * time.Millisecond)))); err != nil {
+			return err
+		}
+		if s.draw.IntN(6) == 0 {
+			s.repair(s.r.members[s.draw.IntN(len(s.r.members))])
+		}
+	}
+	return s.peace()
+}
+
+func (s *swarm) repair(m *member) {
+	s.r.isolate(m, false)
+	if !m.node.Alive() {
+		m.restart()
+	}
+}
+
+// peace ends the faults, and wants everybody equal.
+func (s *swarm) peace() error {
+	s.r.lost, s.r.twice = 0, 0
+	for _, m := range s.r.members {
+		s.repair(m)
+	}
+	var bad error
+	equal := s.r.try(30*time.Second, func() bool {
+		bad = s.j.look()
+		return bad != nil || s.level()
+	})
+	switch {
+	case bad != nil:
+		return bad
+	case !equal:
+		return fmt.Errorf("the members are not equal after the faults: %s", s.state())
+	}
+	before := len(s.w.acked)
+	s.w.write(s.r.active())
+	if err := s.step(5 * time.Second); err != nil {
+		return err
+	}
+	if len(s.w.acked) == before {
+		return errors.New("a change after the faults was not acknowledged")
+	}
+	for _, m := range s.r.members {
+		if err := s.w.audit(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// level reports whether somebody is active and all have applied the same.
+func (s *swarm) level() bool {
+	a := s.r.active()
+	if a == nil {
+		return false
+	}
+	for _, m := range s.r.members {
+		if m.q == nil || m.q.applied != a.q.applied || m.q.View().Committed != a.q.View().Committed || m.q.View().Last != a.q.applied {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *swarm) state() string {
+	out := ""
+	for _, m := range s.r.members {
+		out += fmt.Sprintf("\n%d alive %v opened %v failed %v", m.id, m.node.Alive(), m.opened, m.failed)
+		if m.q != nil {
+			v := m.q.View()
+			out += fmt.Sprintf(" term %d %s committed %d applied %d log %d to %d", v.Term, v.Role, v.Committed, v.Applied, v.First, v.Last)
+		}
+	}
+	return out
+}
+
+func TestSwarm(t *testing.T) {
+	seeds := uint64(60)
+	if testing.Short() {
+		seeds = 10
+	}
+	probes := map[string]uint64{}
+	var elections, acked, refused, unknown int
+	for seed := range seeds {
+		s := newSwarm(t, seed, []int{3, 3, 5, 1}[seed%4], nil)
+		if err := s.run(60); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		elections += s.j.elections
+		acked += len(s.w.acked)
+		refused += len(s.w.refused)
+		unknown += s.w.unknown
+		for _, c := range s.r.k.Probes() {
+			probes[c.Name] += c.Times
+		}
+		s.r.k.Close()
+	}
+	for _, name := range slices.Sorted(maps.Keys(probes)) {
+		t.Logf("%6d %s", probes[name], name)
+	}
+	t.Logf("%d elections, %d changes acknowledged, %d refused, %d of unknown outcome", elections, acked, refused, unknown)
+	if elections == 0 || acked == 0 || refused == 0 || unknown == 0 {
+		t.Error("the swarm proves nothing")
+	}
+}
