@@ -40,6 +40,8 @@ type control struct {
 	s    *Server
 	call *Call
 	c    Controller // of this node, or one that refuses everything
+
+	refused error // why it does
 }
 
 // leastPatience is how long the active controller is looked for at least, and
@@ -67,12 +69,12 @@ func controlled[R any, A any, P interface {
 		return served(func() kmsg.Response {
 			x := &control{s: s, call: call, c: s.controller}
 			if x.c == nil {
-				x.c = refusing{fmt.Errorf("there is no controller here: %w", kafka.ErrNotController)}
+				x.refuse(fmt.Errorf("there is no controller here: %w", kafka.ErrNotController))
 			}
 			response := Q(new(A))
 			if s.forwards(call) {
 				if err := x.forward(request, response); err != nil {
-					x.c = refusing{err}
+					x.refuse(err)
 					return decide(x, request)
 				}
 			} else {
@@ -85,6 +87,9 @@ func controlled[R any, A any, P interface {
 		}), nil
 	}
 }
+
+// refuse has everything refused.
+func (x *control) refuse(why error) { x.c, x.refused = refusing{why}, why }
 
 // forwards reports whether a call is for a controller on another node.
 func (s *Server) forwards(call *Call) bool {

@@ -11,6 +11,7 @@ import (
 // everything fails with NOT_CONTROLLER. What its methods fail with carries a
 // kafka.Error. They block until what was decided is applied.
 type Controller interface {
+	operated
 	Active() bool
 
 	// Of brokers.
@@ -32,6 +33,22 @@ type Controller interface {
 	CheckAlterBroker(id kafka.NodeID, edit config.Edit) error
 }
 
+// What operators ask for.
+type operated interface {
+	// ElectLeaders returns what became of each election, in the order of want; of
+	// all that were needed if want is nil.
+	ElectLeaders(kind meta.ElectionKind, want []meta.Replica) ([]meta.Elected, error)
+
+	// Reassign returns nil or why not for each, in their order.
+	Reassign(want []meta.Reassignment) ([]error, error)
+
+	// Reassignments returns those under way; of all partitions if want is nil.
+	Reassignments(want []meta.Replica) ([]meta.Reassigning, error)
+
+	Unregister(id kafka.NodeID) error
+	UpdateFeatures(updates []meta.FeatureUpdate, deadline kafka.Instant) error
+}
+
 // A refusing controller refuses everything: so every request has an answer in its
 // own form when no controller was found.
 type refusing struct{ why error }
@@ -50,6 +67,13 @@ func (r refusing) AlterPartitions(meta.Member, []meta.Alter, kafka.Instant) ([]m
 func (r refusing) AllocateProducerIDs(meta.Member, kafka.Instant) (meta.Block, error) {
 	return meta.Block{}, r.why
 }
+func (r refusing) ElectLeaders(meta.ElectionKind, []meta.Replica) ([]meta.Elected, error) {
+	return nil, r.why
+}
+func (r refusing) Reassign([]meta.Reassignment) ([]error, error)            { return nil, r.why }
+func (r refusing) Reassignments([]meta.Replica) ([]meta.Reassigning, error) { return nil, r.why }
+func (r refusing) Unregister(kafka.NodeID) error                            { return r.why }
+func (r refusing) UpdateFeatures([]meta.FeatureUpdate, kafka.Instant) error { return r.why }
 func (r refusing) CreateTopic(meta.NewTopic, kafka.Instant) (kafka.TopicID, error) {
 	return kafka.TopicID{}, r.why
 }
@@ -94,4 +118,18 @@ func (l Lone) AlterBroker(id kafka.NodeID, edit config.Edit) error {
 }
 func (l Lone) CheckAlterBroker(id kafka.NodeID, edit config.Edit) error {
 	return l.Consider(l.EditBroker(id, edit))
+}
+
+// A node on its own has nobody to elect, or to move replicas to.
+
+func (l Lone) ElectLeaders(meta.ElectionKind, []meta.Replica) ([]meta.Elected, error) {
+	return nil, kafka.ErrUnsupportedVersion
+}
+func (l Lone) Reassign([]meta.Reassignment) ([]error, error) {
+	return nil, kafka.ErrUnsupportedVersion
+}
+func (l Lone) Reassignments([]meta.Replica) ([]meta.Reassigning, error) { return nil, nil }
+func (l Lone) Unregister(kafka.NodeID) error                            { return kafka.ErrUnsupportedVersion }
+func (l Lone) UpdateFeatures([]meta.FeatureUpdate, kafka.Instant) error {
+	return kafka.ErrUnsupportedVersion
 }

@@ -62,51 +62,11 @@ func (s *Server) Metrics() Metrics {
 
 // eachCode hands the error codes of an answer to f.
 func eachCode(response kmsg.Response, f func(int16)) {
+	eachOwnCode(response, f)
+	eachAdminCode(response, f)
 	switch r := response.(type) {
-	case *kmsg.ApiVersionsResponse:
-		f(r.ErrorCode)
-	case *kmsg.FindCoordinatorResponse:
-		if len(r.Coordinators) == 0 {
-			f(r.ErrorCode)
-		}
-		each(r.Coordinators, func(c *kmsg.FindCoordinatorResponseCoordinator) { f(c.ErrorCode) })
-	case *kmsg.InitProducerIDResponse:
-		f(r.ErrorCode)
-	case *kmsg.DescribeClusterResponse:
-		f(r.ErrorCode)
-	case *kmsg.ListConfigResourcesResponse:
-		f(r.ErrorCode)
-	case *kmsg.BrokerRegistrationResponse:
-		f(r.ErrorCode)
-	case *kmsg.BrokerHeartbeatResponse:
-		f(r.ErrorCode)
-	case *kmsg.AllocateProducerIDsResponse:
-		f(r.ErrorCode)
-	case *kmsg.AlterPartitionResponse:
-		f(r.ErrorCode)
-		each(r.Topics, func(t *kmsg.AlterPartitionResponseTopic) {
-			each(t.Partitions, func(p *kmsg.AlterPartitionResponseTopicPartition) { f(p.ErrorCode) })
-		})
-	case *peer.Forwarded:
-		f(r.ErrorCode)
 	case *kmsg.MetadataResponse:
 		each(r.Topics, func(t *kmsg.MetadataResponseTopic) { f(t.ErrorCode) })
-	case *kmsg.CreateTopicsResponse:
-		each(r.Topics, func(t *kmsg.CreateTopicsResponseTopic) { f(t.ErrorCode) })
-	case *kmsg.DeleteTopicsResponse:
-		each(r.Topics, func(t *kmsg.DeleteTopicsResponseTopic) { f(t.ErrorCode) })
-	case *kmsg.CreatePartitionsResponse:
-		each(r.Topics, func(t *kmsg.CreatePartitionsResponseTopic) { f(t.ErrorCode) })
-	case *kmsg.DescribeTopicPartitionsResponse:
-		each(r.Topics, func(t *kmsg.DescribeTopicPartitionsResponseTopic) { f(t.ErrorCode) })
-	case *kmsg.DescribeLogDirsResponse:
-		each(r.Dirs, func(d *kmsg.DescribeLogDirsResponseDir) { f(d.ErrorCode) })
-	case *kmsg.DescribeConfigsResponse:
-		each(r.Resources, func(c *kmsg.DescribeConfigsResponseResource) { f(c.ErrorCode) })
-	case *kmsg.AlterConfigsResponse:
-		each(r.Resources, func(c *kmsg.AlterConfigsResponseResource) { f(c.ErrorCode) })
-	case *kmsg.IncrementalAlterConfigsResponse:
-		each(r.Resources, func(c *kmsg.IncrementalAlterConfigsResponseResource) { f(c.ErrorCode) })
 	case *kmsg.ListOffsetsResponse:
 		each(r.Topics, func(t *kmsg.ListOffsetsResponseTopic) {
 			each(t.Partitions, func(p *kmsg.ListOffsetsResponseTopicPartition) { f(p.ErrorCode) })
@@ -123,6 +83,90 @@ func eachCode(response kmsg.Response, f func(int16)) {
 		each(r.Topics, func(t *kmsg.DescribeProducersResponseTopic) {
 			each(t.Partitions, func(p *kmsg.DescribeProducersResponseTopicPartition) { f(p.ErrorCode) })
 		})
+	}
+}
+
+// eachOwnCode does that for answers that have one for themselves and none for
+// parts.
+func eachOwnCode(response kmsg.Response, f func(int16)) {
+	switch r := response.(type) {
+	case *kmsg.ApiVersionsResponse:
+		f(r.ErrorCode)
+	case *kmsg.InitProducerIDResponse:
+		f(r.ErrorCode)
+	case *kmsg.DescribeClusterResponse:
+		f(r.ErrorCode)
+	case *kmsg.ListConfigResourcesResponse:
+		f(r.ErrorCode)
+	case *kmsg.BrokerRegistrationResponse:
+		f(r.ErrorCode)
+	case *kmsg.BrokerHeartbeatResponse:
+		f(r.ErrorCode)
+	case *kmsg.AllocateProducerIDsResponse:
+		f(r.ErrorCode)
+	case *kmsg.ListPartitionReassignmentsResponse:
+		f(r.ErrorCode)
+	case *kmsg.UpdateFeaturesResponse:
+		f(r.ErrorCode)
+	case *kmsg.UnregisterBrokerResponse:
+		f(r.ErrorCode)
+	case *kmsg.AddRaftVoterResponse:
+		f(r.ErrorCode)
+	case *kmsg.RemoveRaftVoterResponse:
+		f(r.ErrorCode)
+	case *peer.RaftStepped:
+		f(r.ErrorCode)
+	case *peer.MetadataRead:
+		f(r.ErrorCode)
+	case *peer.Forwarded:
+		f(r.ErrorCode)
+	}
+}
+
+// eachAdminCode does that for answers to who changes, or describes, what there is.
+func eachAdminCode(response kmsg.Response, f func(int16)) {
+	switch r := response.(type) {
+	case *kmsg.FindCoordinatorResponse:
+		if len(r.Coordinators) == 0 {
+			f(r.ErrorCode)
+		}
+		each(r.Coordinators, func(c *kmsg.FindCoordinatorResponseCoordinator) { f(c.ErrorCode) })
+	case *kmsg.AlterPartitionResponse:
+		f(r.ErrorCode)
+		each(r.Topics, func(t *kmsg.AlterPartitionResponseTopic) {
+			each(t.Partitions, func(p *kmsg.AlterPartitionResponseTopicPartition) { f(p.ErrorCode) })
+		})
+	case *kmsg.ElectLeadersResponse:
+		f(r.ErrorCode)
+		each(r.Topics, func(t *kmsg.ElectLeadersResponseTopic) {
+			each(t.Partitions, func(p *kmsg.ElectLeadersResponseTopicPartition) { f(p.ErrorCode) })
+		})
+	case *kmsg.AlterPartitionAssignmentsResponse:
+		f(r.ErrorCode)
+		each(r.Topics, func(t *kmsg.AlterPartitionAssignmentsResponseTopic) {
+			each(t.Partitions, func(p *kmsg.AlterPartitionAssignmentsResponseTopicPartition) { f(p.ErrorCode) })
+		})
+	case *kmsg.DescribeQuorumResponse:
+		f(r.ErrorCode)
+		each(r.Topics, func(t *kmsg.DescribeQuorumResponseTopic) {
+			each(t.Partitions, func(p *kmsg.DescribeQuorumResponseTopicPartition) { f(p.ErrorCode) })
+		})
+	case *kmsg.CreateTopicsResponse:
+		each(r.Topics, func(t *kmsg.CreateTopicsResponseTopic) { f(t.ErrorCode) })
+	case *kmsg.DeleteTopicsResponse:
+		each(r.Topics, func(t *kmsg.DeleteTopicsResponseTopic) { f(t.ErrorCode) })
+	case *kmsg.CreatePartitionsResponse:
+		each(r.Topics, func(t *kmsg.CreatePartitionsResponseTopic) { f(t.ErrorCode) })
+	case *kmsg.DescribeTopicPartitionsResponse:
+		each(r.Topics, func(t *kmsg.DescribeTopicPartitionsResponseTopic) { f(t.ErrorCode) })
+	case *kmsg.DescribeLogDirsResponse:
+		each(r.Dirs, func(d *kmsg.DescribeLogDirsResponseDir) { f(d.ErrorCode) })
+	case *kmsg.DescribeConfigsResponse:
+		each(r.Resources, func(c *kmsg.DescribeConfigsResponseResource) { f(c.ErrorCode) })
+	case *kmsg.AlterConfigsResponse:
+		each(r.Resources, func(c *kmsg.AlterConfigsResponseResource) { f(c.ErrorCode) })
+	case *kmsg.IncrementalAlterConfigsResponse:
+		each(r.Resources, func(c *kmsg.IncrementalAlterConfigsResponseResource) { f(c.ErrorCode) })
 	}
 }
 

@@ -27,4 +27,9 @@ func APIs() []Served {
 }
 
 // nameOf returns a key's name as Kafka writes it: InitProducerId.
-func nameOf(key kmsg.Key) string { return strings.ReplaceAll(peer.NameForKey(int16(key)), "ID", "Id") }
+func nameOf(key kmsg.Key) string {
+	if key == kmsg.AlterPartitionAssignments {
+		return "AlterPartitionReassignments"
+	}
+	return strings.ReplaceAll(peer.NameForKey(int16(key)), "ID", "Id")
+}

@@ -24,6 +24,7 @@ import (
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
+	"github.com/klammlog/klamm/node/quorum"
 )
 
 // A Server serves connections.
@@ -37,6 +38,7 @@ type Server struct {
 	controller Controller
 	forwarder  Forwarder
 	source     Source
+	quorum     *quorum.Quorum
 
 	handlers  []*handler // by key
 	pool      pool
@@ -143,10 +145,13 @@ func (s *Server) SetSource(m Source) { s.source = m }
 // SetForwarder says how the active controller is reached when it is not here.
 func (s *Server) SetForwarder(f Forwarder) { s.forwarder = f }
 
-// SetController begins to serve a controller: the listeners of controllers accept
-// connections from here on.
-func (s *Server) SetController(c Controller) {
-	s.controller = c
+// SetController says what answers where this node is the active controller.
+func (s *Server) SetController(c Controller) { s.controller = c }
+
+// SetQuorum begins to serve a member of the quorum: the listeners of controllers
+// accept connections from here on.
+func (s *Server) SetQuorum(q *quorum.Quorum) {
+	s.quorum = q
 	s.open(ofControllers)
 }
 

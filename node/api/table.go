@@ -1,6 +1,8 @@
 package api
 
 import (
+	"slices"
+
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/peer"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -101,7 +103,10 @@ const (
 
 // table is every API that is served, by key. It is made by a function because
 // ApiVersions reads it.
-func table() []*handler {
+func table() []*handler { return slices.Concat(forClients(), forOperators(), forNodes()) }
+
+// forClients returns what brokers are asked, and what programs ask controllers.
+func forClients() []*handler {
 	return []*handler{
 		{key: kmsg.Produce, min: 3, max: 13, advertise: 0,
 			needs: permission{opWrite, onTopics}, counts: countsProduce, order: overlapping, plain: true, begin: beginProduce},
@@ -143,8 +148,34 @@ func table() []*handler {
 			needs: permission{opDescribeConfigs, onCluster}, begin: serve(listConfigResources)},
 		{key: kmsg.DescribeTopicPartitions, min: 0, max: 0, advertise: 0,
 			needs: permission{opDescribe, onTopics}, begin: beginDescribeTopicPartitions},
+	}
+}
 
-		// Of brokers to controllers, and of nodes among each other.
+// forOperators returns what only they ask.
+func forOperators() []*handler {
+	return []*handler{
+		{key: kmsg.ElectLeaders, min: 0, max: 2, advertise: 0, on: ofBoth,
+			needs: permission{opAlter, onCluster}, counts: countsChange, decides: true, begin: controlled(electLeaders, nil)},
+		{key: kmsg.AlterPartitionAssignments, min: 0, max: 1, advertise: 0, on: ofBoth,
+			needs: permission{opAlter, onCluster}, counts: countsChange, decides: true, begin: controlled(alterPartitionReassignments, nil)},
+		{key: kmsg.ListPartitionReassignments, min: 0, max: 0, advertise: 0, on: ofBoth,
+			needs: permission{opDescribe, onCluster}, decides: true, begin: controlled(listPartitionReassignments, nil)},
+		{key: kmsg.DescribeQuorum, min: 0, max: 2, advertise: 0, on: ofBoth,
+			needs: permission{opDescribe, onCluster}, decides: true, begin: controlled(describeQuorum, nil)},
+		{key: kmsg.UpdateFeatures, min: 0, max: 2, advertise: 0, on: ofBoth,
+			needs: permission{opAlter, onCluster}, counts: countsChange, decides: true, begin: controlled(updateFeatures, nil)},
+		{key: kmsg.UnregisterBroker, min: 0, max: 0, advertise: 0, on: ofBoth,
+			needs: permission{opAlter, onCluster}, counts: countsChange, decides: true, begin: controlled(unregisterBroker, nil)},
+		{key: kmsg.AddRaftVoter, min: 0, max: 1, advertise: 0, on: ofBoth,
+			needs: permission{opAlter, onCluster}, counts: countsChange, decides: true, begin: controlled(addRaftVoter, nil)},
+		{key: kmsg.RemoveRaftVoter, min: 0, max: 0, advertise: 0, on: ofBoth,
+			needs: permission{opAlter, onCluster}, counts: countsChange, decides: true, begin: controlled(removeRaftVoter, nil)},
+	}
+}
+
+// forNodes returns what brokers ask controllers, and nodes each other.
+func forNodes() []*handler {
+	return []*handler{
 		{key: kmsg.BrokerRegistration, min: 2, max: 4, advertise: 2, on: ofControllers,
 			needs: permission{opClusterAction, onCluster}, decides: true, begin: controlled(brokerRegistration, nil)},
 		{key: kmsg.BrokerHeartbeat, min: 0, max: 1, advertise: 0, on: ofControllers,
@@ -153,6 +184,10 @@ func table() []*handler {
 			needs: permission{opClusterAction, onCluster}, decides: true, begin: controlled(alterPartition, nil)},
 		{key: kmsg.AllocateProducerIDs, min: 0, max: 0, advertise: 0, on: ofControllers,
 			needs: permission{opClusterAction, onCluster}, decides: true, begin: controlled(allocateProducerIDs, nil)},
+		{key: peer.RaftStepKey, on: ofControllers,
+			needs: permission{opClusterAction, onCluster}, order: overlapping, plain: true, begin: beginRaftStep},
+		{key: peer.ReadMetadataKey, on: ofControllers,
+			needs: permission{opClusterAction, onCluster}, begin: serve(readMetadata)},
 		{key: peer.ForwardKey, on: ofControllers,
 			needs: permission{opClusterAction, onCluster}, counts: countsChange, begin: beginForward},
 	}
