@@ -28,9 +28,9 @@ type clusterObserver struct {
 	image   imageView               // the newest that any node has applied
 	imageAt kafka.Offset            // up to where
 	digests map[kafka.Offset]digest // of the images that were seen
-	terms   map[uint64]kafka.NodeID // who led the quorum
-	excused map[kafka.NodeID]int64  // lost what they held in that life, and have not registered since
-	looks   int                     // at everything
+	quorum  quorumBook
+	excused map[kafka.NodeID]int64 // lost what they held in that life, and have not registered since
+	looks   int                    // at everything
 }
 
 // A clusterPromise is what the cluster of a run was promised to be.
@@ -63,9 +63,11 @@ type window struct {
 	known   []place               // that it ever had, as they were first seen
 	read    map[place]*reading
 	applied kafka.Offset
-	term    uint64
-	commit  kafka.Offset
 	damaged bool
+
+	term, durableTerm uint64
+	commit            kafka.Offset // of the metadata log, in this life
+	voters            []kafka.NodeID
 }
 
 // A subject is one partition, and what is known of it from all its replicas.
@@ -84,7 +86,7 @@ type subject struct {
 
 func newClusterObserver(p clusterPromise, now func() kafka.Instant, tell func(guarantee, sentence string)) *clusterObserver {
 	return &clusterObserver{promised: p, now: now, tell: tell, subjects: map[place]*subject{}, imageAt: kafka.NoOffset,
-		digests: map[kafka.Offset]digest{}, terms: map[uint64]kafka.NodeID{}, excused: map[kafka.NodeID]int64{}}
+		digests: map[kafka.Offset]digest{}, quorum: newQuorumBook(), excused: map[kafka.NodeID]int64{}}
 }
 
 // watch adds a machine.
@@ -131,7 +133,7 @@ func (o *clusterObserver) changed(id kafka.NodeID) {
 func (o *clusterObserver) started(id kafka.NodeID) {
 	if w := o.window(id); w != nil {
 		clear(w.lives)
-		w.commit, w.applied, w.changed = kafka.NoOffset, kafka.NoOffset, true
+		w.commit, w.applied, w.term, w.changed = kafka.NoOffset, kafka.NoOffset, 0, true
 	}
 }
 
@@ -186,6 +188,7 @@ func (o *clusterObserver) everything() {
 	for _, s := range o.order {
 		o.checkCommitted(s)
 	}
+	o.checkQuorum()
 }
 
 // look looks at one node's replicas, and at its part in the quorum.

@@ -16,6 +16,7 @@ type handmade struct {
 	views    map[kafka.NodeID]*replicaView
 	copies   map[kafka.NodeID]*logCopy
 	rafts    map[kafka.NodeID]*raftView
+	logs     map[kafka.NodeID]*logCopy // of the controllers
 	image    imageView
 	at       kafka.Offset
 	said     []string
@@ -25,18 +26,19 @@ type handmade struct {
 var handmadePlace = place{kafka.TopicID{7}, kafka.TopicPartition{Topic: "orders", Partition: 0}}
 
 func newHandmade(p clusterPromise) *handmade {
-	h := &handmade{views: map[kafka.NodeID]*replicaView{}, copies: map[kafka.NodeID]*logCopy{}, rafts: map[kafka.NodeID]*raftView{}}
+	h := &handmade{views: map[kafka.NodeID]*replicaView{}, copies: map[kafka.NodeID]*logCopy{}, rafts: map[kafka.NodeID]*raftView{}, logs: map[kafka.NodeID]*logCopy{}}
 	h.o = newClusterObserver(p, func() kafka.Instant { return 0 }, func(guarantee, sentence string) {
 		h.said, h.sentence = append(h.said, guarantee), sentence
 	})
 	for id := kafka.NodeID(1); id <= 3; id++ {
 		h.views[id] = &replicaView{place: handmadePlace, Role: followingReplica, LeaderEpoch: 5, HighWatermark: 40, Durable: 50, LogEnd: 50}
 		h.copies[id] = &logCopy{batches: handmadeBatches()}
-		h.rafts[id] = &raftView{Term: 3, Commit: 9, End: 9}
+		h.rafts[id] = &raftView{Term: 3, DurableTerm: 3, Vote: 2, Commit: 9, Applied: 9, Chain: 77, Voters: []kafka.NodeID{1, 2, 3}}
+		h.logs[id] = handmadeEntries()
 		h.o.watch(window{
 			id: id, replicas: func() []replicaView { return []replicaView{*h.views[id]} },
 			raft:    func() (raftView, bool) { return *h.rafts[id], true },
-			refresh: func() {}, copyOf: func(place) *logCopy { return h.copies[id] },
+			refresh: func() {}, copyOf: h.copyOf(id),
 		})
 		h.image.Brokers = append(h.image.Brokers, brokerSeat{ID: id, Epoch: 10 + int64(id)})
 	}
@@ -46,6 +48,24 @@ func newHandmade(p clusterPromise) *handmade {
 		Replicas: []kafka.NodeID{1, 2, 3}, ISR: []kafka.NodeID{1, 2, 3}}}
 	h.decide()
 	return h
+}
+
+func (h *handmade) copyOf(id kafka.NodeID) func(place) *logCopy {
+	return func(p place) *logCopy {
+		if p == metadataPlace {
+			return h.logs[id]
+		}
+		return h.copies[id]
+	}
+}
+
+// handmadeEntries are ten, in the terms 2 and 3. Nine are committed.
+func handmadeEntries() *logCopy {
+	c := &logCopy{}
+	for i := range kafka.Offset(10) {
+		c.batches = append(c.batches, batch{base: i, end: i + 1, epoch: 2 + kafka.LeaderEpoch(i/5), sum: uint64(50 + i), producer: kafka.NoProducerID, position: int64(i)})
+	}
+	return c
 }
 
 // handmadeBatches are five, of ten records each, in the epochs 3, 3, 4, 5 and 5.
@@ -213,7 +233,38 @@ var handmadeCases = []struct {
 	{"a second controller leads in a term", func(h *handmade) { h.rafts[1].Leads = true }, oneRaftLeaderPerTerm},
 	{"another controller leads in the next term", func(h *handmade) { h.rafts[1].Leads, h.rafts[1].Term = true, 4 }, ""},
 	{"a term goes back", func(h *handmade) { h.rafts[3].Term = 2 }, epochsForward},
-	{"a term goes back with a restart", func(h *handmade) { h.rafts[3].Term = 2; h.o.started(3) }, epochsForward},
+	{"a term that was not durable goes back with a restart", func(h *handmade) {
+		h.rafts[3].Term = 4
+		h.look()
+		h.rafts[3].Term = 3
+		h.o.started(3)
+	}, ""},
+	{"a durable term goes back with a restart", func(h *handmade) { h.rafts[3].Term, h.rafts[3].DurableTerm = 2, 2; h.o.started(3) }, epochsForward},
+	{"a vote changes", func(h *handmade) { h.rafts[3].Vote = 1 }, oneRaftLeaderPerTerm},
+	{"a vote in the next term", func(h *handmade) { h.rafts[3].Vote, h.rafts[3].Term, h.rafts[3].DurableTerm = 1, 4, 4 }, ""},
+	{"two apply different entries", func(h *handmade) { h.rafts[3].Chain = 78 }, raftLogMatching},
+	{"a controller has another entry of a term", func(h *handmade) {
+		h.logs[3].batches = nil
+		h.look()
+		h.logs[3] = handmadeEntries()
+		h.logs[3].batches[8].sum++
+	}, raftLogMatching},
+	{"a minority lacks what is committed", func(h *handmade) { h.logs[3].batches = h.logs[3].batches[:7] }, ""},
+	{"a majority lacks what is committed", func(h *handmade) {
+		h.logs[3].batches = h.logs[3].batches[:7]
+		h.logs[2].batches = h.logs[2].batches[:8]
+	}, raftLogMatching},
+	{"a majority has something else than what was committed", func(h *handmade) {
+		for _, id := range []kafka.NodeID{2, 3} {
+			h.logs[id].batches = h.logs[id].batches[:9]
+			h.logs[id].batches[8].epoch = 4
+		}
+	}, raftLogMatching},
+	{"what is committed is compacted", func(h *handmade) {
+		for _, c := range h.logs {
+			c.start, c.batches = 9, c.batches[9:]
+		}
+	}, ""},
 	{"what is committed goes back", func(h *handmade) { h.rafts[3].Commit = 8 }, hwForward},
 	{"two images differ", func(h *handmade) {
 		h.o.applies(1, 50, 111, func() imageView { return h.image })

@@ -14,7 +14,7 @@ import (
 // A diskReader reads the batches that lie on one machine's disks, as Kafka's format
 // has them, without the machine noticing. It shares no code with what wrote them.
 //
-// With log.flush=ack it sees the durable image: what the machine would have if it
+// With log.flush=ack, and of the metadata always, it sees the durable image: what the machine would have if it
 // lost its power now, and nothing of the rest survived. With log.flush=os it sees
 // what a process sees. Each log is read once: what is appended is read when it is
 // looked at next, and what was cut off is forgotten.
@@ -93,7 +93,7 @@ func (r *diskReader) read(c *diskCopy, dir string, l listing) {
 	segment, at := c.start, int64(0)
 	if n := len(c.batches); n > 0 {
 		last := &c.batches[n-1]
-		segment, at = last.segment, last.position+last.size()
+		segment, at = last.segment, last.position+int64(last.length)
 	}
 	for _, base := range l.bases {
 		if base < segment {
@@ -117,7 +117,7 @@ const readAtOnce = 64 << 10
 func (r *diskReader) readSegment(c *diskCopy, disk *disksim.Disk, dir string, base kafka.Offset, at int64) {
 	for n := readAtOnce; ; {
 		buf := r.bytes(disk, dir, base, at, n)
-		used, wanted := c.take(buf, base, at)
+		used, wanted := c.take(buf, base, at, dir)
 		switch {
 		case used > 0:
 			at, n = at+used, readAtOnce
@@ -131,12 +131,16 @@ func (r *diskReader) readSegment(c *diskCopy, disk *disksim.Disk, dir string, ba
 
 // take adds the batches at the front of what was read at a position of a segment. It
 // returns how many bytes they have, and the size of the next one if that was cut
-// short.
-func (c *diskCopy) take(buf []byte, segment kafka.Offset, at int64) (used int64, wanted int) {
+// short. Controllers write an entry with the time at which each got it: only what
+// follows a batch's head has to be the same.
+func (c *diskCopy) take(buf []byte, segment kafka.Offset, at int64, dir string) (used int64, wanted int) {
 	for {
 		b, size, ok := parseBatch(buf[used:])
 		if !ok || b.base < c.end() {
 			return used, size
+		}
+		if dir == metadataPlace.partition.String() {
+			b.sum = uint64(crc32.Checksum(buf[used+batchHead:used+int64(size)], castagnoli))
 		}
 		b.segment, b.position = segment, at+used
 		c.batches = append(c.batches, b)
@@ -148,7 +152,7 @@ func (c *diskCopy) take(buf []byte, segment kafka.Offset, at int64) (used int64,
 func (r *diskReader) bytes(disk *disksim.Disk, dir string, base kafka.Offset, at int64, n int) []byte {
 	name := dir + "/" + segmentName(base)
 	var b []byte
-	if r.durable {
+	if r.durable || dir == metadataPlace.partition.String() {
 		b, _ = disk.DurableBytes(name, at, n) // without the file there is nothing to read
 	} else {
 		b, _ = disk.VisibleBytes(name, at, n)
@@ -159,7 +163,7 @@ func (r *diskReader) bytes(disk *disksim.Disk, dir string, base kafka.Offset, at
 // stands reports whether a batch is where it was found.
 func (r *diskReader) stands(disk *disksim.Disk, dir string, b *batch) bool {
 	now, _, ok := parseHead(r.bytes(disk, dir, b.segment, b.position, batchHead))
-	now.segment, now.position = b.segment, b.position
+	now.segment, now.position, now.sum = b.segment, b.position, b.sum
 	return ok && now == *b
 }
 
@@ -184,13 +188,10 @@ func parseHead(b []byte) (batch, int, bool) {
 	}
 	return batch{
 		base: base, end: base + kafka.Offset(int32(be.Uint32(b[23:]))) + 1, epoch: kafka.LeaderEpoch(be.Uint32(b[12:])),
-		sum:      uint64(be.Uint32(b[17:]))<<32 | uint64(size),
+		check: be.Uint32(b[17:]), length: int32(size), sum: uint64(be.Uint32(b[17:])),
 		producer: kafka.ProducerID(be.Uint64(b[43:])), producerEpoch: kafka.ProducerEpoch(be.Uint16(b[51:])),
 	}, size, true
 }
-
-// size returns how many bytes the batch has.
-func (b *batch) size() int64 { return int64(uint32(b.sum)) }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -201,5 +202,5 @@ func parseBatch(b []byte) (batch, int, bool) {
 	if !ok || size > len(b) {
 		return batch{}, size, false
 	}
-	return head, size, crc32.Checksum(b[21:size], castagnoli) == uint32(head.sum>>32)
+	return head, size, crc32.Checksum(b[21:size], castagnoli) == head.check
 }

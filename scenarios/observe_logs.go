@@ -102,7 +102,11 @@ func (o *clusterObserver) checkFollows(w *window, s *subject, before, b *batch) 
 
 // checkChronicle: whoever has a batch has the same one, behind the same batch.
 func (o *clusterObserver) checkChronicle(w *window, s *subject, before, b *batch) {
-	if o.promised.Compacts {
+	guarantee := logMatching
+	switch {
+	case s.place == metadataPlace:
+		guarantee = raftLogMatching
+	case o.promised.Compacts:
 		return
 	}
 	key := batchKey{b.base, b.epoch}
@@ -111,13 +115,13 @@ func (o *clusterObserver) checkChronicle(w *window, s *subject, before, b *batch
 		f = batchFacts{end: b.end, sum: b.sum, by: w.id}
 	}
 	if f.end != b.end || f.sum != b.sum {
-		o.complain(logMatching, "%s: at offset %d in epoch %d %d and %d have different batches, up to offsets %d and %d, with checksums %016x and %016x",
+		o.complain(guarantee, "%s: at offset %d in epoch %d %d and %d have different batches, up to offsets %d and %d, with checksums %016x and %016x",
 			s.partition, b.base, b.epoch, f.by, w.id, f.end, b.end, f.sum, b.sum)
 	}
 	if before != nil {
 		prior := batchKey{before.base, before.epoch}
 		if f.follows && f.before != prior {
-			o.complain(logMatching, "%s: before the batch at offset %d in epoch %d, %d has one at %d of epoch %d, and %d one at %d of epoch %d",
+			o.complain(guarantee, "%s: before the batch at offset %d in epoch %d, %d has one at %d of epoch %d, and %d one at %d of epoch %d",
 				s.partition, b.base, b.epoch, f.by, f.before.base, f.before.epoch, w.id, prior.base, prior.epoch)
 		}
 		f.before, f.follows = prior, true

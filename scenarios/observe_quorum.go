@@ -17,12 +17,12 @@ type ballot struct {
 
 // A quorumBook is what is known of the controllers' quorum from all its members.
 type quorumBook struct {
-	leaders   map[uint64]kafka.NodeID // by term
-	votes     map[ballot]kafka.NodeID
-	chains    map[kafka.Offset]digest // of the log that was applied
-	commit    kafka.Offset            // the most that any member knew to be committed
-	committed batchKey                // the entry that ends it
-	at        kafka.Offset            // where that was found, 0 if it was not
+	leaders map[uint64]kafka.NodeID // by term
+	votes   map[ballot]kafka.NodeID
+	chains  map[kafka.Offset]digest // of the log that was applied
+	commit  kafka.Offset            // the most that any member knew to be committed
+	tip     batchKey                // the entry that ended it when it was looked for
+	tipAt   kafka.Offset            // then; 0 if it was not
 }
 
 func newQuorumBook() quorumBook {
@@ -36,14 +36,13 @@ func (o *clusterObserver) lookAtRaft(w *window, v raftView) {
 		w.known = append(w.known, metadataPlace)
 		w.read[metadataPlace] = &reading{}
 	}
-	if v.Term < w.term {
-		o.complain(epochsForward, "controller %d: its term went back from %d to %d", w.id, w.term, v.Term)
+	if v.Term < w.term || v.DurableTerm < w.durableTerm && !o.isExcused(w) {
+		o.complain(epochsForward, "controller %d: its term went back from %d, %d of it durable, to %d and %d", w.id, w.term, w.durableTerm, v.Term, v.DurableTerm)
 	}
 	if v.Commit < w.commit {
 		o.complain(hwForward, "controller %d: what is committed went back from %d to %d", w.id, w.commit, v.Commit)
 	}
-	w.term, w.commit = v.Term, v.Commit
-	w.voters = v.Voters
+	w.term, w.durableTerm, w.commit, w.voters = v.Term, v.DurableTerm, v.Commit, v.Voters
 	q := &o.quorum
 	q.commit = max(q.commit, v.Commit)
 	if known, ok := q.chains[v.Applied]; !ok {
@@ -51,7 +50,9 @@ func (o *clusterObserver) lookAtRaft(w *window, v raftView) {
 	} else if known.sum != v.Chain {
 		o.complain(raftLogMatching, "controllers %d and %d applied different entries up to offset %d", known.by, w.id, v.Applied)
 	}
-	o.checkVote(w.id, v)
+	if !o.isExcused(w) {
+		o.checkVote(w.id, v)
+	}
 	if !v.Leads {
 		return
 	}
@@ -65,11 +66,11 @@ func (o *clusterObserver) lookAtRaft(w *window, v raftView) {
 // checkVote: who has voted in a term votes for nobody else in it, after a restart
 // neither.
 func (o *clusterObserver) checkVote(id kafka.NodeID, v raftView) {
-	b := ballot{id, v.Term}
+	b := ballot{id, v.DurableTerm}
 	before, voted := o.quorum.votes[b]
 	switch {
 	case voted && before != v.Vote:
-		o.complain(oneRaftLeaderPerTerm, "controller %d voted for %d in term %d, and then for %d", id, before, v.Term, v.Vote)
+		o.complain(oneRaftLeaderPerTerm, "controller %d voted for %d in term %d, and then for %d", id, before, v.DurableTerm, v.Vote)
 	case v.Vote != meta.NoLeader:
 		o.quorum.votes[b] = v.Vote
 	}
@@ -83,34 +84,49 @@ func (o *clusterObserver) checkQuorum() {
 	if q.commit == 0 || len(voters) == 0 || o.promised.Loses {
 		return
 	}
-	have := 0
-	var tip batchKey
-	seen := false
+	entries, anyway := o.holders(voters, q.commit)
+	tip, have := batchKey{}, 0
+	for key, n := range entries { //klamm:unordered the one that most have
+		if n > have || n == have && key.epoch > tip.epoch {
+			tip, have = key, n
+		}
+	}
+	if have+anyway <= len(voters)/2 {
+		o.complain(raftLogMatching, "the metadata log was committed up to offset %d, and of the voters %v only %d have it", q.commit, voters, have+anyway)
+	}
+	if q.tipAt > 0 {
+		entries, anyway := o.holders(voters, q.tipAt)
+		if n := entries[q.tip] + anyway; n <= len(voters)/2 {
+			o.complain(raftLogMatching, "the metadata log was committed up to offset %d with term %d, and of the voters %v only %d have that", q.tipAt, q.tip.epoch, voters, n)
+		}
+	}
+	if have > 0 {
+		q.tip, q.tipAt = tip, q.commit
+	}
+}
+
+// holders counts the voters whose log goes up to an offset, by the entry that ends
+// it there, and those of which it need not be shown: they are excused, or have
+// applied and forgotten it.
+func (o *clusterObserver) holders(voters []kafka.NodeID, end kafka.Offset) (entries map[batchKey]int, anyway int) {
+	entries = map[batchKey]int{}
 	for _, id := range voters {
 		w := o.window(id)
 		if w == nil || w.copyOf == nil || o.isExcused(w) {
-			have++
+			anyway++
 			continue
 		}
 		c := w.copyOf(metadataPlace)
-		if c == nil || c.end() < q.commit {
+		if c == nil || c.end() < end {
 			continue
 		}
-		b := c.at(q.commit - 1)
-		if b == nil || !seen {
-			have++
-		}
-		if b != nil {
-			if !seen {
-				tip, seen = batchKey{b.base, b.epoch}, true
-			} else if tip == (batchKey{b.base, b.epoch}) {
-				have++
-			}
+		if b := c.at(end - 1); b != nil {
+			entries[batchKey{b.base, b.epoch}]++
+		} else {
+			anyway++
 		}
 	}
-	if have <= len(voters)/2 {
-		o.complain(raftLogMatching, "the metadata log was committed up to offset %d, and of the voters %v only %d have it", q.commit, voters, have)
-	}
+	return entries, anyway
 }
 
 // newestVoters returns the voters as the member knows them that knows most to be

@@ -34,7 +34,8 @@ func (v replicaView) open() bool { return v.Role != offlineReplica }
 // entries are committed, applied.
 type raftView struct {
 	Term            uint64
-	Vote            kafka.NodeID // in that term; meta.NoLeader for none
+	DurableTerm     uint64
+	Vote            kafka.NodeID // durable, in the durable term; meta.NoLeader for none
 	Leads           bool
 	Commit, Applied kafka.Offset
 	Chain           uint64 // hash of all entries applied
