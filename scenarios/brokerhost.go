@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -29,6 +30,7 @@ type brokerHost struct {
 	running  *node.Node             // nil while it starts, stops, or is down
 	held     map[place]kafka.Offset // what each log claimed to hold, the furthest ever
 	starts   int
+	losses   int // of power
 	lastExit error
 	stopping bool
 	absent   bool // it has not joined the cluster yet, or has left it
@@ -52,9 +54,12 @@ func (r *run) newBrokers() {
 
 func (r *run) newBroker(s seat) *brokerHost {
 	n := r.k.NewNode(s.name)
-	disk := disksim.New(r.k, s.name+"/0", disksim.DrawOptions(r.k.Rand("options/disk")))
+	disk := disksim.New(r.k, diskOf(s.name), disksim.DrawOptions(r.k.Rand("options/disk")))
 	return &brokerHost{r: r, seat: s, node: n, disk: disk, world: world.New(r.network, n, disk), address: s.clients()}
 }
+
+// diskOf names the disk of a node.
+func diskOf(node string) string { return node + "/0" }
 
 // nodeNamed returns the node of that name, or nil.
 func (r *run) nodeNamed(name string) *brokerHost {
@@ -182,8 +187,22 @@ func (b *brokerHost) losePower() bool {
 	}
 	pending := b.disk.Pending()
 	b.disk.PowerLoss(b.r.profile())
-	b.r.lossCount++
+	b.losses++
 	return wasAlive || pending > 0
+}
+
+// lostPageCache reports whether the machine has lost what was written and not synced.
+func (b *brokerHost) lostPageCache() bool {
+	return b.losses > 0 || b.struck(func(k disksim.FaultKind) bool { return losesPageCache(Family(k)) })
+}
+
+// forgot reports whether the machine may have lost something that it held.
+func (b *brokerHost) forgot() bool {
+	return b.r.drawn.Flush == "os" && b.lostPageCache() || b.struck(disksim.FaultKind.Destroys)
+}
+
+func (b *brokerHost) struck(by func(disksim.FaultKind) bool) bool {
+	return slices.ContainsFunc(b.disk.Struck(), func(c disksim.Count) bool { return by(c.Kind) })
 }
 
 // stop asks the broker to end cleanly, kills it if it does not, and starts it

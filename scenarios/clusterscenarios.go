@@ -261,6 +261,19 @@ var recreateTopic = &Scenario{
 	Shape:     func(o *Options, _ *rand.Rand) { o.Habits.Recreate = true },
 }
 
+var lostDisk = &Scenario{
+	Name:       "lost-disk",
+	About:      "a node comes back with an empty disk under its old number, or its disk rots, and gets everything from the others",
+	Cluster:    safeCluster,
+	Always:     []Family{"crash"},
+	Sometimes:  []Family{"disk-empty", "disk-rot", "disk-bad-sector", "power-loss", "pause", "task-stall", "disk-slow"},
+	OneOf:      []Family{"disk-empty", "disk-empty", "disk-rot", "disk-bad-sector"},
+	AtLeast:    2,
+	AtMost:     4,
+	Aims:       map[Family][]target{"crash": {theLoser, theLoser, theLeader}},
+	LoserOneIn: 1,
+}
+
 var reassignUnderFire = &Scenario{
 	Name:      "reassign-under-fire",
 	About:     "replicas are moved between brokers, and that is taken back, while brokers die",
@@ -286,12 +299,13 @@ var everyCluster = &Scenario{
 	AtLeast:    3,
 	AtMost:     10,
 	Guests:     []Family{operatorActs, replicaMoves},
+	LoserOneIn: 6,
 	FlushDrawn: true,
 }
 
 // clusterScenarios lists them from the gentle to the harsh.
 var clusterScenarios = []*Scenario{
 	calmCluster, leaderCrash, rollingRestart, minorityPartition, bridgePartition, oneWayPartition, controllerFailover, isrFlap,
-	wholeClusterPowerLoss, lastReplicaStanding, allReplicasDown, uncleanElection, zombieLeaders, recreateTopic,
+	wholeClusterPowerLoss, lostDisk, lastReplicaStanding, allReplicasDown, uncleanElection, zombieLeaders, recreateTopic,
 	reassignUnderFire, everyCluster,
 }

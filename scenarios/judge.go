@@ -61,9 +61,7 @@ func losesPageCache(f Family) bool {
 
 // pageCacheLost reports whether that has happened.
 func (r *run) pageCacheLost() bool {
-	return r.lossCount > 0 || slices.ContainsFunc(r.nodes, func(b *brokerHost) bool {
-		return slices.ContainsFunc(b.disk.Struck(), func(c disksim.Count) bool { return losesPageCache(Family(c.Kind)) })
-	})
+	return slices.ContainsFunc(r.nodes, (*brokerHost).lostPageCache)
 }
 
 // unjudged gathers what is known of a run without a verdict.

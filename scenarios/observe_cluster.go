@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
 )
@@ -19,6 +20,7 @@ type clusterObserver struct {
 	promised clusterPromise
 	now      func() kafka.Instant
 	tell     func(guarantee, sentence string)
+	mark     func(kind history.MarkKind, p place, at kafka.Offset, leader kafka.NodeID) // an election; may be nil
 	told     int
 
 	windows  []*window
@@ -79,6 +81,8 @@ type subject struct {
 	exposed   kafka.Offset
 	exposedBy kafka.NodeID
 	since     kafka.LeaderEpoch // of the last unclean election
+	led       kafka.NodeID      // who was elected last
+	partings  []parting
 	chronicle map[batchKey]batchFacts
 	tip       batchKey     // the batch that ends what was exposed
 	tipAt     kafka.Offset // when it was, 0 if that is not known
@@ -107,7 +111,7 @@ func (o *clusterObserver) window(id kafka.NodeID) *window {
 func (o *clusterObserver) subject(p place) *subject {
 	s := o.subjects[p]
 	if s == nil {
-		s = &subject{place: p, leaders: map[kafka.LeaderEpoch]kafka.NodeID{}, chronicle: map[batchKey]batchFacts{}}
+		s = &subject{place: p, led: meta.NoLeader, leaders: map[kafka.LeaderEpoch]kafka.NodeID{}, chronicle: map[batchKey]batchFacts{}}
 		o.subjects[p] = s
 		o.order = append(o.order, s)
 	}

@@ -3,10 +3,11 @@ package scenarios
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/node/kafka"
-	"github.com/klammlog/klamm/node/meta"
 )
 
 // A handmade cluster has three brokers, which are controllers too, and one partition
@@ -320,50 +321,61 @@ func TestUncleanElectionsTakeWhatOthersHad(t *testing.T) {
 	}
 }
 
-func TestConvergedIsWhenAllAreEqual(t *testing.T) {
-	level := func(h *handmade) {
-		for _, v := range h.views {
-			v.HighWatermark = 50
-		}
-	}
+func TestLogsAreEqualInTheEnd(t *testing.T) {
 	for _, c := range []struct {
 		claim  string
 		change func(*handmade)
-		want   bool
+		want   string
 	}{
-		{"all are equal", func(h *handmade) {}, true},
-		{"no leader", func(h *handmade) { h.image.Partitions[0].Leader = meta.NoLeader; h.decide() }, false},
-		{"the elected does not lead", func(h *handmade) { h.views[1].Role = followingReplica }, false},
-		{"a set is not full", func(h *handmade) { h.isr(1, 2); h.decide() }, false},
-		{"a replica is behind", func(h *handmade) {
-			h.cut(3, 4)
-			for _, v := range h.views {
-				v.HighWatermark = 40
-			}
-		}, false},
-		{"a high watermark is behind", func(h *handmade) { h.views[2].HighWatermark = 40 }, false},
-		{"a log starts elsewhere", func(h *handmade) { h.views[2].LogStart = 10 }, false},
-		{"a replica is offline", func(h *handmade) { h.views[2].Role = offlineReplica }, false},
+		{"all are equal", func(*handmade) {}, ""},
+		{"one is behind", func(h *handmade) { h.copies[3].batches = h.copies[3].batches[:4] }, logMatching},
+		{"one begins later", func(h *handmade) { h.copies[3].start, h.copies[3].batches = 20, h.copies[3].batches[2:] }, ""},
+		{"one is not there", func(h *handmade) { h.isr(1, 2); h.decide(); h.copies[3] = nil }, converges},
 	} {
 		h := newHandmade(clusterPromise{})
-		level(h)
 		c.change(h)
+		h.o.ended()
+		if got := strings.Join(h.said, " "); got != c.want {
+			t.Errorf("%s: %s %s", c.claim, got, h.sentence)
+		}
+	}
+}
+
+// An unclean election is marked with where the logs part, when the old leader knows
+// of it.
+func TestElectionsAreMarked(t *testing.T) {
+	h := newHandmade(clusterPromise{Unclean: true})
+	var marks []string
+	h.o.mark = func(kind history.MarkKind, p place, at kafka.Offset, leader kafka.NodeID) {
+		marks = append(marks, fmt.Sprint(kind, " ", p.partition, " ", at, " ", leader))
+	}
+	see := func(claim, want string) {
+		t.Helper()
 		h.look()
-		if pending := h.o.pending(); (len(pending) == 0) != c.want {
-			t.Errorf("%s: %v", c.claim, pending)
+		if got := strings.Join(marks, ", "); got != want || len(h.said) > 0 {
+			t.Errorf("%s: marked %q, want %q; %v %s", claim, got, want, h.said, h.sentence)
 		}
-		if h.o.ended(); slices.Contains(h.said, converges) == c.want {
-			t.Errorf("%s: in the end %v", c.claim, h.said)
-		}
+		marks = nil
 	}
-	h := newHandmade(clusterPromise{})
-	level(h)
-	h.look()
-	h.copies[3].batches = h.copies[3].batches[:4]
 	h.isr(1, 2)
-	if h.o.ended(); len(h.said) == 0 {
-		t.Error("logs that differ in the end are no violation")
-	}
+	h.decide()
+	h.replace(3, 3, func(b *batch) { b.epoch, b.sum = 4, 44 })
+	h.cut(3, 4)
+	h.views[3].HighWatermark = 30
+	see("nobody was elected", "")
+	h.move()
+	see("a clean election", "election orders-0 -1 2")
+	d := &h.image.Partitions[0]
+	d.Leader, d.LeaderEpoch, d.Epoch, d.ISR = 3, 7, 20, []kafka.NodeID{3}
+	h.decide()
+	v := h.views[3]
+	v.Role, v.ISR, v.LeaderEpoch = leadingReplica, []kafka.NodeID{3}, 7
+	see("an unclean one, while the old leader does not know", "election orders-0 -1 3")
+	h.views[2].Role, h.views[2].LeaderEpoch = followingReplica, 7
+	see("it knows", "unclean-election orders-0 30 3")
+	d.LeaderEpoch, d.Epoch = 8, 21
+	h.decide()
+	see("the same leads again", "")
 }
 
 func TestTheObserverSaysWhereAndWhen(t *testing.T) {

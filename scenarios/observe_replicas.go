@@ -31,6 +31,9 @@ func (o *clusterObserver) lookAtReplica(w *window, v replicaView) {
 	}
 	w.lives[v.place] = v
 	w.read[v.place].last = v
+	if len(s.partings) > 0 {
+		o.settle(s)
+	}
 }
 
 // checkDense: log start <= high watermark <= log end, and nothing is durable that
@@ -156,6 +159,7 @@ func (o *clusterObserver) decide(m imageView, single bool) {
 			}
 			o.changed(d.Leader)
 		}
+		o.checkElection(s, d)
 		s.decided, s.exists = d, true
 	}
 	o.image = m
@@ -180,11 +184,6 @@ func (o *clusterObserver) checkDecision(s *subject, d decision) {
 	if d.LeaderEpoch < old.LeaderEpoch || d.Epoch < old.Epoch {
 		o.complain(epochsForward, "%s: leader epoch %d, partition epoch %d were decided after %d and %d",
 			d.partition, d.LeaderEpoch, d.Epoch, old.LeaderEpoch, old.Epoch)
-	}
-	elected := d.Leader != meta.NoLeader && d.LeaderEpoch > old.LeaderEpoch
-	if elected && o.promised.Unclean && !has(old.ISR, d.Leader) && !has(old.ELR, d.Leader) {
-		// What the others had is gone, as promised.
-		s.since, s.exposed, s.tipAt = d.LeaderEpoch, 0, 0
 	}
 }
 

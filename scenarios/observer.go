@@ -88,7 +88,7 @@ func (o *observer) look(b *brokerHost) {
 				v.Partition, v.LogStart, v.Size, least, o.r.k.Now()))
 		}
 		o.checkAges(v)
-		if o.keeps() {
+		if o.keeps() && !b.forgot() {
 			b.remember(v)
 		}
 	}
@@ -131,16 +131,15 @@ func (o *observer) checkAges(v broker.View) {
 	a.records = kept
 }
 
-// keeps reports whether the run was promised that what a log held stays.
-func (o *observer) keeps() bool {
-	return !o.r.drawn.Unrestricted && (o.r.drawn.Flush != "os" || !o.r.pageCacheLost())
-}
+// keeps reports whether the run was promised that what a log held stays, but for what
+// a node's own disk forgot.
+func (o *observer) keeps() bool { return !o.r.drawn.Unrestricted && !o.r.drawn.Unclean }
 
 // read looks at what a consumer has just got of a partition, up to an offset:
 // nothing above the high watermark is ever served. While there is no broker to
 // compare with, the next one has to know of it.
 func (o *observer) read(partition int, end history.Offset) {
-	if len(o.violations) > 0 || !o.keeps() || o.r.options.clustered() {
+	if len(o.violations) > 0 || !o.keeps() || o.r.options.clustered() || o.r.nodes[0].forgot() {
 		return // of several brokers one may know more than another
 	}
 	tp := kafka.TopicPartition{Topic: topicName, Partition: int32(partition)}
@@ -186,7 +185,7 @@ func (o *observer) stopped(b *brokerHost) { o.look(b) }
 // lives claimed to hold must be there.
 func (o *observer) started(b *brokerHost) {
 	o.recoveries++
-	if len(o.violations) > 0 || !o.keeps() {
+	if len(o.violations) > 0 || !o.keeps() || b.forgot() {
 		return
 	}
 	for _, v := range b.running.Partitions() {

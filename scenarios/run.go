@@ -52,7 +52,6 @@ type run struct {
 	healed      bool
 	phase       string
 	healedAt    kafka.Instant
-	lossCount   int // power losses that took effect
 	refusals    []refusal
 }
 
@@ -103,7 +102,7 @@ func (r *run) assemble() {
 	r.network = netsim.New(r.k, network)
 	r.requestTimeout = pick(r.k.Rand("options/clients"), 2*time.Second, 8*time.Second, 30*time.Second)
 	r.newBrokers()
-	c := cast{partitions: o.Partitions, clientClocks: o.ClientClocks, loser: o.Loser, scenario: r.scenario}
+	c := cast{partitions: o.Partitions, clientClocks: o.ClientClocks, options: &r.options, scenario: r.scenario}
 	for _, b := range r.nodes {
 		c.nodes, c.disks = append(c.nodes, b.seat.name), append(c.disks, b.disk.Name())
 	}

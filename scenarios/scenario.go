@@ -69,6 +69,10 @@ type Scenario struct {
 	// nothing.
 	Must []Family
 
+	// LoserOneIn: one seed in so many of a cluster that can take it has a node whose
+	// disk destroys what it acknowledged; 0: none has.
+	LoserOneIn int
+
 	// Needs are probes of which a run must reach one, or it has tested nothing.
 	Needs []string
 

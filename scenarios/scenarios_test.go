@@ -195,7 +195,7 @@ func TestSchedulesPrintAndParseBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := rapid.SampledFrom(All()).Draw(t, "scenario")
 		seed := rapid.Uint64().Draw(t, "seed")
-		for _, f := range drawSchedule(draw(s, seed), seed, cast{nodes: []string{"n1"}, disks: []string{"n1/0"}, clients: []string{"p1", "c1"}, partitions: 1, scenario: s}) {
+		for _, f := range drawSchedule(draw(s, seed), seed, cast{nodes: []string{"n1"}, disks: []string{"n1/0"}, clients: []string{"p1", "c1"}, partitions: 1, options: &Options{}, scenario: s}) {
 			again, err := ParseFault(f.String())
 			if err != nil {
 				t.Fatal(err)
@@ -208,7 +208,7 @@ func TestSchedulesPrintAndParseBack(t *testing.T) {
 }
 
 func TestLeavingAFamilyOutLeavesTheOthersAlone(t *testing.T) {
-	c := cast{nodes: []string{"n1"}, disks: []string{"n1/0"}, clients: []string{"p1", "c1"}, partitions: 1, scenario: &Scenario{}}
+	c := cast{nodes: []string{"n1"}, disks: []string{"n1/0"}, clients: []string{"p1", "c1"}, partitions: 1, options: &Options{}, scenario: &Scenario{}}
 	both := drawSchedule(Options{Safety: time.Second, Families: []Family{"crash", "latency"}}, 1, c)
 	one := drawSchedule(Options{Safety: time.Second, Families: []Family{"latency"}}, 1, c)
 	var kept []string

@@ -158,7 +158,7 @@ func drawFault(family Family, r *rand.Rand, cast cast, in netsim.Window) Fault {
 		}
 		return Fault{Family: family, Process: &f}
 	}
-	f := disksim.DrawFault(disksim.FaultKind(family), cast.victimDisk(r), in.End-in.Start, r)
+	f := disksim.DrawFault(disksim.FaultKind(family), cast.victimDisk(family, r), in.End-in.Start, r)
 	f.At += in.Start
 	// A stall outlasts any client's patience; for the whole of a run it would
 	// leave nothing to judge.
@@ -176,8 +176,8 @@ type cast struct {
 	clients []string // producers, then consumers
 
 	partitions   int32
-	clientClocks bool   // faults of clocks concern clients too
-	loser        string // the only node that may lose what it acknowledged; "" where none may, or all
+	clientClocks bool // faults of clocks concern clients too
+	options      *Options
 	scenario     *Scenario
 }
 
@@ -189,7 +189,12 @@ func (c cast) hosts() []string { return slices.Concat(c.nodes, c.clients) }
 // victim draws a node. Where there is one only, nothing is drawn.
 func (c cast) victim(r *rand.Rand) string { return oneOf(r, c.nodes) }
 
-func (c cast) victimDisk(r *rand.Rand) string { return oneOf(r, c.disks) }
+func (c cast) victimDisk(family Family, r *rand.Rand) string {
+	if c.options.loses(family) {
+		return diskOf(c.options.Loser)
+	}
+	return oneOf(r, c.disks)
+}
 
 func oneOf(r *rand.Rand, from []string) string {
 	if len(from) == 1 {

@@ -23,6 +23,7 @@ const (
 	theController target = "@controller"
 	everyNode     target = "@all"
 	theBrokers    target = "@brokers"
+	theLoser      target = "@loser" // who may lose what it acknowledged
 	theOthers     target = "@all-but-leader"
 	inTurn        target = "@in-turn" // every node, the next when the last is back
 
@@ -33,25 +34,31 @@ const (
 
 // drawTarget draws whom a fault of a kind strikes, in a cluster.
 func (c cast) drawTarget(kind Family, r *rand.Rand) target {
+	if c.options.loses(kind) {
+		return c.options.Loser
+	}
 	if aims := c.scenario.Aims[kind]; len(aims) > 0 {
-		return pick(r, aims...)
+		return c.named(pick(r, aims...))
 	}
 	if len(c.nodes) == 1 {
 		return c.nodes[0]
 	}
 	one := c.victim(r)
 	switch kind {
-	case "power-loss":
-		if c.loser != "" {
-			return c.loser
-		}
-		return pick(r, one, one, one, theLeader, theLeader, theController, c.several(r), everyNode)
-	case "crash", "pause":
+	case "crash", "pause", "power-loss":
 		return pick(r, one, one, one, theLeader, theLeader, theController, c.several(r), everyNode)
 	case "graceful-stop":
 		return pick(r, one, one, theLeader, theController, inTurn)
 	}
 	return one
+}
+
+// named replaces words that mean the same for the whole of a run.
+func (c cast) named(t target) target {
+	if t == theLoser && c.options.Loser != "" {
+		return c.options.Loser
+	}
+	return t
 }
 
 // several draws some of the nodes.
@@ -104,6 +111,9 @@ func (r *run) partition(n int64) kafka.TopicPartition {
 // strikeNodes has a fault of processes happen to all that it is for.
 func (r *run) strikeNodes(f Fault) {
 	victims := r.resolve(f.Process)
+	if spared := r.options.spared(); spared != "" && deadly(f.Family) {
+		victims = slices.DeleteFunc(slices.Clone(victims), func(b *brokerHost) bool { return b.seat.name == spared })
+	}
 	if len(victims) > 1 {
 		r.mark(history.Fault, "", fmt.Sprintf("%s strikes %d nodes", f.Family, len(victims)))
 	}

@@ -1,0 +1,64 @@
+package scenarios
+
+import (
+	"math/rand/v2"
+	"slices"
+
+	"github.com/klammlog/klamm/disksim"
+	"github.com/klammlog/klamm/sim"
+)
+
+// What destroys acknowledged data is budgeted over the replicas (ADR 3): one node of a
+// run, its loser, may lose what it acknowledged. Where every acknowledgement says that
+// two replicas hold the record, everything is demanded all the same.
+//
+// Of the faults that destroy, only those are in the budget that whoever suffers them
+// can notice: a disk that is empty, bytes that fail their checksum, a page cache that a
+// machine says it relies on. A disk that lies has a node confirm what it does not have,
+// and be elected for it.
+
+// noticeable are the families of a loser's disk.
+var noticeable = []Family{Family(disksim.FaultEmpty), Family(disksim.FaultRot), Family(disksim.FaultBadSector)}
+
+// drawLoser draws who may lose something, and what, where the cluster can take it.
+func (o *Options) drawLoser(s *Scenario, r *rand.Rand) {
+	if !o.clustered() || o.Replicas < 3 || o.MinISR < 2 || o.Unclean || o.Unrestricted {
+		return
+	}
+	loser, what := pick(r, o.seats()[:o.Brokers]...).name, pick(r, noticeable...)
+	if s.FlushDrawn && o.Flush == "os" {
+		o.Loser = loser
+	}
+	if s.LoserOneIn == 0 || r.IntN(s.LoserOneIn) != 0 {
+		return
+	}
+	o.Loser = loser
+	if !slices.ContainsFunc(o.Families, func(f Family) bool { return slices.Contains(noticeable, f) }) {
+		o.Families = append(o.Families, what)
+		slices.Sort(o.Families)
+	}
+}
+
+// loses reports whether only the loser may meet a family, if there is one.
+func (o *Options) loses(f Family) bool {
+	return o.Loser != "" && (disksim.FaultKind(f).Destroys() || o.Flush == "os" && losesPageCache(f))
+}
+
+// spared returns the node that must not die, or "": bytes rot on its disk, and in the
+// end of a log that was not closed, what is torn and what is rotten look the same.
+func (o *Options) spared() string {
+	if o.Loser != "" && slices.ContainsFunc(o.Families, rots) {
+		return o.Loser
+	}
+	return ""
+}
+
+// rots reports whether a family garbles what lies on a disk while nobody looks.
+func rots(f Family) bool {
+	return f == Family(disksim.FaultRot) || f == Family(disksim.FaultBadSector)
+}
+
+// deadly reports whether a family ends a process.
+func deadly(f Family) bool {
+	return f == Family(sim.FaultCrash) || f == Family(sim.FaultPowerLoss) || f == Family(sim.FaultStop)
+}
