@@ -114,6 +114,9 @@ var masks = []struct {
 	{regexp.MustCompile(`"id":"[0-9a-f]{32}"`), `"id":"ID"`},
 	{regexp.MustCompile(`"timestamp":\d+`), `"timestamp":TIME`},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), `127.0.0.1:PORT`},
+	{regexp.MustCompile(`cluster(_id":"| )[A-Za-z0-9_-]{22}\b`), `cluster${1}ID`},
+	{regexp.MustCompile(`"(high_watermark|end_offset|epoch)":\d{2,}`), `"$1":N`},
+	{regexp.MustCompile(`epoch \d+, metadata up to offset \d+`), `epoch N, metadata up to offset N`},
 	{regexp.MustCompile(`go1\.[0-9.]+`), `GO`},
 	{regexp.MustCompile(`there are \[quiet [a-z -]+\]`), `there are [SCENARIOS]`},
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -31,6 +32,11 @@ type partitionJSON struct {
 	Epoch     int32          `json:"leader_epoch"`
 	Replicas  []kafka.NodeID `json:"replicas"`
 	InSync    []kafka.NodeID `json:"in_sync"`
+	Eligible  []kafka.NodeID `json:"eligible,omitempty"`   // to lead, without being in sync
+	LastKnown []kafka.NodeID `json:"last_known,omitempty"` // who was the last in sync
+	Offline   []kafka.NodeID `json:"offline,omitempty"`
+	Adding    []kafka.NodeID `json:"adding,omitempty"`
+	Removing  []kafka.NodeID `json:"removing,omitempty"`
 	Start     *int64         `json:"start_offset"`
 	End       *int64         `json:"end_offset"`
 }
@@ -39,15 +45,23 @@ func newTopicDescribe() *cobra.Command {
 	var r remote
 	cmd := &cobra.Command{
 		Use:   "describe NAME",
-		Short: "Show a topic's partitions, their leaders and their offsets",
-		Args:  cobra.ExactArgs(1),
+		Short: "Show a topic's partitions: leaders, replicas, offsets",
+		Long: `Show the partitions of a topic: who leads, who has replicas, who is in sync. ELR are the
+replicas that are eligible to lead without being in sync (KIP-966), OFFLINE those that
+are not there or cannot use their disk, MOVING those that are being added (+) and
+removed (-).`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			return r.do(cmd, func(c *call) error {
 				t, err := c.topic(names[0])
 				if err != nil {
 					return err
 				}
-				return r.printTopic(cmd.OutOrStdout(), c.describe(t))
+				d := c.describe(t)
+				if err := c.addMoving(&d); err != nil {
+					return err
+				}
+				return r.printTopic(cmd.OutOrStdout(), d)
 			})
 		},
 	}
@@ -57,7 +71,7 @@ func newTopicDescribe() *cobra.Command {
 
 // topic returns what the cluster knows of a topic. Blocks.
 func (c *call) topic(name string) (cluster.Topic, error) {
-	topics, err := c.client.DescribeTopics([]string{name}, c.deadline)
+	topics, err := c.client.DescribeReplicas([]string{name}, c.deadline)
 	if err != nil {
 		return cluster.Topic{}, err
 	}
@@ -85,10 +99,35 @@ func (c *call) describe(t cluster.Topic) describeJSON {
 	for _, p := range t.Partitions {
 		d.Partitions = append(d.Partitions, partitionJSON{
 			Partition: p.ID, Leader: p.Leader, Epoch: int32(p.Epoch), Replicas: p.Replicas, InSync: p.InSync,
+			Eligible: p.Eligible, LastKnown: p.LastKnown, Offline: p.Offline,
 			Start: starts[p.ID], End: ends[p.ID],
 		})
 	}
 	return d
+}
+
+// addMoving adds which replicas are on their way; a broker that knows of no such
+// tells none. Blocks.
+func (c *call) addMoving(d *describeJSON) error {
+	var asked []kafka.TopicPartition
+	for _, p := range d.Partitions {
+		asked = append(asked, kafka.TopicPartition{Topic: d.Name, Partition: p.Partition})
+	}
+	moving, err := c.client.ListPartitionReassignments(asked, c.deadline)
+	if errors.Is(err, kafka.ErrUnsupportedVersion) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, m := range moving {
+		for i := range d.Partitions {
+			if p := &d.Partitions[i]; p.Partition == m.Partition.Partition && m.Partition.Topic == d.Name {
+				p.Adding, p.Removing = m.Adding, m.Removing
+			}
+		}
+	}
+	return nil
 }
 
 // offsets returns an offset of each partition that tells one. Blocks.
@@ -112,7 +151,7 @@ func (r *remote) printTopic(out io.Writer, d describeJSON) error {
 	if r.output == "json" {
 		return printJSON(out, d)
 	}
-	lines := [][]string{{"PARTITION", "LEADER", "EPOCH", "REPLICAS", "IN-SYNC", "START", "END"}}
+	lines := [][]string{{"PARTITION", "LEADER", "EPOCH", "REPLICAS", "IN-SYNC", "ELR", "OFFLINE", "MOVING", "START", "END"}}
 	for _, p := range d.Partitions {
 		leader := strconv.Itoa(int(p.Leader))
 		if p.Leader == cluster.NoNode {
@@ -120,10 +159,25 @@ func (r *remote) printTopic(out io.Writer, d describeJSON) error {
 		}
 		lines = append(lines, []string{
 			strconv.Itoa(int(p.Partition)), leader, strconv.Itoa(int(p.Epoch)),
-			joinNodes(p.Replicas), joinNodes(p.InSync), offsetCell(p.Start), offsetCell(p.End),
+			joinNodes(p.Replicas), nodesCell(p.InSync), nodesCell(p.Eligible), nodesCell(p.Offline), movingCell(p),
+			offsetCell(p.Start), offsetCell(p.End),
 		})
 	}
 	return writeColumns(out, lines)
+}
+
+func movingCell(p partitionJSON) string {
+	var parts []string
+	for _, id := range p.Adding {
+		parts = append(parts, "+"+strconv.Itoa(int(id)))
+	}
+	for _, id := range p.Removing {
+		parts = append(parts, "-"+strconv.Itoa(int(id)))
+	}
+	if len(parts) == 0 {
+		return "-"
+	}
+	return strings.Join(parts, ",")
 }
 
 func joinNodes(ids []kafka.NodeID) string {

@@ -16,7 +16,8 @@ func TestJSONIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range []any{runReport{}, scenarios.Result{}, versionJSON{}, devJSON{}, topicsJSON{}, describeJSON{}, settingsJSON{},
-		producedJSON{}, recordJSON{}, errorJSON{}, item{}, checkJSON{}, inspectJSON{}, batchJSON{}} {
+		producedJSON{}, recordJSON{}, errorJSON{}, item{}, checkJSON{}, inspectJSON{}, batchJSON{},
+		clusterJSON{}, planJSON{}, electionsJSON{}, changedJSON{}, featuresJSON{}, drainJSON{}, healthJSON{}} {
 		for _, name := range jsonNames(reflect.TypeOf(v)) {
 			if !strings.Contains(string(text), "`"+name+"`") && !strings.Contains(string(text), "."+name+"`") &&
 				!strings.Contains(string(text), "`"+name+"[]") && !strings.Contains(string(text), "."+name+"[]") {
@@ -24,7 +25,8 @@ func TestJSONIsDocumented(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"run", "replay", "list", "version", "dev", "topics", "topic", "settings", "produced", "record", "check", "inspect", "batch", "error"} {
+	for _, kind := range []string{"run", "replay", "list", "version", "dev", "topics", "topic", "settings", "produced", "record", "check", "inspect", "batch", "error",
+		"cluster", "plan", "elections", "changed", "features", "drain", "health"} {
 		if !strings.Contains(string(text), "`klamm."+kind+"`") {
 			t.Errorf("docs/json.md says nothing of klamm.%s", kind)
 		}

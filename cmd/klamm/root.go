@@ -27,6 +27,10 @@ func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newDevCommand(),
 		newServeCommand(),
+		newHealthCommand(),
+		newClusterCommand(),
+		newDrainCommand(),
+		newUndrainCommand(),
 		newTopicCommand(),
 		newBrokerCommand(),
 		newProduceCommand(),

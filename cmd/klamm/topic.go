@@ -17,11 +17,11 @@ import (
 func newTopicCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "topic",
-		Short: "Create, list, describe, configure and delete topics",
+		Short: "Create, list, describe, configure, move and delete topics",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTopicCreate(), newTopicList(), newTopicDescribe(), newTopicConfig(), newTopicDelete())
+	cmd.AddCommand(newTopicCreate(), newTopicList(), newTopicDescribe(), newTopicConfig(), newTopicDelete(), newTopicReassign(), newTopicElect())
 	return cmd
 }
 

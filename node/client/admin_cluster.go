@@ -13,15 +13,20 @@ import (
 // DescribeCluster returns the cluster's id, its controller and its brokers, those
 // that are fenced too if the broker knows how to tell them. Blocks.
 func (c *Client) DescribeCluster(deadline kafka.Instant) (cluster.Answer, error) {
-	resp, err := c.ask(func() kmsg.Request {
-		req := kmsg.NewPtrDescribeClusterRequest()
-		req.IncludeFencedBrokers = true
-		return req
-	}, link.Options{}, deadline)
+	resp, err := c.ask(clusterRequest, link.Options{}, deadline)
 	if err != nil {
 		return cluster.Answer{}, fmt.Errorf("describe cluster: %w", err)
 	}
-	r := resp.(*kmsg.DescribeClusterResponse)
+	return clusterIn(resp.(*kmsg.DescribeClusterResponse))
+}
+
+func clusterRequest() kmsg.Request {
+	req := kmsg.NewPtrDescribeClusterRequest()
+	req.IncludeFencedBrokers = true
+	return req
+}
+
+func clusterIn(r *kmsg.DescribeClusterResponse) (cluster.Answer, error) {
 	if err := toldBy(r.ErrorCode, r.ErrorMessage); err != nil {
 		return cluster.Answer{}, fmt.Errorf("describe cluster: %w", err)
 	}
@@ -34,6 +39,35 @@ func (c *Client) DescribeCluster(deadline kafka.Instant) (cluster.Answer, error)
 		a.Brokers = append(a.Brokers, known)
 	}
 	return a, nil
+}
+
+// Responder returns which broker the first bootstrap address leads to, and what
+// that one knows of the cluster; cluster.NoNode if it is none of the brokers it
+// knows. Blocks.
+func (c *Client) Responder(deadline kafka.Instant) (kafka.NodeID, cluster.Answer, error) {
+	to := c.links.get(c.c.Bootstrap[0])
+	resp, err := to.Do(clusterRequest(), link.Options{}, deadline)
+	if err != nil {
+		return cluster.NoNode, cluster.Answer{}, fmt.Errorf("describe cluster: %w", err)
+	}
+	known, err := clusterIn(resp.(*kmsg.DescribeClusterResponse))
+	if err != nil || len(known.Brokers) == 0 {
+		return cluster.NoNode, known, err
+	}
+	// A broker describes the settings of no broker but itself.
+	q := DescribeConfigs{Names: []string{"node.id"}}
+	for _, b := range known.Brokers {
+		q.Resources = append(q.Resources, BrokerSettings(b.ID))
+	}
+	if resp, err = to.Do(q.request(q.Resources), link.Options{}, deadline); err != nil {
+		return cluster.NoNode, known, fmt.Errorf("describe settings: %w", err)
+	}
+	for i, r := range q.Resources {
+		if describedIn(resp.(*kmsg.DescribeConfigsResponse), r).Err == nil {
+			return known.Brokers[i].ID, known, nil
+		}
+	}
+	return cluster.NoNode, known, nil
 }
 
 // A LogDir is one log directory of a broker.
