@@ -138,14 +138,15 @@ func (o *clusterObserver) checkProducer(w *window, s *subject, r *reading, b *ba
 }
 
 // checkCommitted: every record below any high watermark ever exposed is on every
-// member of the in-sync set, in the sense in which the copies were read.
+// member of the in-sync set, and on every eligible leader replica, in the sense in
+// which the copies were read.
 func (o *clusterObserver) checkCommitted(s *subject) {
 	if o.promised.Loses || !s.exists || s.exposed == 0 {
 		return
 	}
 	var tip batchKey
 	seen := false
-	for _, id := range s.decided.ISR {
+	for _, id := range slices.Concat(s.decided.ISR, s.decided.ELR) {
 		w := o.window(id)
 		if w == nil || w.copyOf == nil || o.isExcused(w) {
 			continue
