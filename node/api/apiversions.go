@@ -4,6 +4,7 @@ import (
 	"regexp"
 
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -16,7 +17,8 @@ import (
 //
 // Produce is told from version 0 on, as Kafka does, although 3 is the oldest that
 // is taken: librdkafka before 2.11 would otherwise not compress (KAFKA-18659).
-// No features are told.
+// Finalized features, and those that this node knows, are told from v3 on; the
+// numbers are klamm's own (see node/meta).
 
 const maxApiVersions = 4
 
@@ -60,5 +62,23 @@ func (s *Server) apiVersions(via side) kmsg.Response {
 		k.ApiKey, k.MinVersion, k.MaxVersion = int16(h.key), h.advertise, h.max
 		r.ApiKeys = append(r.ApiKeys, k)
 	}
+	s.tellFeatures(r)
 	return r
+}
+
+func (s *Server) tellFeatures(r *kmsg.ApiVersionsResponse) {
+	if s.source == nil {
+		return
+	}
+	for _, known := range meta.Features {
+		f := kmsg.NewApiVersionsResponseSupportedFeature()
+		f.Name, f.MinVersion, f.MaxVersion = known.Name, known.Min, known.Max
+		r.SupportedFeatures = append(r.SupportedFeatures, f)
+	}
+	r.FinalizedFeaturesEpoch = int64(s.source.Applied())
+	for _, on := range s.source.Image().Finalized() {
+		f := kmsg.NewApiVersionsResponseFinalizedFeature()
+		f.Name, f.MinVersionLevel, f.MaxVersionLevel = on.Name, on.Level, on.Level
+		r.FinalizedFeatures = append(r.FinalizedFeatures, f)
+	}
 }

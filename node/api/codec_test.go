@@ -39,6 +39,11 @@ func image(t *testing.T) *meta.Image {
 	return m
 }
 
+// plainEncoder encodes the body alone, for a client of that listener.
+func plainEncoder(version, flexibleFrom int16, m *meta.Image) *encoder {
+	return &encoder{version: version, flexible: version >= flexibleFrom, image: m, listener: "PLAINTEXT"}
+}
+
 func TestProduceAnswersAreWhatTheGeneratedEncoderWrites(t *testing.T) {
 	message := "compacted topic needs a key"
 	items := []broker.AppendItem{
@@ -56,7 +61,7 @@ func TestProduceAnswersAreWhatTheGeneratedEncoderWrites(t *testing.T) {
 	}
 	m := image(t)
 	for version := int16(3); version <= 13; version++ {
-		got := newEncoder(nil, version, 9, m)
+		got := plainEncoder(version, 9, m)
 		p.encode(got)
 		if diff := cmp.Diff(generatedProduce(version, items).AppendTo(nil), got.b); diff != "" {
 			t.Errorf("version %d: %s", version, diff)
@@ -113,12 +118,12 @@ func generatedItem(version int16, it broker.AppendItem) kmsg.ProduceResponseTopi
 func TestFetchAnswersAreWhatTheGeneratedEncoderWrites(t *testing.T) {
 	topics := []kmsg.FetchRequestTopic{
 		{Topic: "a", TopicID: [16]byte{1}, Partitions: make([]kmsg.FetchRequestTopicPartition, 2)},
-		{Topic: "b", TopicID: [16]byte{2}, Partitions: make([]kmsg.FetchRequestTopicPartition, 2)},
+		{Topic: "led", TopicID: [16]byte{7}, Partitions: make([]kmsg.FetchRequestTopicPartition, 2)},
 	}
 	items := []broker.FetchItem{
 		{Partition: 0, HighWatermark: 9, LogStart: 1},
 		{Partition: 1, HighWatermark: 9, LogStart: 1, Diverging: &broker.Diverging{Epoch: 3, End: 8}},
-		{Partition: 2, HighWatermark: -1, LogStart: -1, Leader: 1, CurrentEpoch: 4, Err: kafka.ErrNotLeaderOrFollower},
+		{Partition: 0, HighWatermark: -1, LogStart: -1, Leader: 1, CurrentEpoch: 0, Err: kafka.ErrNotLeaderOrFollower},
 		{Partition: 3, HighWatermark: -1, LogStart: -1, Leader: -1, Err: kafka.ErrStorageError},
 	}
 	for i := range items {
@@ -130,7 +135,7 @@ func TestFetchAnswersAreWhatTheGeneratedEncoderWrites(t *testing.T) {
 			f := &fetched{s: &Server{}, committed: isolation == 1, items: []int32{0, 1, 2, 3}}
 			f.fetch.Items = items
 			want := generatedFetch(version, isolation, topics, items).AppendTo(nil)
-			if diff := cmp.Diff(want, f.encode(newEncoder(nil, version, 12, m)).b); diff != "" {
+			if diff := cmp.Diff(want, f.encode(plainEncoder(version, 12, m)).b); diff != "" {
 				t.Errorf("version %d isolation %d: %s", version, isolation, diff)
 			}
 		}

@@ -16,8 +16,8 @@ import (
 // all. At most maxPartitionsDescribed partitions are told, or as many as the
 // request says if that is fewer; then a cursor says where to go on. A cursor in
 // the request says where to begin: topics before it are left out. Unknown topics
-// are told only if they were asked for. There are no eligible leaders outside of
-// the in-sync sets (KIP-966).
+// are told only if they were asked for. Eligible leader replicas, and the last that
+// were known, are told as they are kept (KIP-966).
 //
 // A cursor at a negative partition ends the connection, as in Kafka.
 
@@ -31,10 +31,10 @@ func beginDescribeTopicPartitions(s *Server, call *Call) (answer, error) {
 	if q.Cursor != nil && q.Cursor.Partition < 0 {
 		return nil, fmt.Errorf("%w: cursor at partition %d", errFrame, q.Cursor.Partition)
 	}
-	return served(func() kmsg.Response { return s.describeTopicPartitions(q) }), nil
+	return served(func() kmsg.Response { return s.describeTopicPartitions(call, q) }), nil
 }
 
-func (s *Server) describeTopicPartitions(q *kmsg.DescribeTopicPartitionsRequest) kmsg.Response {
+func (s *Server) describeTopicPartitions(call *Call, q *kmsg.DescribeTopicPartitionsRequest) kmsg.Response {
 	r := kmsg.NewPtrDescribeTopicPartitionsResponse()
 	room := int(max(min(q.ResponsePartitionLimit, maxPartitionsDescribed), 1))
 	for _, name := range s.namesToDescribe(q) {
@@ -52,7 +52,7 @@ func (s *Server) describeTopicPartitions(q *kmsg.DescribeTopicPartitionsRequest)
 			first = min(int(q.Cursor.Partition), len(t.Partitions))
 		}
 		end := min(first+room, len(t.Partitions))
-		r.Topics = append(r.Topics, s.describedTopic(t, first, end))
+		r.Topics = append(r.Topics, s.describedTopic(call, t, first, end))
 		if room -= end - first; end < len(t.Partitions) {
 			r.NextCursor = cursorAt(name, int32(end))
 			return r
@@ -99,7 +99,7 @@ func unknownTopic(name string) kmsg.DescribeTopicPartitionsResponseTopic {
 }
 
 // describedTopic answers for the partitions of a topic from first up to end.
-func (s *Server) describedTopic(t *meta.Topic, first, end int) kmsg.DescribeTopicPartitionsResponseTopic {
+func (s *Server) describedTopic(call *Call, t *meta.Topic, first, end int) kmsg.DescribeTopicPartitionsResponseTopic {
 	r := kmsg.NewDescribeTopicPartitionsResponseTopic()
 	name := t.Name
 	r.Topic, r.TopicID, r.IsInternal, r.AuthorizedOperations = &name, t.ID, isInternal(name), allowedOnTopic
@@ -108,11 +108,9 @@ func (s *Server) describedTopic(t *meta.Topic, first, end int) kmsg.DescribeTopi
 		p := kmsg.NewDescribeTopicPartitionsResponseTopicPartition()
 		p.Partition, p.LeaderID, p.LeaderEpoch = int32(number), int32(state.Leader), int32(state.LeaderEpoch)
 		p.Replicas, p.ISR = nodeIDs(state.Replicas), nodeIDs(state.ISR)
-		p.EligibleLeaderReplicas, p.LastKnownELR = []int32{}, []int32{}
-		p.OfflineReplicas = nodeIDs(s.broker.OfflineReplicas(t, p.Partition))
-		if state.Leader == meta.NoLeader {
-			p.ErrorCode = int16(kafka.ErrLeaderNotAvailable)
-		}
+		p.EligibleLeaderReplicas, p.LastKnownELR = nodeIDs(state.ELR), nodeIDs(state.LastELR)
+		p.OfflineReplicas = nodeIDs(s.offline(t, p.Partition))
+		p.ErrorCode = int16(s.leaderError(call, state.Leader))
 		r.Partitions = append(r.Partitions, p)
 	}
 	return r

@@ -177,7 +177,7 @@ func (f *fetched) send(c *conn, call *Call) error {
 	}
 	defer c.giveForAnswer(taken)
 	f.finish()
-	return c.sendParts(f.encode(newEncoder(call.appendHeader(c.out[:0]), call.Version, 12, f.s.image())))
+	return c.sendParts(f.encode(call.encoder(c.out[:0], f.s.image())))
 }
 
 // finish decides what is told.

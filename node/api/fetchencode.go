@@ -6,6 +6,7 @@ import (
 	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
 )
 
 // parts is an answer that lies partly in memory and partly in files.
@@ -125,8 +126,11 @@ func (f *fetched) encodeAborted(e *encoder) {
 // fetchTags appends a partition's tagged fields: where its log diverges from the
 // reader's, and who leads it now.
 func (e *encoder) fetchTags(it *broker.FetchItem) {
-	told := e.version >= 16 && it.Leader >= 0 &&
-		(errors.Is(it.Err, kafka.ErrNotLeaderOrFollower) || errors.Is(it.Err, kafka.ErrFencedLeaderEpoch))
+	var leader meta.PartitionState
+	told := false
+	if e.version >= 16 && (errors.Is(it.Err, kafka.ErrNotLeaderOrFollower) || errors.Is(it.Err, kafka.ErrFencedLeaderEpoch)) {
+		leader, told = e.currentLeader(it.Topic, it.TopicID, it.Partition)
+	}
 	fields := uint64(0)
 	if it.Diverging != nil {
 		fields++
@@ -143,7 +147,7 @@ func (e *encoder) fetchTags(it *broker.FetchItem) {
 	}
 	if told {
 		e.b = append(e.b, 1, 9) // number 1, of 9 bytes
-		e.leader(it.Leader, it.CurrentEpoch)
+		e.leader(leader.Leader, leader.LeaderEpoch)
 	}
 }
 

@@ -20,6 +20,13 @@ import (
 // ids, and from v12 on topics can be asked for by id. v13 adds an error code of
 // the whole answer, which is always none.
 //
+// Brokers that are fenced are not told. The controller is said to be this broker,
+// which forwards what is the controller's, as Kafka does with any live one. A
+// partition without a leader is LEADER_NOT_AVAILABLE; one whose leader does not
+// listen where the client came by is LISTENER_NOT_FOUND, up to v5
+// LEADER_NOT_AVAILABLE too. Offline replicas are those on brokers that are not alive,
+// or cannot use the log.
+//
 // Deviation: no more than maxTopicsCreated topics are created for one request.
 
 const maxTopicsCreated = 100
@@ -34,22 +41,22 @@ func metadata(s *Server, call *Call, q *kmsg.MetadataRequest) kmsg.Response {
 		r.AuthorizedOperations = allowedOnCluster
 	}
 	for _, b := range image.Brokers() {
-		if at, ok := endpointFor(b, call.Client.Listener); ok {
+		if at, ok := endpointFor(b, call.Client.Listener); ok && !b.Fenced {
 			e := kmsg.NewMetadataResponseBroker()
-			e.NodeID, e.Host, e.Port = int32(b.ID), at.Host, at.Port
+			e.NodeID, e.Host, e.Port, e.Rack = int32(b.ID), at.Host, at.Port, rackOf(b)
 			r.Brokers = append(r.Brokers, e)
 		}
 	}
-	r.ControllerID = int32(s.broker.ID())
+	r.ControllerID = int32(s.controllerTold())
 	if q.Topics == nil || call.Version == 0 && len(q.Topics) == 0 {
 		for _, t := range image.Topics() {
-			r.Topics = append(r.Topics, s.topicMetadata(q, t))
+			r.Topics = append(r.Topics, s.topicMetadata(call, q, t))
 		}
 		return r
 	}
 	mayCreate := (call.Version < 4 || q.AllowAutoTopicCreation) && config.AutoCreateTopics.In(s.config)
 	for _, t := range distinct(q.Topics) {
-		answer := s.oneTopic(q, t)
+		answer := s.oneTopic(call, q, t)
 		if answer.ErrorCode == int16(kafka.ErrUnknownTopicOrPartition) && mayCreate && s.creating < maxTopicsCreated {
 			s.createSoon(*t.Topic)
 		}
@@ -83,8 +90,59 @@ func (s *Server) createSoon(name string) {
 	s.broker.CreateSoon(name, func() { s.creating-- })
 }
 
+// controllerTold returns the broker that clients are told is the controller: this
+// one, or another that is alive, or none.
+func (s *Server) controllerTold() kafka.NodeID {
+	image := s.image()
+	if image.Alive(s.broker.ID()) {
+		return s.broker.ID()
+	}
+	for _, b := range image.Brokers() {
+		if !b.Fenced {
+			return b.ID
+		}
+	}
+	return meta.NoLeader
+}
+
+// leaderError returns why clients of a listener cannot reach a leader, if they
+// cannot.
+func (s *Server) leaderError(call *Call, leader kafka.NodeID) kafka.Error {
+	b, ok := s.image().Broker(leader)
+	if !ok || b.Fenced {
+		return kafka.ErrLeaderNotAvailable
+	}
+	if _, ok := endpointFor(b, call.Client.Listener); ok {
+		return kafka.None
+	}
+	if call.Version < 6 {
+		return kafka.ErrLeaderNotAvailable
+	}
+	return kafka.ErrListenerNotFound
+}
+
+// offline returns the replicas of a partition that do not serve: as the image says,
+// and this broker's own as it knows by itself.
+func (s *Server) offline(t *meta.Topic, partition int32) []kafka.NodeID {
+	own := s.broker.OfflineReplicas(t, partition)
+	var out []kafka.NodeID
+	for _, id := range t.Partitions[partition].Replicas {
+		if slices.Contains(own, id) || !s.image().Usable(id, meta.Replica{Topic: t.ID, Partition: partition}) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func rackOf(b meta.Broker) *string {
+	if b.Rack == "" {
+		return nil
+	}
+	return &b.Rack
+}
+
 // endpointFor returns where a broker is reached by the listener that the client
-// came by, or by its only other one.
+// came by.
 func endpointFor(b meta.Broker, listener string) (meta.Endpoint, bool) {
 	for _, e := range b.Endpoints {
 		if e.Listener == listener {
@@ -95,13 +153,13 @@ func endpointFor(b meta.Broker, listener string) (meta.Endpoint, bool) {
 }
 
 // oneTopic answers for a topic that was named.
-func (s *Server) oneTopic(q *kmsg.MetadataRequest, t kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
+func (s *Server) oneTopic(call *Call, q *kmsg.MetadataRequest, t kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
 	r := kmsg.NewMetadataResponseTopic()
 	r.Topic, r.TopicID, r.AuthorizedOperations = t.Topic, t.TopicID, noAuthorizedOperations
 	image := s.image()
 	if t.Topic == nil {
 		if known, ok := image.TopicByID(t.TopicID); ok {
-			return s.topicMetadata(q, known)
+			return s.topicMetadata(call, q, known)
 		}
 		r.ErrorCode = int16(kafka.ErrUnknownTopicID)
 		return r
@@ -111,13 +169,13 @@ func (s *Server) oneTopic(q *kmsg.MetadataRequest, t kmsg.MetadataRequestTopic) 
 		return r
 	}
 	if known, ok := image.Topic(*t.Topic); ok {
-		return s.topicMetadata(q, known)
+		return s.topicMetadata(call, q, known)
 	}
 	r.ErrorCode = int16(kafka.ErrUnknownTopicOrPartition)
 	return r
 }
 
-func (s *Server) topicMetadata(q *kmsg.MetadataRequest, t *meta.Topic) kmsg.MetadataResponseTopic {
+func (s *Server) topicMetadata(call *Call, q *kmsg.MetadataRequest, t *meta.Topic) kmsg.MetadataResponseTopic {
 	r := kmsg.NewMetadataResponseTopic()
 	name := t.Name
 	r.Topic, r.TopicID = &name, t.ID
@@ -130,10 +188,8 @@ func (s *Server) topicMetadata(q *kmsg.MetadataRequest, t *meta.Topic) kmsg.Meta
 		p := kmsg.NewMetadataResponseTopicPartition()
 		p.Partition, p.Leader, p.LeaderEpoch = int32(number), int32(state.Leader), int32(state.LeaderEpoch)
 		p.Replicas, p.ISR = nodeIDs(state.Replicas), nodeIDs(state.ISR)
-		p.OfflineReplicas = nodeIDs(s.broker.OfflineReplicas(t, p.Partition))
-		if state.Leader == meta.NoLeader {
-			p.ErrorCode = int16(kafka.ErrLeaderNotAvailable)
-		}
+		p.OfflineReplicas = nodeIDs(s.offline(t, p.Partition))
+		p.ErrorCode = int16(s.leaderError(call, state.Leader))
 		r.Partitions = append(r.Partitions, p)
 	}
 	return r

@@ -54,8 +54,8 @@ func (e *encoder) appended(it *broker.AppendItem) {
 		}
 		e.errorText(it.Err)
 	}
-	leader, ok := currentLeader(e.image, it)
-	if e.version < 10 || !ok {
+	leader, ok := e.currentLeader(it.Topic, it.TopicID, it.Partition)
+	if e.version < 10 || !ok || !errors.Is(it.Err, kafka.ErrNotLeaderOrFollower) {
 		e.tags()
 		return
 	}
@@ -63,16 +63,18 @@ func (e *encoder) appended(it *broker.AppendItem) {
 	e.leader(leader.Leader, leader.LeaderEpoch)
 }
 
-// currentLeader returns who leads, if that is what the client has to know.
-func currentLeader(image *meta.Image, it *broker.AppendItem) (meta.PartitionState, bool) {
-	if !errors.Is(it.Err, kafka.ErrNotLeaderOrFollower) {
+// currentLeader returns the state of a partition that somebody leads. The topic is
+// named, or numbered if the name is empty.
+func (e *encoder) currentLeader(name string, id kafka.TopicID, partition int32) (meta.PartitionState, bool) {
+	t, ok := e.image.Topic(name)
+	if name == "" {
+		t, ok = e.image.TopicByID(id)
+	}
+	if !ok || partition < 0 || int(partition) >= len(t.Partitions) {
 		return meta.PartitionState{}, false
 	}
-	t, ok := image.Topic(it.Topic)
-	if !ok || it.Partition < 0 || int(it.Partition) >= len(t.Partitions) {
-		return meta.PartitionState{}, false
-	}
-	return t.Partitions[it.Partition], true
+	state := t.Partitions[partition]
+	return state, state.Leader != meta.NoLeader
 }
 
 // An encoder appends fields in the encoding of a version.
@@ -81,13 +83,16 @@ type encoder struct {
 	version  int16
 	flexible bool
 	image    *meta.Image    // says who leads, and where the leaders are
+	listener string         // that the client came by
 	leaders  []kafka.NodeID // that the client was told of
 }
 
-// newEncoder returns an encoder that appends to dst. Versions from flexibleFrom on
-// are flexible.
-func newEncoder(dst []byte, version, flexibleFrom int16, image *meta.Image) *encoder {
-	return &encoder{b: dst, version: version, flexible: version >= flexibleFrom, image: image}
+// encoder returns an encoder of a call's answer, which appends to dst.
+func (call *Call) encoder(dst []byte, image *meta.Image) *encoder {
+	return &encoder{
+		b: call.appendHeader(dst), version: call.Version, flexible: call.flexible(),
+		image: image, listener: call.Client.Listener,
+	}
 }
 
 func (e *encoder) int16(v int16)    { e.b = binary.BigEndian.AppendUint16(e.b, uint16(v)) }
@@ -151,26 +156,27 @@ func (e *encoder) leader(id kafka.NodeID, epoch kafka.LeaderEpoch) {
 // nodes ends an answer with the tagged field that tells where the leaders are,
 // number 0 in both Produce and Fetch.
 func (e *encoder) nodes() {
-	var brokers []meta.Broker
+	list := encoder{flexible: true}
+	n := 0
 	for _, id := range e.leaders {
-		if b, ok := e.image.Broker(id); ok && len(b.Endpoints) > 0 {
-			brokers = append(brokers, b)
+		b, _ := e.image.Broker(id)
+		at, ok := endpointFor(b, e.listener)
+		if !ok {
+			continue
 		}
+		n++
+		list.int32(int32(b.ID))
+		list.text(at.Host)
+		list.int32(at.Port)
+		list.nullableText(rackOf(b))
+		list.tags()
 	}
-	if len(brokers) == 0 {
+	if n == 0 {
 		e.tags()
 		return
 	}
-	list := encoder{flexible: true}
-	list.count(len(brokers))
-	for _, b := range brokers {
-		list.int32(int32(b.ID))
-		list.text(b.Endpoints[0].Host)
-		list.int32(b.Endpoints[0].Port)
-		list.nullableText(nil) // rack
-		list.tags()
-	}
+	count := binary.AppendUvarint(nil, uint64(n)+1)
 	e.b = append(e.b, 1, 0)
-	e.uvarint(uint64(len(list.b)))
-	e.b = append(e.b, list.b...)
+	e.uvarint(uint64(len(count) + len(list.b)))
+	e.b = append(append(e.b, count...), list.b...)
 }
