@@ -9,6 +9,7 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 )
@@ -51,6 +52,9 @@ func (q *Quorum) loop() error {
 			}
 		}
 		if err := q.finishSnapshot(); err != nil {
+			return err
+		}
+		if err := q.log.maybeCheckpoint(); err != nil {
 			return err
 		}
 		q.maybeSnapshot()
@@ -131,7 +135,7 @@ func (q *Quorum) persist(rd raft.Ready) error {
 		entries[i] = entryOf(e)
 		q.snapshot.since += entries[i].size()
 	}
-	if err := q.appendEntries(entries); err != nil {
+	if err := q.despiteFull(func() error { return q.log.append(entries) }); err != nil {
 		return err
 	}
 	return q.storage.Append(rd.Entries)
@@ -142,51 +146,40 @@ func (q *Quorum) saveState() error {
 	if q.hard.term == q.state.term && q.hard.vote == q.state.vote {
 		return nil
 	}
-	return q.storeState(hardState{term: q.hard.term, vote: q.hard.vote, commit: q.applied, base: q.base})
-}
-
-// storeState writes the hard state. Blocks.
-func (q *Quorum) storeState(next hardState) error {
-	for {
-		err := q.store.saveState(next)
-		if !errors.Is(err, env.ErrNoSpace) {
-			if err == nil {
-				q.state = next
-			}
-			return err
-		}
-		if err := q.waitForSpace(); err != nil {
-			return err
-		}
+	next := hardState{term: q.hard.term, vote: q.hard.vote, commit: q.applied, base: q.base}
+	if err := q.despiteFull(func() error { return q.store.saveState(next) }); err != nil {
+		return err
 	}
-}
-
-// appendEntries makes entries durable, however long the disk is full: meanwhile
-// this member is as one that is stopped. Blocks.
-func (q *Quorum) appendEntries(entries []entry) error {
-	for {
-		err := q.log.append(entries)
-		if !refused(err) {
-			return err
-		}
-		if err := q.waitForSpace(); err != nil {
-			return err
-		}
-	}
+	q.state = next
+	return nil
 }
 
 // spacePause is how long a full disk is given to become less so.
 const spacePause = 250 * time.Millisecond
 
-// waitForSpace waits a little. What is on its way is of unknown outcome from now
-// on. Blocks.
-func (q *Quorum) waitForSpace() error {
-	q.w.Probe("the metadata log had no space")
-	q.loseChange(kafka.ErrRequestTimedOut)
-	if q.closing {
-		return fmt.Errorf("no space: %w", env.ErrClosed)
+// despiteFull writes, however long the disk is full: meanwhile this member is as
+// one that is stopped, and what is under way is of unknown outcome. Blocks.
+func (q *Quorum) despiteFull(write func() error) error {
+	for {
+		err := write()
+		if !full(err) {
+			return err
+		}
+		q.w.Probe("the metadata log had no space")
+		q.loseChange(kafka.ErrRequestTimedOut)
+		if q.closing {
+			return err
+		}
+		if err := q.w.Sleep(spacePause); err != nil {
+			return err
+		}
 	}
-	return q.w.Sleep(spacePause)
+}
+
+// full reports whether a write did not happen for want of space, or of files
+// that may be open.
+func full(err error) bool {
+	return errors.Is(err, env.ErrNoSpace) || errors.Is(err, commitlog.ErrRefused)
 }
 
 // send hands messages to the transport, those to one member together.
@@ -254,7 +247,7 @@ func (q *Quorum) end() error {
 	if last.commit == q.state.commit {
 		return nil
 	}
-	if err := q.store.saveState(last); err != nil && !errors.Is(err, env.ErrNoSpace) {
+	if err := q.store.saveState(last); err != nil && !full(err) {
 		return err
 	}
 	return nil

@@ -90,9 +90,11 @@ func (q *Quorum) unregistered() members {
 
 // configured returns voters and learners, also those of a configuration that is
 // being left, by id.
-func (q *Quorum) configured() []kafka.NodeID {
+func (q *Quorum) configured() []kafka.NodeID { return idsOf(q.conf) }
+
+func idsOf(conf *pb.ConfState) []kafka.NodeID {
 	var ids []kafka.NodeID
-	for _, list := range [][]uint64{q.conf.GetVoters(), q.conf.GetVotersOutgoing(), q.conf.GetLearners(), q.conf.GetLearnersNext()} {
+	for _, list := range [][]uint64{conf.GetVoters(), conf.GetVotersOutgoing(), conf.GetLearners(), conf.GetLearnersNext()} {
 		for _, id := range list {
 			ids = append(ids, nodeID(id))
 		}

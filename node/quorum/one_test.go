@@ -52,9 +52,9 @@ func TestOneVoterIsIdle(t *testing.T) {
 	r := newRig(t, sim.Options{Seed: 1}, 1)
 	r.startAll()
 	r.elect()
-	r.try(time.Second, func() bool { return false })
+	r.pass(3 * time.Second)
 	before := r.k.Steps()
-	r.try(time.Hour, func() bool { return false })
+	r.pass(time.Hour)
 	if n := r.k.Steps() - before; n > 0 {
 		t.Errorf("%d steps in an idle hour", n)
 	}

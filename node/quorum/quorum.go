@@ -151,7 +151,7 @@ func Open(w *env.World, o Options) (*Quorum, error) {
 		ID:                        q.id,
 		ElectionTick:              electionTicks,
 		HeartbeatTick:             1,
-		Storage:                   q.storage,
+		Storage:                   sendable{q.storage, q},
 		Applied:                   q.applied,
 		MaxSizePerMsg:             maxSend,
 		MaxCommittedSizePerReady:  maxInFlightSize,

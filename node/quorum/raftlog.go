@@ -1,8 +1,8 @@
 package quorum
 
 import (
-	"errors"
 	"fmt"
+	"time"
 
 	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/commitlog"
@@ -17,14 +17,20 @@ type raftLog struct {
 	log     *commitlog.Log
 	config  commitlog.Config
 	builder record.Builder
+	due     kafka.Instant // when a checkpoint is to be written, if nothing comes in between
 }
+
+// checkpointAfter is how long entries are without a checkpoint behind them. Rot
+// in front of a checkpoint is told from the torn tail of a crash; behind it, it
+// may be cut off with it, and entries with it that were acknowledged.
+const checkpointAfter = time.Second
 
 // Segments are small, since a snapshot removes only whole ones.
 const minSegment, maxSegment = 64 << 10, 64 << 20
 
 // openLog opens the metadata log. Blocks.
 func openLog(w *env.World, d *commitlog.Dir, snapshotEvery int64) (*raftLog, error) {
-	l := &raftLog{w: w, config: commitlog.Defaults()}
+	l := &raftLog{w: w, config: commitlog.Defaults(), due: kafka.Never}
 	l.config.Cleanup = 0 // every record counts; snapshots remove them
 	l.config.Flush = commitlog.FlushAck
 	l.config.SegmentTime = 0
@@ -70,7 +76,30 @@ func (l *raftLog) append(entries []entry) error {
 	if err != nil {
 		return err
 	}
+	if l.due == kafka.Never {
+		l.due = l.w.Now().Add(checkpointAfter)
+	}
 	return l.log.WaitHeld(at, kafka.Never)
+}
+
+// maybeCheckpoint writes a checkpoint if one is due. Blocks.
+func (l *raftLog) maybeCheckpoint() error {
+	if l.w.Now() < l.due {
+		return nil
+	}
+	return l.checkpoint()
+}
+
+// checkpoint makes durable how far the log is durable. Blocks.
+func (l *raftLog) checkpoint() error {
+	l.due = kafka.Never
+	err := l.log.Checkpoint()
+	if full(err) {
+		l.w.Probe("the metadata log had no space for a checkpoint")
+		l.due = l.w.Now().Add(checkpointAfter)
+		return nil
+	}
+	return err
 }
 
 // read returns the entries from an index on. Blocks.
@@ -120,17 +149,11 @@ func (l *raftLog) compact(upTo uint64) error {
 		return nil
 	}
 	_, err := l.log.DeleteRecords(kafka.Offset(upTo))
-	if err != nil {
-		return err
-	}
-	return l.log.Checkpoint()
+	return err
 }
 
 // reset forgets everything: the next entry is the one behind an index. Blocks.
 func (l *raftLog) reset(index uint64) error { return l.log.Reset(kafka.Offset(index)) }
-
-// refused reports whether an append did not happen for want of space.
-func refused(err error) bool { return errors.Is(err, commitlog.ErrRefused) }
 
 // entry reads one entry. Blocks.
 func (l *raftLog) entry(index uint64) (entry, error) {

@@ -292,3 +292,45 @@ func messageIn(b []byte) *pb.Message {
 	}
 	return m
 }
+
+// create returns a decision that makes a topic without partitions.
+func create(name string, id byte) Decision {
+	return func(*meta.Image) ([]meta.Record, error) {
+		return []meta.Record{meta.TopicRecord{Name: name, ID: kafka.TopicID{id}}}, nil
+	}
+}
+
+// remove returns a decision that removes a topic.
+func remove(name string) Decision {
+	return func(m *meta.Image) ([]meta.Record, error) {
+		t, ok := m.Topic(name)
+		if !ok {
+			return nil, kafka.ErrUnknownTopicOrPartition
+		}
+		return []meta.Record{meta.RemoveTopic{ID: t.ID}}, nil
+	}
+}
+
+// A source is what OnApply is called on.
+type source interface {
+	Image() *meta.Image
+	OnApply(func([]meta.Record))
+}
+
+// follow keeps a set of topics by what records say.
+func follow(q source) map[string]bool {
+	topics, names := map[string]bool{}, map[kafka.TopicID]string{}
+	note := func(records []meta.Record) {
+		for _, r := range records {
+			switch r := r.(type) {
+			case meta.TopicRecord:
+				topics[r.Name], names[r.ID] = true, r.Name
+			case meta.RemoveTopic:
+				delete(topics, names[r.ID])
+			}
+		}
+	}
+	note(q.Image().Dump())
+	q.OnApply(note)
+	return topics
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -99,7 +100,35 @@ type snapshots struct {
 	index     uint64 // of the newest that is durable
 	compacted uint64 // the log holds nothing up to here
 	since     int64  // bytes of entries that were appended since
+	wanted    wanted
 	saving    *saving
+}
+
+// wanted says whether somebody waits for a newer snapshot.
+type wanted bool
+
+// sendable is raft's log in memory, without snapshots that nobody could take: a
+// member drops one of which it is not a member, since it was added later.
+type sendable struct {
+	*raft.MemoryStorage
+	q *Quorum
+}
+
+// Snapshot returns the newest snapshot to be sent, or has one made.
+func (s sendable) Snapshot() (*pb.Snapshot, error) {
+	snap, err := s.MemoryStorage.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	in := idsOf(snap.GetMetadata().GetConfState())
+	for _, id := range s.q.configured() {
+		if !slices.Contains(in, id) {
+			s.q.snapshot.wanted = true
+			s.q.w.Probe("a controller made a snapshot for a member that was added since the last")
+			return nil, raft.ErrSnapshotTemporarilyUnavailable
+		}
+	}
+	return snap, nil
 }
 
 // A saving is a snapshot on its way to the disk, which a task of its own writes,
@@ -114,14 +143,17 @@ type saving struct {
 // the log since the last one.
 func (q *Quorum) maybeSnapshot() {
 	s := &q.snapshot
-	if s.saving != nil || q.applied <= s.index || s.since < q.o.SnapshotEvery && !q.w.Buggify("take a snapshot now") {
+	if s.saving != nil || q.applied <= s.index {
+		return
+	}
+	if s.since < q.o.SnapshotEvery && !bool(s.wanted) && !q.w.Buggify("take a snapshot now") {
 		return
 	}
 	term, err := q.storage.Term(q.applied)
 	assert.NoError(err) // it was not compacted: it is above the last snapshot
 	snap := newSnapshot(snapshot{index: q.applied, term: term, conf: proto.Clone(q.conf).(*pb.ConfState),
 		chain: q.chain, base: q.base, members: q.members, records: q.image.Dump()})
-	s.since = 0
+	s.since, s.wanted = 0, false
 	if len(snap.data) > maxSnapshot {
 		q.w.Log.Error("metadata is too large for a snapshot: its log keeps growing", "bytes", len(snap.data), "limit", maxSnapshot)
 		return
@@ -145,6 +177,10 @@ func (q *Quorum) finishSnapshot() error {
 		return nil
 	}
 	s.saving = nil
+	if full(save.err) {
+		q.w.Probe("a controller had no space for a snapshot")
+		return nil // as many bytes later it tries again
+	}
 	if save.err != nil {
 		return save.err
 	}
@@ -166,8 +202,8 @@ func (q *Quorum) compact(upTo uint64) error {
 	if err := q.storage.Compact(upTo); err != nil && !errors.Is(err, raft.ErrCompacted) {
 		return err
 	}
-	if err := q.log.compact(upTo); err != nil {
-		return err
+	if err := q.log.compact(upTo); err != nil && !full(err) {
+		return err // without space the next snapshot removes it
 	}
 	q.snapshot.compacted = max(q.snapshot.compacted, upTo)
 	return q.store.tidy()
@@ -188,14 +224,14 @@ func (q *Quorum) receive(p *pb.Snapshot) error {
 			return err
 		}
 	}
-	if save := q.snapshot.saving; save != nil && save.err != nil {
+	if save := q.snapshot.saving; save != nil && save.err != nil && !full(save.err) {
 		return save.err
 	}
 	q.snapshot.saving = nil
-	if err := q.store.saveSnapshot(snap); err != nil {
+	if err := q.despiteFull(func() error { return q.store.saveSnapshot(snap) }); err != nil {
 		return err
 	}
-	if err := q.log.reset(snap.index); err != nil {
+	if err := q.despiteFull(func() error { return q.log.reset(snap.index) }); err != nil {
 		return err
 	}
 	assert.NoError(q.storage.ApplySnapshot(snap.raft()))

@@ -63,8 +63,8 @@ func (q *Quorum) alone() bool {
 
 // nextTick is when the task wakes if nothing happens.
 func (q *Quorum) nextTick() kafka.Instant {
-	if q.alone() && len(q.changes.lost) == 0 {
-		return kafka.Never
+	if q.alone() {
+		return q.log.due
 	}
-	return q.tick.next
+	return min(q.tick.next, q.log.due)
 }
