@@ -13,7 +13,6 @@ package broker
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/config"
@@ -28,6 +27,14 @@ type Options struct {
 	Config *config.View
 	Dirs   []LogDir // in order; the first also holds the metadata
 	Source Source
+
+	// Controllers is how the active controller is reached, Peers how the leaders
+	// of other nodes' partitions are.
+	Controllers Controllers
+	Peers       Peers
+
+	Endpoints   []meta.Endpoint  // where clients and other brokers reach this one
+	Incarnation meta.Incarnation // names this life; drawn if it is zero
 
 	// Missing tells of a log directory that this node had and does not have
 	// now: a partition that is nowhere may lie there, and is not made anew.
@@ -57,6 +64,21 @@ type Broker struct {
 
 	source Source
 	image  *meta.Image // the source's
+
+	first       LogDir // the first of the log directories
+	controllers Controllers
+	peers       Peers
+	endpoints   []meta.Endpoint
+	epoch       int64 // of the registration of this life; meta.NoEpoch before
+	life        life
+	swept       bool // what the log directories hold is known
+	removals    int  // of partitions' files, since the start
+
+	fetchers map[fetchSource]*fetcher
+	fetching *env.Group
+	altering []*Partition // that want another in-sync set
+	alter    env.Cond     // somebody does, or all are to be looked at
+	recheck  bool
 
 	topics map[kafka.TopicID]*topic
 	todo   []kafka.TopicID // topics whose metadata changed and that are not reconciled
@@ -101,13 +123,26 @@ type Stats struct {
 	RetainRuns, CompactRuns uint64
 	ProducerIDs, Blocks     uint64 // given out, and taken from the cluster
 	Partitions, Offline     int
+
+	Elections, Resignations uint64 // partitions that this node began and ceased to lead
+	Shrinks, Expands        uint64 // of in-sync sets
+	Truncations, Resets     uint64 // of followers' logs, to where they part and to the leader's log start
+	FetchFailures           uint64 // of followers
+	ReplicatedBytes         uint64 // appended by followers
+	Replaced                uint64 // replicas that were set aside, to be fetched anew
+
+	Leading, Following int
+	UnderReplicated    int   // partitions led here with fewer in sync than there are replicas
+	UnderMinISR        int   // and with fewer than min.insync.replicas
+	FollowerLag        int64 // committed records that this node's followers lack
 }
 
 // waiting counts the requests that wait now.
 type waiting struct{ produce, fetch int64 }
 
-// Open returns a broker that serves what the image says. When it returns, every
-// partition of this node is open, or known to be broken. Blocks.
+// Open returns a broker that will serve what the image says. It registers with the
+// controllers and opens its logs in the background: AwaitServing tells when it
+// serves. Blocks.
 func Open(w *env.World, o Options) (*Broker, error) {
 	b := &Broker{
 		w:       w,
@@ -116,11 +151,15 @@ func Open(w *env.World, o Options) (*Broker, error) {
 		source:  o.Source,
 		image:   o.Source.Image(),
 		missing: o.Missing, lost: o.Lost, starting: true,
-		topics:  map[kafka.TopicID]*topic{},
-		changed: w.NewCond("broker/changed"),
-		loop:    env.NewGroup(w, "broker/loop"),
-		tasks:   env.NewGroup(w, "broker/tasks"),
+		topics:   map[kafka.TopicID]*topic{},
+		changed:  w.NewCond("broker/changed"),
+		loop:     env.NewGroup(w, "broker/loop"),
+		tasks:    env.NewGroup(w, "broker/tasks"),
+		fetching: env.NewGroup(w, "broker/fetching"),
+		fetchers: map[fetchSource]*fetcher{},
+		alter:    w.NewCond("broker/alter"),
 
+		first: o.Dirs[0], controllers: o.Controllers, peers: o.Peers, endpoints: o.Endpoints, epoch: meta.NoEpoch,
 		configured: o.Config,
 	}
 	for _, d := range o.Dirs {
@@ -128,57 +167,37 @@ func Open(w *env.World, o Options) (*Broker, error) {
 	}
 	b.throttle.Rate = func() int64 { return config.LogCleanerIOMax.In(b.config) }
 	b.producer.turn = env.NewTurn(w, "broker/producer-ids")
-	if err := b.sweepDirs(); err != nil {
+	if err := b.begin(o.Incarnation); err != nil {
 		return nil, err
 	}
 	b.configure()
-	for _, t := range b.image.Topics() {
-		b.todo = append(b.todo, t.ID)
-	}
 	b.source.OnApply(b.follow)
 	b.loop.Go("broker/reconcile", b.reconcileLoop)
-	if err := b.waitReconciled(); err != nil {
-		return nil, errors.Join(err, b.Close(kafka.Never))
+	if b.controllers == nil {
+		return b, b.openAlone()
 	}
-	b.starting = false
-	if err := b.leadRecovered(); err != nil {
-		return nil, errors.Join(err, b.Close(kafka.Never))
-	}
+	b.tasks.Go("broker/life", b.live)
+	b.tasks.Go("broker/insync", b.insyncLoop)
 	b.tasks.Go("broker/tick", b.tickLoop)
 	b.tasks.Go("broker/clean", b.cleanLoop)
 	return b, nil
 }
 
+// openAlone opens the logs of a node whose owner has registered it. Blocks.
+func (b *Broker) openAlone() error {
+	self, _ := b.image.Broker(b.id)
+	b.epoch = self.Epoch
+	if err := b.openAllLogs(); err != nil {
+		return errors.Join(err, b.Close(kafka.Never))
+	}
+	b.tasks.Go("broker/tick", b.tickLoop)
+	b.tasks.Go("broker/clean", b.cleanLoop)
+	return nil
+}
+
 // waitReconciled waits until nothing is left to reconcile. Blocks.
 func (b *Broker) waitReconciled() error {
 	return b.waitUntil(kafka.Never, func() bool { return len(b.todo) == 0 && !b.busy })
-}
-
-// leadRecovered takes a new leader epoch for every log that had to be recovered.
-// Blocks.
-func (b *Broker) leadRecovered() error {
-	var recovered []meta.Replica
-	for _, p := range b.all() {
-		if p.log != nil && p.log.Stats().Scanned > 0 {
-			recovered = append(recovered, meta.Replica{Topic: p.topic.id, Partition: p.name.Partition})
-		}
-	}
-	if err := b.leadAnew(recovered); err != nil {
-		return err
-	}
-	return b.waitReconciled()
-}
-
-// leadAnew takes new leader epochs. Blocks.
-func (b *Broker) leadAnew(replicas []meta.Replica) error {
-	for some := range slices.Chunk(replicas, meta.MaxPartitions) {
-		b.w.Probe("a recovered log got a new leader epoch")
-		err := b.source.Change(func(image *meta.Image) ([]meta.Record, error) { return image.LeadAnew(b.id, some), nil })
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Image returns the metadata as this node has it.
@@ -192,11 +211,28 @@ func (b *Broker) Stats() Stats {
 	s := b.stats
 	for _, p := range b.all() {
 		s.Partitions++
-		if p.broken != nil {
-			s.Offline++
-		}
+		s.count(p)
 	}
 	return s
+}
+
+func (s *Stats) count(p *Partition) {
+	if p.broken != nil {
+		s.Offline++
+	}
+	switch p.Role() {
+	case Leading:
+		s.Leading++
+		if isr := len(p.leader.State().ISR); isr < len(p.state.Replicas) {
+			s.UnderReplicated++
+			if isr < p.topic.leastInSync {
+				s.UnderMinISR++
+			}
+		}
+	case Following:
+		s.Following++
+		s.FollowerLag += p.lag()
+	}
 }
 
 // waitUntil waits for something that changes with b.changed. Blocks.
@@ -278,13 +314,17 @@ func (b *Broker) Check() error {
 	return nil
 }
 
-// Close ends the broker's tasks and closes its logs, cleanly where that is
-// possible. The directories and the source stay the caller's. Blocks.
+// Close hands over what the broker leads, ends its tasks and closes its logs, cleanly
+// where that is possible. The directories and the source stay the caller's. Blocks.
 func (b *Broker) Close(deadline kafka.Instant) error {
+	if err := b.HandOver(b.halfWay(deadline)); err != nil {
+		b.w.Log.Warn("leadership was not handed over", "err", err)
+	}
 	b.closing = true
 	b.tasks.Cancel()
+	b.fetching.Cancel()
 	b.changed.Broadcast()
-	err := errors.Join(b.tasks.Wait(deadline), b.loop.Wait(deadline))
+	err := errors.Join(b.tasks.Wait(deadline), b.fetching.Wait(deadline), b.loop.Wait(deadline))
 	closing := env.NewGroup(b.w, "broker/close")
 	var errs []error
 	for _, p := range b.all() {
@@ -300,5 +340,17 @@ func (b *Broker) Close(deadline kafka.Instant) error {
 		})
 	}
 	err = errors.Join(err, closing.Wait(deadline))
-	return errors.Join(err, errors.Join(errs...))
+	if err = errors.Join(err, errors.Join(errs...)); err != nil {
+		return err
+	}
+	return b.leaveClean()
+}
+
+// halfWay leaves what follows half of the time.
+func (b *Broker) halfWay(deadline kafka.Instant) kafka.Instant {
+	if deadline == kafka.Never {
+		return deadline
+	}
+	now := b.w.Now()
+	return now.Add(deadline.Sub(now) / 2)
 }

@@ -73,9 +73,14 @@ func (b *Broker) refresh(t *meta.Topic) {
 	}
 	if len(t.Settings) == 0 {
 		local.rules = b.plain
-		return
+	} else {
+		local.rules = b.rulesOf(b.SettingsOf(t))
 	}
-	local.rules = b.rulesOf(b.SettingsOf(t))
+	for _, p := range local.partitions {
+		if p != nil && p.leader != nil && p.leader.SetLeast(local.leastInSync) {
+			p.raise(p.leader.HighWatermark())
+		}
+	}
 }
 
 // SettingsOf returns the settings in force for a topic.
@@ -140,7 +145,7 @@ func (b *Broker) EditBroker(id kafka.NodeID, edit config.Edit) Decision {
 
 // Decide carries a decision out. When it returns nil, what was changed is in
 // force. Blocks.
-func (b *Broker) Decide(d Decision) error { return b.source.Change(d) }
+func (b *Broker) Decide(d Decision) error { return b.change(d) }
 
 // Consider tells what Decide would, and changes nothing.
 func (b *Broker) Consider(d Decision) error {

@@ -15,13 +15,13 @@ import (
 // Partitions lie in directories named as in Kafka: "orders-2". What is being
 // removed is renamed first, so that the name is free for a topic that is created
 // again and a crash leaves nothing that could be taken for its data:
-// "<topic id>-2-delete".
+// "<topic id>-2.7-delete", the seventh removal of this process.
 const deleteSuffix = "-delete"
 
 func partitionPath(tp kafka.TopicPartition) string { return tp.String() }
 
-func deletedPath(id kafka.TopicID, partition int32) string {
-	return id.String() + "-" + strconv.Itoa(int(partition)) + deleteSuffix
+func deletedPath(id kafka.TopicID, partition int32, nth int) string {
+	return id.String() + "-" + strconv.Itoa(int(partition)) + "." + strconv.Itoa(nth) + deleteSuffix
 }
 
 // parsePath reads what partitionPath writes.
@@ -102,10 +102,11 @@ func (b *Broker) sweep(d *logDir, name string) error {
 		return err
 	}
 	t, exists := b.image.TopicByID(id)
-	if !exists || t.Name != tp.Topic || int(tp.Partition) >= len(t.Partitions) {
+	if !exists || t.Name != tp.Topic || int(tp.Partition) >= len(t.Partitions) || !contains(t.Partitions[tp.Partition].Replicas, b.id) {
 		b.w.Probe("a partition of a deleted topic was removed")
-		gone := deletedPath(id, tp.Partition)
-		b.w.Log.Info("removing a partition of a topic that was deleted", "partition", name, "topic id", id.String())
+		b.removals++
+		gone := deletedPath(id, tp.Partition, b.removals)
+		b.w.Log.Info("removing a partition of a topic that was deleted, or that is elsewhere now", "partition", name, "topic id", id.String())
 		return errors.Join(setAside(d.fs, name, gone), removeAll(d.fs, gone))
 	}
 	b.note(tp, d)

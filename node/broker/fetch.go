@@ -9,6 +9,8 @@ import (
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+	"github.com/klammlog/klamm/node/replica"
 )
 
 // A Fetch is what one request wants to read, and what was found.
@@ -17,6 +19,15 @@ type Fetch struct {
 	MinBytes int64         // before that, not with less than this
 	MaxBytes int64
 	Items    []FetchItem
+
+	// Follower is the broker that fetches for its replicas, with the epoch of its
+	// registration; nil for consumers.
+	Follower *meta.Member
+
+	// Of a consumer that may read from any replica (KIP-392), and where it is; "" if
+	// nobody says.
+	AnyReplica bool
+	Rack       string
 
 	wait wait
 }
@@ -31,30 +42,39 @@ type FetchItem struct {
 	LeaderEpoch kafka.LeaderEpoch // as the client knows it, or kafka.NoLeaderEpoch
 	LastEpoch   kafka.LeaderEpoch // of the last record it has, or kafka.NoLeaderEpoch
 
+	// Of a follower's log: what it holds in the sense of log.flush, which may be
+	// less than it has, and its log start.
+	Held, Start kafka.Offset
+
 	Err           error // carries a kafka.Error
 	HighWatermark kafka.Offset
 	LogStart      kafka.Offset
 	Leader        kafka.NodeID // with Err about leadership: who leads
 	CurrentEpoch  kafka.LeaderEpoch
 	Diverging     *Diverging
+	Preferred     kafka.NodeID // a replica nearer to the consumer, from which it should read; or NoReplica
 	Chunk         commitlog.Chunk
 
 	p    *Partition
-	upTo kafka.Offset // the high watermark when it was read
+	upTo kafka.Offset // how far could be read when it was
 }
+
+// NoReplica is no replica to prefer.
+const NoReplica kafka.NodeID = -1
 
 // Diverging tells a client that what it has is not what the log has: the largest
 // epoch up to the one it named, and where that ends here (KIP-595).
-type Diverging struct {
-	Epoch kafka.LeaderEpoch
-	End   kafka.Offset
-}
+type Diverging = replica.Divergence
 
 // Fetch reads until there are MinBytes, or something that is to be told at once,
-// or the deadline has passed. Afterwards the caller owns the chunks. Only
-// what is below the high watermark is read. Blocks.
+// or the deadline has passed. Afterwards the caller owns the chunks. Consumers read
+// what is below the high watermark, followers all that is written; what a follower
+// says that it holds counts for the high watermark. Blocks.
 func (b *Broker) Fetch(f *Fetch) error {
 	b.stats.Fetches++
+	if f.Follower != nil {
+		b.noteProgress(f)
+	}
 	f.MaxBytes = max(0, min(f.MaxBytes, config.FetchMaxBytes.In(b.config)))
 	f.MinBytes = min(f.MinBytes, f.MaxBytes)
 	for {
@@ -111,29 +131,32 @@ func (b *Broker) read(f *Fetch) (got int64, urgent bool) {
 		if got == 0 {
 			first = commitlog.TakeOversize
 		}
-		b.readItem(it, f.MaxBytes-got, first)
+		b.readItem(f, it, f.MaxBytes-got, first)
 		got += int64(it.Chunk.Len())
 		// Who has left something behind does not wait for what is yet to come.
-		urgent = urgent || it.Err != nil || it.Diverging != nil || it.Chunk.More()
+		urgent = urgent || it.Err != nil || it.Diverging != nil || it.Preferred != NoReplica || it.Chunk.More()
 	}
 	return got, urgent
 }
 
 // readItem reads one partition. Blocks if there is something to read.
-func (b *Broker) readItem(it *FetchItem, room int64, first commitlog.Oversize) {
-	it.Err, it.Diverging, it.HighWatermark, it.LogStart = nil, nil, kafka.NoOffset, kafka.NoOffset
-	l, err := b.readable(it)
+func (b *Broker) readItem(f *Fetch, it *FetchItem, room int64, first commitlog.Oversize) {
+	it.Err, it.Diverging, it.HighWatermark, it.LogStart, it.Preferred = nil, nil, kafka.NoOffset, kafka.NoOffset, NoReplica
+	l, err := b.readable(f, it)
 	if err != nil || it.Diverging != nil {
 		it.Err = err
 		return
 	}
 	p := it.p
-	it.HighWatermark, it.LogStart, it.upTo = p.high, l.LogStart(), p.high
-	if it.Offset < it.LogStart || it.Offset > l.End() {
-		it.Err = fmt.Errorf("%s: offset %d: the log has %d to %d: %w", p.name, it.Offset, it.LogStart, l.End(), kafka.ErrOffsetOutOfRange)
+	it.HighWatermark, it.LogStart, it.upTo = p.high, l.LogStart(), p.readUpTo(f)
+	if err := p.checkRange(it.Offset); err != nil {
+		it.Err = err
 		return
 	}
-	if it.Offset >= p.high || room <= 0 && first == commitlog.SkipOversize {
+	if it.Preferred = b.preferred(f, it); it.Preferred != NoReplica {
+		return
+	}
+	if it.Offset >= it.upTo || room <= 0 && first == commitlog.SkipOversize {
 		return
 	}
 	size := int(max(0, min(int64(it.MaxBytes), room)))
@@ -142,6 +165,7 @@ func (b *Broker) readItem(it *FetchItem, room int64, first commitlog.Oversize) {
 	}
 	c, err := l.Read(it.Offset, size, it.upTo, first)
 	if err != nil {
+		p.unreadable(err)
 		it.Err = p.clientError(err)
 		return
 	}
@@ -152,8 +176,30 @@ func (b *Broker) readItem(it *FetchItem, room int64, first commitlog.Oversize) {
 	}
 }
 
+// readUpTo returns the end of what may be read.
+func (p *Partition) readUpTo(f *Fetch) kafka.Offset {
+	if f.Follower != nil {
+		return p.log.Written()
+	}
+	return p.high
+}
+
+// checkRange tells a reader that it asks for what the log does not have. A follower
+// sends consumers to the leader, which may have it.
+func (p *Partition) checkRange(at kafka.Offset) error {
+	start, end := p.log.LogStart(), p.log.End()
+	if at >= start && at <= end {
+		return nil
+	}
+	code := kafka.ErrOffsetOutOfRange
+	if p.leader == nil {
+		code = kafka.ErrOffsetNotAvailable
+	}
+	return fmt.Errorf("%s: offset %d: the log has %d to %d: %w", p.name, at, start, end, code)
+}
+
 // readable finds the log of an item, or tells what the client is told instead.
-func (b *Broker) readable(it *FetchItem) (*commitlog.Log, error) {
+func (b *Broker) readable(f *Fetch, it *FetchItem) (*commitlog.Log, error) {
 	var err error
 	if it.Topic != "" {
 		it.p, err = b.Partition(it.Topic, it.Partition)
@@ -163,21 +209,47 @@ func (b *Broker) readable(it *FetchItem) (*commitlog.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	it.Leader, it.CurrentEpoch = it.p.state.Leader, it.p.state.LeaderEpoch
-	l, err := it.p.leading(it.LeaderEpoch)
+	it.Leader, it.CurrentEpoch = it.p.CurrentLeader()
+	lookup := it.p.leading
+	if f.AnyReplica && f.Follower == nil {
+		lookup = it.p.serving
+	}
+	l, err := lookup(it.LeaderEpoch)
+	if err == nil && f.Follower != nil {
+		err = b.checkFollower(it.p, *f.Follower)
+	}
 	if err != nil || it.LastEpoch == kafka.NoLeaderEpoch {
 		return l, err
 	}
-	epoch, end := it.p.epochEnd(it.LastEpoch)
-	if epoch == kafka.NoLeaderEpoch {
-		return nil, fmt.Errorf("%s: the log has nothing of epoch %d: %w", it.p.name, it.LastEpoch, kafka.ErrOffsetOutOfRange)
-	}
-	if epoch < it.LastEpoch || end < it.Offset {
-		b.w.Probe("a fetch told its reader that their logs diverge")
+	return l, it.checkLineage(l)
+}
+
+// checkLineage compares what the reader has with the log.
+func (it *FetchItem) checkLineage(l *commitlog.Log) error {
+	p := it.p
+	epoch, end := p.epochEnd(it.LastEpoch)
+	switch {
+	case epoch == kafka.NoLeaderEpoch && p.leader == nil:
+		return fmt.Errorf("%s: the log has nothing yet of epoch %d: %w", p.name, it.LastEpoch, kafka.ErrOffsetNotAvailable)
+	case epoch == kafka.NoLeaderEpoch:
+		return fmt.Errorf("%s: the log has nothing of epoch %d: %w", p.name, it.LastEpoch, kafka.ErrOffsetOutOfRange)
+	case epoch == it.LastEpoch && end < it.Offset && p.leader == nil:
+		return fmt.Errorf("%s: the log ends at %d: %w", p.name, end, kafka.ErrOffsetNotAvailable)
+	case epoch < it.LastEpoch || end < it.Offset:
+		p.b.w.Probe("a fetch told its reader that their logs diverge")
 		it.Diverging = &Diverging{Epoch: epoch, End: end}
-		it.HighWatermark, it.LogStart = it.p.high, l.LogStart()
+		it.HighWatermark, it.LogStart = p.high, l.LogStart()
 	}
-	return l, nil
+	return nil
+}
+
+// epochEnd returns the largest leader epoch that is not larger than the one asked
+// for, and where it ends.
+func (p *Partition) epochEnd(epoch kafka.LeaderEpoch) (kafka.LeaderEpoch, kafka.Offset) {
+	if p.leader != nil {
+		return p.leader.EpochEnd(p.log.Epochs(), epoch)
+	}
+	return p.log.Epochs().EndOffsetFor(epoch, p.log.End())
 }
 
 // register has the partitions credit the fetch with the bytes that come, until it
@@ -187,13 +259,17 @@ func (b *Broker) register(f *Fetch, got int64) bool {
 	f.wait.grow(len(f.Items))
 	for i := range f.Items {
 		it := &f.Items[i]
-		if it.p == nil || it.p.log == nil || it.p.high != it.upTo {
+		if it.p == nil || it.p.log == nil || it.p.readUpTo(f) != it.upTo {
 			// Second look: it changed while the others were read.
 			f.wait.leave()
 			f.Release()
 			return false
 		}
-		f.wait.add(&it.p.tails, commitlog.AppendResult{})
+		list := &it.p.tails
+		if f.Follower != nil {
+			list = &it.p.pulls
+		}
+		f.wait.add(list, commitlog.AppendResult{})
 	}
 	b.stats.FetchWaits++
 	return true
@@ -205,5 +281,6 @@ func (b *Broker) Hurry() {
 	b.hurrying = true
 	for _, p := range b.all() {
 		p.tails.each(math.MaxInt32)
+		p.pulls.each(math.MaxInt32)
 	}
 }

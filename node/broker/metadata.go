@@ -11,20 +11,34 @@ import (
 	"github.com/klammlog/klamm/node/record"
 )
 
-// A Source is the cluster's metadata as this node has it, and the way to change
-// it. A node on its own is its own source; in a cluster the controllers are.
+// A Source is the cluster's metadata as this node has it: what the controllers have
+// decided, up to some point.
 type Source interface {
 	// Image returns the image, which changes with every record that is applied.
+	// It may be another one when it was taken over as a whole.
 	Image() *meta.Image
 
+	// OnApply has f called after records were applied. If the image was taken over
+	// as a whole they are those that make the new one, behind removals of what is
+	// no more. f must not block.
+	OnApply(f func([]meta.Record))
+
+	// Applied returns the end of what is applied, WaitApplied waits for it.
+	Applied() kafka.Offset
+	WaitApplied(at kafka.Offset, deadline kafka.Instant) error
+
+	// Leader returns the active controller, as far as this node knows, and its
+	// term.
+	Leader() (kafka.NodeID, kafka.LeaderEpoch)
+}
+
+// A changer is a source that can be changed here: that of a node on its own.
+type changer interface {
 	// Change has decide look at the image and makes what it returns durable,
 	// all of it or nothing, before it is applied; when Change returns nil it is
 	// applied. decide must not block; its error is returned as it is. Other
 	// errors carry a kafka.Error. Blocks.
 	Change(decide Decision) error
-
-	// OnApply has f called after records were applied. f must not block.
-	OnApply(f func([]meta.Record))
 }
 
 // A Decision looks at the image and says what shall change.
@@ -86,6 +100,15 @@ func (s *Local) Image() *meta.Image { return s.image }
 
 // OnApply has f called after records were applied.
 func (s *Local) OnApply(f func([]meta.Record)) { s.applied = append(s.applied, f) }
+
+// Applied returns the end of the metadata log.
+func (s *Local) Applied() kafka.Offset { return s.log.Held() }
+
+// WaitApplied returns at once: what is decided is applied here.
+func (s *Local) WaitApplied(kafka.Offset, kafka.Instant) error { return nil }
+
+// Leader says that there is no other controller.
+func (s *Local) Leader() (kafka.NodeID, kafka.LeaderEpoch) { return meta.NoLeader, 0 }
 
 // Log returns the metadata log, for observers.
 func (s *Local) Log() *commitlog.Log { return s.log }

@@ -17,8 +17,9 @@ type Lookup struct {
 }
 
 // ListOffset looks an offset up. What is above the high watermark is not found.
-// Without a record at or after the timestamp the result has kafka.NoOffset.
-// Blocks.
+// Without a record at or after the timestamp the result has kafka.NoOffset. A leader
+// that does not know yet what was committed before it led answers
+// OFFSET_NOT_AVAILABLE but to who asks for the log start (KIP-207). Blocks.
 func (b *Broker) ListOffset(q Lookup) (commitlog.Located, error) {
 	none := commitlog.Located{Offset: kafka.NoOffset, Timestamp: kafka.NoTimestamp, Epoch: kafka.NoLeaderEpoch}
 	p, err := b.Partition(q.Topic, q.Partition)
@@ -30,6 +31,9 @@ func (b *Broker) ListOffset(q Lookup) (commitlog.Located, error) {
 		return none, err
 	}
 	at := none
+	if err := p.checkSettled(q); err != nil {
+		return none, err
+	}
 	switch kafka.Offset(q.Timestamp) {
 	case kafka.LatestOffset:
 		at.Offset, at.Epoch = p.high, p.state.LeaderEpoch
@@ -53,6 +57,16 @@ func (b *Broker) ListOffset(q Lookup) (commitlog.Located, error) {
 		return none, nil // not committed yet
 	}
 	return at, nil
+}
+
+// checkSettled tells that the leader has to learn first what is committed.
+func (p *Partition) checkSettled(q Lookup) error {
+	earliest := kafka.Offset(q.Timestamp) == kafka.EarliestOffset || kafka.Offset(q.Timestamp) == kafka.EarliestLocalOffset
+	if earliest || p.leader.Settled() {
+		return nil
+	}
+	p.b.w.Probe("a new leader did not know yet what was committed")
+	return fmt.Errorf("%s: high watermark %d, leader epoch %d began at %d: %w", p.name, p.high, p.leader.Epoch(), p.leader.Began(), kafka.ErrOffsetNotAvailable)
 }
 
 // An EpochEnd is where a leader epoch ends in a log.

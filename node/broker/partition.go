@@ -4,30 +4,42 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 
 	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/commitlog"
+	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
+	"github.com/klammlog/klamm/node/replica"
 )
 
 // A Partition is this node's replica of one partition.
 //
-// Invariants, which Check verifies besides those of its log:
+// Invariants, which Check verifies besides those of its log and of its leader:
 //
 //  1. log start <= high watermark <= held end
-//  2. the high watermark never goes back while the partition is open
+//  2. it leads only what the metadata says that it leads, in that leader epoch, and
+//     then it fetches from nobody
+//  3. the high watermark goes back only when a leader has the log cut
 type Partition struct {
 	b     *Broker
 	topic *topic
+	id    meta.Replica
 	name  kafka.TopicPartition
 	state meta.PartitionState // as the metadata has it
 
 	log    *commitlog.Log // nil while the partition cannot be used
 	broken error          // why it cannot, as a client is told
 	last   *commitlog.Log // the log it had, or has: it knows what became of appends
+	rotten error          // part of the log is corrupt: the records are to come from a peer
+	aside  bool           // its files may be set aside when others have all that they held
 
-	began kafka.Offset // where the log ended when the leader epoch began
+	leader  *replica.Leader // while this node leads
+	follows *following      // while it fetches from another
+	cutting int             // truncations under way: meanwhile it does not lead
+	alters  bool            // it waits to ask for another in-sync set
+
 	high  kafka.Offset // everything below is committed
 	sizes []sized      // what was appended and is not yet committed
 	moved bool         // the log has changed since it was last looked after
@@ -37,6 +49,9 @@ type Partition struct {
 	held      marks // appends that wait for this machine
 	committed marks // appends that wait for the high watermark
 	tails     marks // fetches that wait for bytes below the high watermark
+	pulls     marks // fetches of followers, that wait for bytes to be written
+
+	started env.Cond // deletions that wait for the followers; nil if there was none
 }
 
 // A sized is the end of an append and how many bytes it has.
@@ -48,21 +63,27 @@ type sized struct {
 // Name returns the partition's name.
 func (p *Partition) Name() kafka.TopicPartition { return p.name }
 
-// HighWatermark returns the end of what is committed: what this machine holds,
-// as long as it is the only replica.
+// HighWatermark returns the end of what is committed, as far as this node knows.
 func (p *Partition) HighWatermark() kafka.Offset { return p.high }
 
 // leading returns the partition's log if this node leads the partition, and
 // what a client is told if not.
 func (p *Partition) leading(epoch kafka.LeaderEpoch) (*commitlog.Log, error) {
-	if p.broken != nil {
+	switch {
+	case p.broken != nil:
 		return nil, p.broken
-	}
-	if p.log == nil {
+	case p.log == nil:
 		return nil, fmt.Errorf("%s: not open yet: %w", p.name, kafka.ErrLeaderNotAvailable)
-	}
-	if p.state.Leader != p.b.id {
+	case p.leader == nil:
 		return nil, fmt.Errorf("%s: node %d leads: %w", p.name, p.state.Leader, kafka.ErrNotLeaderOrFollower)
+	}
+	return p.log, p.checkEpoch(epoch)
+}
+
+// serving is leading for who may as well read from a follower (KIP-392).
+func (p *Partition) serving(epoch kafka.LeaderEpoch) (*commitlog.Log, error) {
+	if p.broken != nil || p.log == nil || p.leader != nil || p.follows == nil {
+		return p.leading(epoch)
 	}
 	return p.log, p.checkEpoch(epoch)
 }
@@ -80,47 +101,23 @@ func (p *Partition) checkEpoch(epoch kafka.LeaderEpoch) error {
 
 // attach makes an opened log the partition's.
 func (p *Partition) attach(l *commitlog.Log) {
-	p.log, p.last, p.broken = l, l, nil
-	p.high, p.began = l.Held(), l.End()
+	p.log, p.last, p.broken, p.rotten, p.aside = l, l, nil, nil, false
+	p.high, p.takenBack = l.LogStart(), l.TakenBack()
 	l.OnAdvance(p.advance)
+	l.OnWrite(p.wrote)
+	p.takeRole()
 	p.advance()
-}
-
-// become takes over what the metadata says about the partition.
-func (p *Partition) become(state meta.PartitionState) {
-	if p.log != nil && state.LeaderEpoch != p.state.LeaderEpoch {
-		p.began = p.log.End()
-	}
-	p.state = state
-}
-
-// epochEnd returns the largest leader epoch that is not larger than the one asked
-// for, and where it ends. The log learns of an epoch with its first record; the
-// current one counts from its beginning (KIP-101).
-func (p *Partition) epochEnd(epoch kafka.LeaderEpoch) (kafka.LeaderEpoch, kafka.Offset) {
-	latest := p.log.Epochs().Latest()
-	switch {
-	case epoch == p.state.LeaderEpoch:
-		return epoch, p.log.End()
-	case epoch > latest && epoch < p.state.LeaderEpoch && latest >= 0:
-		return latest, p.began
-	case epoch == latest && epoch < p.state.LeaderEpoch:
-		return latest, p.began
-	}
-	return p.log.Epochs().EndOffsetFor(epoch, p.log.End())
 }
 
 // detach takes the log out of use and lets everyone who waits find out why. The
 // log is still to be closed.
 func (p *Partition) detach(why error) {
-	p.log, p.broken, p.sizes = nil, why, nil
-	p.held.drop()
-	p.committed.drop()
-	p.tails.drop()
+	p.unfollow()
+	p.log, p.broken = nil, why
+	p.resign()
 }
 
-// advance follows what the log holds: the seam where a leader with followers
-// will ask them too.
+// advance follows what the log holds.
 func (p *Partition) advance() {
 	if p.log == nil {
 		return
@@ -130,8 +127,15 @@ func (p *Partition) advance() {
 	held, all := p.log.Held(), p.log.Lame() != nil || p.log.TakenBack() != p.takenBack
 	p.takenBack = p.log.TakenBack()
 	p.held.passed(held)
-	if held > p.high {
-		p.raise(held)
+	if p.leader != nil {
+		p.leader.Moved(p.position(), p.b.w.Now())
+		p.raise(p.leader.HighWatermark())
+		p.announceStart()
+	} else {
+		p.high = max(p.log.LogStart(), min(p.high, held))
+	}
+	if p.follows != nil {
+		p.follows.moved()
 	}
 	p.committed.passed(p.high)
 	if all {
@@ -141,7 +145,23 @@ func (p *Partition) advance() {
 	if err := p.log.Lame(); err != nil {
 		p.b.w.Probe("a partition went offline")
 		p.detach(p.clientError(err))
+		p.b.tellOffline()
 	}
+}
+
+// wrote tells followers that there is more to fetch. They do not wait for this
+// machine's disk, so that all sync at once.
+func (p *Partition) wrote() {
+	if p.leader == nil || p.log == nil {
+		return
+	}
+	p.leader.Moved(p.position(), p.b.w.Now())
+	p.pulls.each(math.MaxInt32)
+}
+
+func (p *Partition) position() replica.Position {
+	l := p.log
+	return replica.Position{Start: l.LogStart(), Held: l.Held(), Written: l.Written(), End: l.End()}
 }
 
 // takeBack forgets what was appended above the log's end: it was refused.
@@ -149,11 +169,14 @@ func (p *Partition) takeBack(end kafka.Offset) {
 	for n := len(p.sizes); n > 0 && p.sizes[n-1].end > end; n-- {
 		p.sizes = p.sizes[:n-1]
 	}
-	p.began = min(p.began, end)
 }
 
-// raise moves the high watermark and credits the fetches that wait for bytes.
+// raise moves the high watermark, if it is higher, and credits the fetches that wait
+// for bytes.
 func (p *Partition) raise(high kafka.Offset) {
+	if high <= p.high {
+		return
+	}
 	p.high = high
 	if p.b.w.Sight.Tracing() {
 		p.b.w.Sight.Trace("high watermark", slog.String("partition", p.name.String()), slog.Int64("offset", int64(high)))
@@ -166,6 +189,7 @@ func (p *Partition) raise(high kafka.Offset) {
 	}
 	p.sizes = p.sizes[passed:]
 	p.tails.each(max(bytes, 1)) // something has come, whoever counted
+	p.committed.passed(high)
 }
 
 // lost reports whether an append will never be held.
@@ -173,6 +197,11 @@ func (p *Partition) lost(m *mark) bool { return p.log.Lost(m.at) != nil }
 
 // Check returns the first broken invariant.
 func (p *Partition) Check() error {
+	if p.leader != nil {
+		if err := p.checkLeader(); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
 	if p.log == nil {
 		return nil
 	}
@@ -182,14 +211,31 @@ func (p *Partition) Check() error {
 	return p.log.Check()
 }
 
+func (p *Partition) checkLeader() error {
+	switch {
+	case p.log == nil || p.follows != nil:
+		return errors.New("leads without a log, or while it fetches")
+	case p.state.Leader != p.b.id || p.state.LeaderEpoch != p.leader.Epoch():
+		return fmt.Errorf("leads in leader epoch %d; the metadata has node %d in %d", p.leader.Epoch(), p.state.Leader, p.state.LeaderEpoch)
+	case p.high != p.leader.HighWatermark():
+		return fmt.Errorf("high watermark %d, its leader has %d", p.high, p.leader.HighWatermark())
+	}
+	return p.leader.Check()
+}
+
 // A View is what an observer sees of a partition.
 type View struct {
 	Partition     kafka.TopicPartition
 	Topic         kafka.TopicID
+	Role          Role
+	Leader        kafka.NodeID // as this node knows it
 	LeaderEpoch   kafka.LeaderEpoch
+	ISR           []kafka.NodeID // the set that a leader acts on; elsewhere what the metadata says
+	Began         kafka.Offset   // where the log of a leader ended when its epoch began
 	LogStart      kafka.Offset
 	HighWatermark kafka.Offset
 	LogEnd        kafka.Offset
+	Held          kafka.Offset
 	Durable       kafka.Offset
 	Size          int64 // bytes of all segments
 	Broken        error // why it is not served; then the offsets are zero
@@ -197,10 +243,14 @@ type View struct {
 
 // View returns the partition as it is now.
 func (p *Partition) View() View {
-	v := View{Partition: p.name, Topic: p.topic.id, LeaderEpoch: p.state.LeaderEpoch, Broken: p.broken}
+	v := View{Partition: p.name, Topic: p.topic.id, Role: p.Role(), Leader: p.state.Leader, LeaderEpoch: p.state.LeaderEpoch,
+		ISR: p.state.ISR, Broken: p.broken}
+	if p.leader != nil {
+		v.ISR, v.Began = p.leader.Maximal(), p.leader.Began()
+	}
 	if p.log != nil {
 		v.LogStart, v.HighWatermark = p.log.LogStart(), p.high
-		v.LogEnd, v.Durable, v.Size = p.log.End(), p.log.Durable(), p.log.Size()
+		v.LogEnd, v.Held, v.Durable, v.Size = p.log.End(), p.log.Held(), p.log.Durable(), p.log.Size()
 	}
 	return v
 }

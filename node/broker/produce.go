@@ -8,6 +8,7 @@ import (
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/record"
+	"github.com/klammlog/klamm/node/replica"
 )
 
 // An Append is what one request wants appended, and what came of it.
@@ -50,6 +51,7 @@ type AppendItem struct {
 	Refused    []record.RecordError // single records at fault, if that is known
 
 	p      *Partition
+	leader *replica.Leader // the leadership in which it was appended
 	batch  record.Batch
 	limits record.Limits
 	repack *record.Compression // nil: the batch stays as it came
@@ -164,9 +166,12 @@ func (b *Broker) partitionOf(it *AppendItem) (*Partition, error) {
 
 // checkInSync refuses an append that could not be acknowledged.
 func (p *Partition) checkInSync(acks kafka.Acks) error {
-	least := p.topic.leastInSync
-	if acks == kafka.AcksAll && len(p.state.ISR) < least {
-		return fmt.Errorf("%s: %d replicas in sync, min.insync.replicas=%d: %w", p.name, len(p.state.ISR), least, kafka.ErrNotEnoughReplicas)
+	if acks != kafka.AcksAll {
+		return nil
+	}
+	least, isr := p.topic.leastInSync, p.leader.State().ISR
+	if len(isr) < least {
+		return fmt.Errorf("%s: %d replicas in sync, min.insync.replicas=%d: %w", p.name, len(isr), least, kafka.ErrNotEnoughReplicas)
 	}
 	return nil
 }
@@ -230,17 +235,21 @@ func (b *Broker) append(a *Append, it *AppendItem) bool {
 	}
 	// Second look: the batches may have been checked while other tasks ran.
 	l, err := it.p.leading(kafka.NoLeaderEpoch)
+	if err == nil {
+		err = it.p.checkInSync(a.Acks)
+	}
 	if err != nil {
 		it.Err = err
 		return false
 	}
-	r, err := l.Append(it.Records, it.p.state.LeaderEpoch)
+	r, err := l.Append(it.Records, it.p.leader.Epoch())
 	if err != nil {
 		b.stats.RefusedBatches++
 		it.Err = it.p.clientError(err)
 		return false
 	}
 	it.at, it.Base, it.AppendTime, it.LogStart = r, r.Base, r.LogAppendTime, l.LogStart()
+	it.leader = it.p.leader
 	b.stats.Appends++
 	b.stats.AppendedBytes += uint64(len(it.Records))
 	b.stats.AppendedRecords += uint64(it.batch.Count())
@@ -281,17 +290,28 @@ func (b *Broker) AwaitAppend(a *Append) error {
 }
 
 // judge looks at what has become of an append: of unknown outcome is whatever is
-// neither held nor known never to be.
+// neither held nor known never to be. What another leadership has put at its offsets
+// says nothing about it.
 func (it *AppendItem) judge(acks kafka.Acks) error {
 	p := it.p
 	if err := p.last.Lost(it.at); err != nil {
 		return p.clientError(err)
 	}
+	if !p.leads(it.leader) {
+		p.b.w.Probe("an append waited when leadership moved")
+		return fmt.Errorf("%s: offset %d: leadership has moved: %w", p.name, it.Base, kafka.ErrNotLeaderOrFollower)
+	}
 	reached := p.high
 	if acks != kafka.AcksAll {
 		reached = p.last.Held()
 	}
-	if reached < it.at.End {
+	switch {
+	case reached >= it.at.End:
+	case acks == kafka.AcksAll && len(it.leader.State().ISR) < p.topic.leastInSync:
+		p.b.w.Probe("too few were in sync after an append")
+		return fmt.Errorf("%s: offset %d: %d replicas in sync, min.insync.replicas=%d: %w", p.name, it.Base,
+			len(it.leader.State().ISR), p.topic.leastInSync, kafka.ErrNotEnoughReplicasAfterAppend)
+	default:
 		return fmt.Errorf("%s: offset %d: held below %d: %w", p.name, it.Base, reached, kafka.ErrRequestTimedOut)
 	}
 	it.LogStart = p.last.LogStart()

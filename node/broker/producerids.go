@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"time"
+
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
@@ -34,21 +36,30 @@ func (b *Broker) NewProducerID() (kafka.ProducerID, error) {
 	return id, nil
 }
 
+// blockTimeout is how long a block of producer ids is waited for.
+const blockTimeout = 10 * time.Second
+
 func (b *Broker) nextBlock() error {
-	size := int32(producerBlock)
-	if b.w.Buggify("a block of one producer id") {
-		size = 1
-	}
-	var block meta.Block
-	err := b.source.Change(func(image *meta.Image) (records []meta.Record, err error) {
-		self, _ := image.Broker(b.id)
-		records, block, err = image.AllocateProducerIDs(meta.Member{ID: b.id, Epoch: self.Epoch}, size)
-		return records, err
-	})
+	block, err := b.askForBlock()
 	if err != nil {
 		return err
 	}
 	b.producer.block = block
 	b.stats.Blocks++
 	return nil
+}
+
+func (b *Broker) askForBlock() (block meta.Block, err error) {
+	if b.controllers != nil {
+		return b.controllers.AllocateProducerIDs(meta.Member{ID: b.id, Epoch: b.epoch}, b.w.Now().Add(blockTimeout))
+	}
+	size := int32(producerBlock)
+	if b.w.Buggify("a block of one producer id") {
+		size = 1
+	}
+	err = b.change(func(image *meta.Image) (records []meta.Record, err error) {
+		records, block, err = image.AllocateProducerIDs(meta.Member{ID: b.id, Epoch: b.epoch}, size)
+		return records, err
+	})
+	return block, err
 }

@@ -13,9 +13,10 @@ import (
 // openAtOnce bounds how many logs are opened at a time.
 const openAtOnce = 16
 
-// follow notes which topics were changed by records that the image has taken in,
-// and puts changed settings in force.
+// follow takes over what records have changed in the image: roles at once, logs that
+// are to be opened or removed later, and settings.
 func (b *Broker) follow(records []meta.Record) {
+	b.image = b.source.Image()
 	reconfigured := false
 	for _, r := range records {
 		switch r := r.(type) {
@@ -23,7 +24,7 @@ func (b *Broker) follow(records []meta.Record) {
 			b.changedTopic(r.ID)
 		case meta.Partitions:
 			for i := range r.States {
-				b.changedTopic(r.States[i].Topic)
+				b.followPartition(&r.States[i])
 			}
 		case meta.ConfigRecord:
 			if t, ok := b.image.TopicByID(r.Topic); ok {
@@ -33,6 +34,11 @@ func (b *Broker) follow(records []meta.Record) {
 			reconfigured = true
 		case meta.RemoveTopic:
 			b.changedTopic(r.ID)
+		case meta.Broker:
+			b.followBroker(r.ID, r.Epoch)
+		case meta.BrokerChange, meta.BrokerOffline, meta.RemoveBroker:
+			b.recheckInSync()
+			b.changed.Broadcast()
 		}
 	}
 	if reconfigured {
@@ -40,7 +46,48 @@ func (b *Broker) follow(records []meta.Record) {
 	}
 }
 
+// followPartition has a partition that is here become what the metadata says. What
+// that means to files is done later.
+func (b *Broker) followPartition(r *meta.PartitionRecord) {
+	local := b.topics[r.Topic]
+	if local == nil || int(r.Partition) >= len(local.partitions) || local.partitions[r.Partition] == nil {
+		b.changedTopic(r.Topic)
+		return
+	}
+	p := local.partitions[r.Partition]
+	p.become(r.PartitionState)
+	if !contains(r.Replicas, b.id) || p.replaceable() {
+		b.changedTopic(r.Topic)
+	}
+}
+
+// followBroker takes over that a broker has registered: nobody knows what it holds
+// in its new life.
+func (b *Broker) followBroker(id kafka.NodeID, epoch int64) {
+	b.changed.Broadcast()
+	if id == b.id {
+		b.recheckRoles()
+		return
+	}
+	for _, p := range b.all() {
+		if p.leader != nil {
+			p.leader.Forget(id, epoch)
+		}
+	}
+	b.recheckInSync()
+}
+
+// recheckRoles looks again at who leads: this node's registration has changed.
+func (b *Broker) recheckRoles() {
+	for _, p := range b.all() {
+		p.takeRole()
+	}
+}
+
 func (b *Broker) changedTopic(id kafka.TopicID) {
+	if !b.swept {
+		return // everything will be looked at then
+	}
 	if n := len(b.todo); n > 0 && b.todo[n-1] == id {
 		return
 	}
@@ -85,6 +132,11 @@ func (b *Broker) reconcile(ids []kafka.TopicID) {
 		}
 	}
 	b.openAll(opening)
+	for _, p := range opening {
+		if p.replaceable() {
+			b.changedTopic(p.topic.id)
+		}
+	}
 	for _, id := range ids {
 		if local := b.topics[id]; local != nil {
 			local.settled = len(local.partitions)
@@ -93,7 +145,7 @@ func (b *Broker) reconcile(ids []kafka.TopicID) {
 }
 
 // update brings this node's part of a topic up to date and returns the partitions
-// whose logs are to be opened.
+// whose logs are to be opened. Blocks where replicas are removed or replaced.
 func (b *Broker) update(t *meta.Topic) []*Partition {
 	local := b.topics[t.ID]
 	if local == nil {
@@ -102,20 +154,28 @@ func (b *Broker) update(t *meta.Topic) []*Partition {
 	}
 	b.refresh(t)
 	var opening []*Partition
-	for number, state := range t.Partitions {
+	for number := 0; number < len(t.Partitions); number++ {
+		state := t.Partitions[number] // looked at again: removals block
 		if number == len(local.partitions) {
 			local.partitions = append(local.partitions, nil)
 		}
-		if !contains(state.Replicas, b.id) {
-			continue
-		}
 		p := local.partitions[number]
-		if p == nil {
-			p = &Partition{b: b, topic: local, name: kafka.TopicPartition{Topic: t.Name, Partition: int32(number)}}
+		switch here := contains(state.Replicas, b.id); {
+		case !here && p != nil:
+			b.dropReplica(local, p)
+		case here && p == nil:
+			p = &Partition{b: b, topic: local, id: meta.Replica{Topic: t.ID, Partition: int32(number)},
+				name: kafka.TopicPartition{Topic: t.Name, Partition: int32(number)}}
 			local.partitions[number] = p
+			p.become(state)
 			opening = append(opening, p)
+		case here && p.replaceable():
+			if b.setAsideReplica(p) {
+				opening = append(opening, p)
+			}
+		case here:
+			p.become(state)
 		}
-		p.become(state)
 	}
 	return opening
 }
@@ -149,6 +209,9 @@ func (b *Broker) openAll(partitions []*Partition) {
 
 // open opens one log, or notes why it cannot be used. Blocks.
 func (b *Broker) open(p *Partition) {
+	if p.gone() || p.log != nil {
+		return
+	}
 	if b.closing {
 		p.broken = fmt.Errorf("%s: node is stopping: %w", p.name, kafka.ErrNotLeaderOrFollower)
 		return
@@ -157,9 +220,22 @@ func (b *Broker) open(p *Partition) {
 	if err != nil {
 		p.offline(err)
 		b.tryLater(p, firstPause, err)
+		b.tellOffline()
+		return
+	}
+	if p.gone() { // second look: the topic may be deleted by now
+		if err := l.Close(); err != nil {
+			b.w.Log.Warn("log of a deleted topic was not closed cleanly", "partition", p.name.String(), "err", err)
+		}
 		return
 	}
 	p.attach(l)
+}
+
+// gone reports whether the partition is none of this node's any more.
+func (p *Partition) gone() bool {
+	t := p.b.topics[p.topic.id]
+	return t != p.topic || int(p.name.Partition) >= len(t.partitions) || t.partitions[p.name.Partition] != p
 }
 
 // openLog opens a partition's log, where it is or where there is room. Blocks.
@@ -168,15 +244,20 @@ func (b *Broker) openLog(p *Partition) (*commitlog.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return commitlog.Open(b.w, d.Dir, commitlog.Options{
+	o := commitlog.Options{
 		Path: partitionPath(p.name), Partition: p.name, TopicID: p.topic.id, Config: &p.topic.log,
 		Throttle: &b.throttle,
-	})
+	}
+	l, err := commitlog.Open(b.w, d.Dir, o)
+	if quarantined(err) && b.clearStranger(d, p) {
+		l, err = commitlog.Open(b.w, d.Dir, o)
+	}
+	return l, err
 }
 
 // offline notes why the partition's log could not be opened.
 func (p *Partition) offline(err error) {
-	p.broken = p.openError(err)
+	p.broken, p.aside = p.openError(err), quarantined(err)
 	p.b.w.Log.Error("partition is offline", "partition", p.name.String(), "err", err)
 }
 
@@ -207,29 +288,4 @@ func (b *Broker) removeTopic(t *topic) {
 	delete(b.topics, t.id)
 	b.stats.TopicsRemoved++
 	b.changed.Broadcast()
-}
-
-// removePartition sets the directory aside; the files are removed in the
-// background. Blocks.
-func (b *Broker) removePartition(p *Partition) error {
-	d, ok := b.places[p.name]
-	if !ok {
-		return nil
-	}
-	if p.last != nil {
-		if err := p.last.Close(); err != nil {
-			b.w.Log.Warn("log of a deleted topic was not closed cleanly", "partition", p.name.String(), "err", err)
-		}
-	}
-	gone := deletedPath(p.topic.id, p.name.Partition)
-	if err := setAside(d.fs, partitionPath(p.name), gone); err != nil {
-		return err
-	}
-	b.forget(p.name)
-	b.tasks.Go("broker/remove "+gone, func() {
-		if err := removeAll(d.fs, gone); err != nil {
-			b.w.Log.Error("files of a deleted topic were not removed", "directory", gone, "err", err)
-		}
-	})
-	return nil
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/kafka"
-	"github.com/klammlog/klamm/node/meta"
 )
 
 // A log whose opening failed for a reason that may pass, say for lack of
@@ -65,7 +64,7 @@ func (b *Broker) reopenDue() {
 		return u.at <= now
 	})
 	for _, u := range due {
-		if b.closing || b.topics[u.p.topic.id] != u.p.topic {
+		if b.closing || u.p.gone() || u.p.log != nil {
 			continue // nobody needs it any more
 		}
 		if err := b.reopen(u.p); err != nil {
@@ -75,24 +74,15 @@ func (b *Broker) reopenDue() {
 	}
 }
 
-// reopen opens a partition's log and serves it, under a new leader epoch if it
-// had to be recovered. Blocks.
+// reopen opens a partition's log and serves it. Blocks.
 func (b *Broker) reopen(p *Partition) error {
 	l, err := b.openLog(p)
-	if err == nil && l.Stats().Scanned > 0 {
-		err = b.leadAnew([]meta.Replica{{Topic: p.topic.id, Partition: p.name.Partition}})
-		if err != nil {
-			err = errors.Join(err, l.Close())
-		}
-	}
 	if err != nil {
 		return err
 	}
 	b.w.Probe("a log was opened at another try")
 	b.w.Log.Info("partition is online", "partition", p.name.String())
-	if t, ok := b.image.TopicByID(p.topic.id); ok {
-		p.become(t.Partitions[p.name.Partition])
-	}
 	p.attach(l)
+	b.tellOffline()
 	return nil
 }

@@ -27,13 +27,13 @@ func (b *Broker) NewTopicID() kafka.TopicID {
 func (b *Broker) CreateTopic(n meta.NewTopic, deadline kafka.Instant) (kafka.TopicID, error) {
 	n.ID = b.NewTopicID()
 	n.First = int(b.w.Rand("broker/placement").Uint32() >> 8)
-	err := b.source.Change(func(image *meta.Image) ([]meta.Record, error) {
+	err := b.change(func(image *meta.Image) ([]meta.Record, error) {
 		return image.CreateTopic(n, b.TopicDefaults())
 	})
 	if err != nil {
 		return kafka.TopicID{}, err
 	}
-	return n.ID, b.waitSettled(n.ID, deadline)
+	return n.ID, b.AwaitSettled(n.ID, deadline)
 }
 
 // CreatePartitions adds partitions to a topic and waits until this node has opened
@@ -42,7 +42,7 @@ func (b *Broker) CreateTopic(n meta.NewTopic, deadline kafka.Instant) (kafka.Top
 func (b *Broker) CreatePartitions(g meta.Growth, deadline kafka.Instant) error {
 	g.First = int(b.w.Rand("broker/placement").Uint32() >> 8)
 	var id kafka.TopicID
-	err := b.source.Change(func(image *meta.Image) ([]meta.Record, error) {
+	err := b.change(func(image *meta.Image) ([]meta.Record, error) {
 		if t, ok := image.Topic(g.Topic); ok {
 			id = t.ID
 		}
@@ -51,7 +51,7 @@ func (b *Broker) CreatePartitions(g meta.Growth, deadline kafka.Instant) error {
 	if err != nil {
 		return err
 	}
-	return b.waitSettled(id, deadline)
+	return b.AwaitSettled(id, deadline)
 }
 
 // CheckPartitions tells what CreatePartitions would, and adds nothing.
@@ -82,16 +82,16 @@ func (b *Broker) DeleteTopic(id kafka.TopicID, deadline kafka.Instant) error {
 	if !config.DeleteTopics.In(b.config) {
 		return fmt.Errorf("delete.topic.enable=false: %w", kafka.ErrTopicDeletionDisabled)
 	}
-	err := b.source.Change(func(image *meta.Image) ([]meta.Record, error) { return image.DeleteTopic(id) })
+	err := b.change(func(image *meta.Image) ([]meta.Record, error) { return image.DeleteTopic(id) })
 	if err != nil {
 		return err
 	}
-	return b.waitSettled(id, deadline)
+	return b.AwaitSettled(id, deadline)
 }
 
-// waitSettled waits until this node's part of a topic is as the image says.
-// Blocks.
-func (b *Broker) waitSettled(id kafka.TopicID, deadline kafka.Instant) error {
+// AwaitSettled waits until this node's part of a topic is as the image says, or until
+// the deadline: then the answer is REQUEST_TIMED_OUT. Blocks.
+func (b *Broker) AwaitSettled(id kafka.TopicID, deadline kafka.Instant) error {
 	err := b.waitUntil(deadline, func() bool { return b.settled(id) })
 	if err != nil {
 		return fmt.Errorf("topic id %s: %w: %w", id, err, kafka.ErrRequestTimedOut)
@@ -106,6 +106,14 @@ func (b *Broker) settled(id kafka.TopicID) bool {
 		return local == nil
 	}
 	return local != nil && local.settled >= len(t.Partitions)
+}
+
+// change has a node on its own decide about its metadata. Blocks.
+func (b *Broker) change(d Decision) error {
+	if s, ok := b.source.(changer); ok {
+		return s.Change(d)
+	}
+	return fmt.Errorf("broker %d decides nothing: %w", b.id, kafka.ErrNotController)
 }
 
 // CreateSoon creates a topic with all defaults in the background, for a client

@@ -10,12 +10,12 @@ var reasons = []struct {
 }{
 	{"each connection and each log has tasks of its own, not threads", []string{
 		"num.network.threads", "num.io.threads", "background.threads", "log.cleaner.threads",
-		"num.recovery.threads.per.data.dir", "num.replica.alter.log.dirs.threads", "num.replica.fetchers",
+		"num.recovery.threads.per.data.dir", "num.replica.alter.log.dirs.threads",
 	}},
 	{"requests are bounded by their bytes: see queued.max.request.bytes", []string{"queued.max.requests", "queued.max.bytes"}},
 	{"followers keep up by their own settings, not by these", []string{"replica.*"}},
 	{"replication is not throttled", []string{"leader.replication.throttled.*", "follower.replication.throttled.*"}},
-	{"a node that stops always hands its partitions over first", []string{"controlled.shutdown.*"}},
+	{"a node that stops hands over until that is done or its time is up", []string{"controlled.shutdown.*"}},
 	{"in-sync sets and eligible replicas are always kept as Kafka's eligible.leader.replicas.version=1 does", []string{"eligible.leader.replicas.*"}},
 	{"controllers notice a dead leader by controller.quorum.election.timeout.ms", []string{"controller.quorum.fetch.timeout.ms"}},
 	{"the voters are controller.quorum.voters", []string{"controller.quorum.bootstrap.servers", "controller.quorum.auto.join.enable"}},

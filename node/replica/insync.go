@@ -67,10 +67,9 @@ func (l *Leader) Wants(limits Limits, now kafka.Instant, eligible func(Member) b
 	}
 	for i := range l.followers {
 		f := &l.followers[i]
-		if in := slices.Contains(l.state.ISR, f.id); in == l.belongs(f, in, limits, now, eligible) {
-			continue
+		if slices.Contains(l.state.ISR, f.id) != l.belongs(f, limits, now, eligible) {
+			return true
 		}
-		return true
 	}
 	return false
 }
@@ -80,13 +79,13 @@ func (l *Leader) wish(limits Limits, now kafka.Instant, eligible func(Member) bo
 	var out []Member
 	for _, id := range l.state.ISR {
 		f := l.find(id)
-		if f == nil || l.belongs(f, true, limits, now, eligible) {
+		if f == nil || l.belongs(f, limits, now, eligible) {
 			out = append(out, Member{ID: id, Epoch: NoEpoch})
 		}
 	}
 	for i := range l.followers {
 		f := &l.followers[i]
-		if !slices.Contains(l.state.ISR, f.id) && l.belongs(f, false, limits, now, eligible) {
+		if !slices.Contains(l.state.ISR, f.id) && l.belongs(f, limits, now, eligible) {
 			out = append(out, Member{ID: f.id, Epoch: f.epoch})
 		}
 	}
@@ -96,35 +95,45 @@ func (l *Leader) wish(limits Limits, now kafka.Instant, eligible func(Member) bo
 // belongs reports whether a follower should be in the set. Who is in stays as long
 // as it had everything not too long ago. Who is not has to have what is committed,
 // and all that was there when the leader began, since that may be committed too.
-func (l *Leader) belongs(f *follower, in bool, limits Limits, now kafka.Instant, eligible func(Member) bool) bool {
+func (l *Leader) belongs(f *follower, limits Limits, now kafka.Instant, eligible func(Member) bool) bool {
 	behind := f.held < l.own.Written
 	late := behind && now.Sub(f.caught) > limits.Time
 	late = late || limits.Messages > 0 && int64(l.own.Written-max(f.held, 0)) > limits.Messages
-	if in || late {
-		return in && !late
+	if slices.Contains(l.state.ISR, f.id) || late {
+		return !late
 	}
 	return f.known && f.held >= l.high && f.held >= l.began && eligible(Member{ID: f.id, Epoch: f.epoch})
 }
 
 // Answered takes in what the controller answered to a proposal: the state of the
-// partition, whoever brought it about. It reports whether the high watermark moved.
+// partition, whoever brought it about, without the replicas. It reports whether the
+// high watermark moved.
 func (l *Leader) Answered(p Proposal, epoch kafka.LeaderEpoch, s State, now kafka.Instant) (moved bool) {
 	l.settle(p)
 	if epoch != l.epoch {
 		return false // another leadership: the metadata will tell
 	}
+	s.Replicas = l.state.Replicas
 	return l.Update(s, now)
 }
 
 // Update takes in what the metadata says about the partition. What is not newer
-// than what is known is nothing. When the partition epoch has moved, a proposal for
-// the earlier one was either carried out or never will be. It reports whether the
-// high watermark moved.
+// than what is known is nothing, but that it may name the replicas, which an answer
+// does not. When the partition epoch has moved, a proposal for the earlier one was
+// either carried out or never will be. It reports whether the high watermark
+// moved.
 func (l *Leader) Update(s State, now kafka.Instant) (moved bool) {
-	if s.Epoch <= l.state.Epoch {
+	switch {
+	case s.Epoch < l.state.Epoch:
 		return false
+	case s.Epoch > l.state.Epoch:
+		l.adopt(s, now)
+	case slices.Equal(s.Replicas, l.state.Replicas):
+		return false
+	default:
+		l.state.Replicas = s.Replicas
+		l.seat(l.state.ISR, now)
 	}
-	l.adopt(s, now)
 	return l.advance()
 }
 

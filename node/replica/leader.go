@@ -45,8 +45,7 @@ type Position struct {
 // Invariants:
 //
 //  1. 0 <= high watermark <= Held <= Written <= End of the leader
-//  2. the leader is in the committed set, which is a subset of the replicas, and
-//     so is the maximal set
+//  2. the leader is in the committed set, which is a subset of the replicas
 //  3. the high watermark never goes back, nor does the partition epoch
 //  4. the high watermark moves only to what every member of the maximal set holds,
 //     and only while the committed set has min.insync.replicas members (KIP-966)
@@ -276,10 +275,9 @@ func (l *Leader) Check() error {
 	if !slices.Contains(l.state.ISR, l.self) {
 		return fmt.Errorf("leader epoch %d: leader %d is not in its in-sync set %v", l.epoch, l.self, l.state.ISR)
 	}
-	for _, id := range l.Maximal() {
+	for _, id := range l.state.ISR {
 		if !slices.Contains(l.state.Replicas, id) {
-			return fmt.Errorf("leader epoch %d: %d of in-sync set %v with %v is none of the replicas %v",
-				l.epoch, id, l.state.ISR, l.pending, l.state.Replicas)
+			return fmt.Errorf("leader epoch %d: %d of in-sync set %v is none of the replicas %v", l.epoch, id, l.state.ISR, l.state.Replicas)
 		}
 	}
 	return nil
@@ -291,6 +289,12 @@ func (l *Leader) adopt(s State, now kafka.Instant) {
 	was := l.state.ISR
 	l.state = s
 	l.pending, l.unknown = nil, false
+	l.seat(was, now)
+}
+
+// seat has the followers be those of the replicas; was is the committed set before.
+func (l *Leader) seat(was []kafka.NodeID, now kafka.Instant) {
+	s := &l.state
 	followers := make([]follower, 0, len(s.Replicas))
 	for _, id := range s.Replicas {
 		if id == l.self {
