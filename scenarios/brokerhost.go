@@ -47,6 +47,8 @@ func (r *run) newBrokers() {
 		r.nodes = append(r.nodes, b)
 		if s.isBroker() {
 			r.brokers = append(r.brokers, b)
+		}
+		if s.isBroker() && !s.late {
 			r.bootstrap = append(r.bootstrap, b.address)
 		}
 	}
@@ -55,7 +57,7 @@ func (r *run) newBrokers() {
 func (r *run) newBroker(s seat) *brokerHost {
 	n := r.k.NewNode(s.name)
 	disk := disksim.New(r.k, diskOf(s.name), disksim.DrawOptions(r.k.Rand("options/disk")))
-	return &brokerHost{r: r, seat: s, node: n, disk: disk, world: world.New(r.network, n, disk), address: s.clients()}
+	return &brokerHost{r: r, seat: s, node: n, disk: disk, world: world.New(r.network, n, disk), address: s.clients(), absent: s.late}
 }
 
 // diskOf names the disk of a node.
@@ -168,7 +170,7 @@ func (b *brokerHost) bringUp() {
 
 // crash kills the process and reports whether there was one.
 func (b *brokerHost) crash() bool {
-	if !b.node.Alive() {
+	if !b.node.Alive() || b.absent {
 		return false
 	}
 	b.r.mark(history.Crash, b.node.Name(), "")
@@ -179,6 +181,9 @@ func (b *brokerHost) crash() bool {
 // losePower cuts the machine's power: its connections are gone without a word, and
 // of what was not synced a legal subset survives.
 func (b *brokerHost) losePower() bool {
+	if b.absent {
+		return false
+	}
 	b.r.mark(history.PowerLoss, b.node.Name(), "")
 	b.r.network.MachineDown(b.node.Name())
 	wasAlive := b.node.Alive()

@@ -14,6 +14,7 @@ import (
 type Cluster struct {
 	Brokers     int // 1: one on its own
 	Controllers int // nodes that are controllers only; 0: brokers are the voters
+	Spares      int // brokers that join later, besides
 	Voters      int // of the controllers' quorum: so many of the brokers, or all Controllers
 	Racks       int // that the brokers are in; 0: none is named
 	Replicas    int // of each partition
@@ -64,8 +65,8 @@ func drawCluster(r *rand.Rand) Cluster {
 }
 
 func (c Cluster) String() string {
-	return fmt.Sprintf("brokers=%d controllers=%d voters=%d racks=%d replicas=%d min.insync.replicas=%d loser=%s unclean=%t rebalance=%t lag.max=%s session=%s beat=%s election=%s snapshot.bytes=%d",
-		c.Brokers, c.Controllers, c.Voters, c.Racks, c.Replicas, c.MinISR, c.Loser, c.Unclean, c.Rebalance, c.LagMax, c.Session, c.Beat, c.Election, c.SnapshotBytes)
+	return fmt.Sprintf("brokers=%d spares=%d controllers=%d voters=%d racks=%d replicas=%d min.insync.replicas=%d loser=%s unclean=%t rebalance=%t lag.max=%s session=%s beat=%s election=%s snapshot.bytes=%d",
+		c.Brokers, c.Spares, c.Controllers, c.Voters, c.Racks, c.Replicas, c.MinISR, c.Loser, c.Unclean, c.Rebalance, c.LagMax, c.Session, c.Beat, c.Election, c.SnapshotBytes)
 }
 
 // A role is what a node does in the cluster.
@@ -83,6 +84,7 @@ type seat struct {
 	id   int
 	role role
 	rack string
+	late bool // it joins when it is told to
 }
 
 // Ports of a node.
@@ -103,9 +105,9 @@ const firstController = 101
 // are nothing else, q1, q2, ….
 func (c Cluster) seats() []seat {
 	var out []seat
-	for i := range c.Brokers {
-		s := seat{name: fmt.Sprintf("n%d", i+1), id: i + 1, role: brokerOnly}
-		if c.Controllers == 0 && i < c.Voters {
+	for i := range c.Brokers + c.Spares {
+		s := seat{name: fmt.Sprintf("n%d", i+1), id: i + 1, role: brokerOnly, late: i >= c.Brokers}
+		if c.Controllers == 0 && i < min(c.Voters, c.Brokers) {
 			s.role = both
 		}
 		if c.Racks > 0 {

@@ -307,5 +307,5 @@ var everyCluster = &Scenario{
 var clusterScenarios = []*Scenario{
 	calmCluster, leaderCrash, rollingRestart, minorityPartition, bridgePartition, oneWayPartition, controllerFailover, isrFlap,
 	wholeClusterPowerLoss, lostDisk, lastReplicaStanding, allReplicasDown, uncleanElection, zombieLeaders, recreateTopic,
-	reassignUnderFire, everyCluster,
+	reassignUnderFire, growAndShrink, everyCluster,
 }

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/klammlog/klamm/node/broker"
@@ -41,11 +42,12 @@ func (r *run) converge() sim.Ending {
 // unconverged says what is not yet as it should be, or "".
 func (r *run) unconverged() string {
 	for _, b := range r.nodes {
-		if b.running == nil {
+		if b.running == nil && !b.absent {
 			return b.pending()
 		}
 	}
-	for _, t := range r.brokers[0].running.Image().Topics() {
+	at := slices.IndexFunc(r.brokers, func(b *brokerHost) bool { return !b.absent })
+	for _, t := range r.brokers[at].running.Image().Topics() {
 		for i := range t.Partitions {
 			if why := r.apart(t, int32(i)); why != "" {
 				return why

@@ -137,7 +137,9 @@ func (r *run) assemble() {
 func (r *run) play() *Outcome {
 	r.enter("safety")
 	for _, b := range r.nodes {
-		b.start()
+		if !b.absent {
+			b.start()
+		}
 	}
 	r.admin.start()
 	if r.options.clustered() {

@@ -45,6 +45,9 @@ func (s *steward) main() {
 	if err != nil {
 		panic(err)
 	}
+	if s.r.options.Spares > 0 {
+		s.resize(cl)
+	}
 	pause := 2 * s.r.options.Safety / time.Duration(s.r.options.StewardActs)
 	for !s.r.healed {
 		s.act(cl)
@@ -89,14 +92,20 @@ func (s *steward) act(cl *client.Client) {
 	}
 }
 
-// drawReplicas draws where a partition shall lie.
-func (s *steward) drawReplicas() []kafka.NodeID {
+// members returns the brokers of the cluster.
+func (s *steward) members() []kafka.NodeID {
 	var ids []kafka.NodeID
 	for _, b := range s.r.brokers {
 		if !b.absent {
 			ids = append(ids, kafka.NodeID(b.seat.id))
 		}
 	}
+	return ids
+}
+
+// drawReplicas draws where a partition shall lie.
+func (s *steward) drawReplicas() []kafka.NodeID {
+	ids := s.members()
 	s.draws.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
 	return ids[:min(len(ids), s.r.options.Replicas)]
 }

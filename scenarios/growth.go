@@ -1,0 +1,136 @@
+package scenarios
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/klammlog/klamm/node/client"
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// growAndShrink is the scenario of clusters whose nodes come and go for good.
+var growAndShrink = &Scenario{
+	Name:  "grow-and-shrink",
+	About: "brokers join, get replicas, and others hand over what they have and leave, while some die",
+	Cluster: func(c *Cluster, r *rand.Rand) {
+		safeCluster(c, r)
+		c.Brokers, c.Spares, c.Replicas, c.MinISR = 3, 1+r.IntN(2), 3, 2
+		c.Controllers, c.Voters = 3, 3
+	},
+	Always:    []Family{replicaMoves},
+	Must:      []Family{replicaMoves},
+	Sometimes: []Family{"crash", "power-loss", "pause", "isolate", "latency", "slow-node"},
+	OneOf:     []Family{"crash", "pause", "isolate", "power-loss"},
+	AtLeast:   2,
+	AtMost:    4,
+}
+
+// join has a spare broker take part from now on.
+func (b *brokerHost) join() {
+	b.absent = false
+	if b.node.Alive() {
+		b.start()
+		return
+	}
+	b.bringUp()
+}
+
+// leave has a broker end for good.
+func (b *brokerHost) leave() {
+	b.absent = true
+	if b.running != nil && !b.stopping {
+		b.stop(0)
+	}
+}
+
+// resize has spares join and as many others leave, one after the other. Each step is
+// finished before the next begins, and none begins when the faults are over.
+func (s *steward) resize(cl *client.Client) {
+	for _, spare := range s.r.brokers[s.r.options.Brokers:] {
+		if s.r.healed {
+			return
+		}
+		s.rest()
+		s.doing = "letting " + spare.seat.name + " join"
+		spare.join()
+		s.r.took(replicaMoves, true)
+		s.rest()
+		var staying []*brokerHost
+		for _, b := range s.r.brokers {
+			if !b.absent && b != spare {
+				staying = append(staying, b)
+			}
+		}
+		s.retire(cl, pick(s.draws, staying...))
+	}
+}
+
+func (s *steward) rest() {
+	s.world.Sleep(time.Duration(s.draws.Int64N(int64(s.r.options.Safety) / 6)))
+}
+
+// retire moves everything away from a broker, stops it and has the cluster forget it.
+func (s *steward) retire(cl *client.Client, b *brokerHost) {
+	s.drain(cl, b)
+	b.leave()
+	s.doing = "unregistering " + b.seat.name
+	for {
+		// What was created meanwhile may lie on it.
+		s.drain(cl, b)
+		err := cl.UnregisterBroker(kafka.NodeID(b.seat.id), s.soon())
+		if err == nil || kafka.ErrorOf(err) == kafka.ErrBrokerIDNotRegistered {
+			return
+		}
+		s.world.Sleep(100 * time.Millisecond)
+	}
+}
+
+// drain moves replicas away from a broker until it has none. Blocks.
+func (s *steward) drain(cl *client.Client, b *brokerHost) {
+	for {
+		on := s.r.placedOn(kafka.NodeID(b.seat.id))
+		if len(on) == 0 {
+			return
+		}
+		s.doing = fmt.Sprintf("moving %s and %d others away from %s", on[0], len(on)-1, b.seat.name)
+		var want []client.Reassignment
+		for _, tp := range on {
+			want = append(want, client.Reassignment{Partition: tp, Replicas: s.replicasWithout(b)})
+		}
+		_, _ = cl.AlterPartitionReassignments(want, s.soon()) // the next look tells
+		for range 20 {
+			if len(s.r.placedOn(kafka.NodeID(b.seat.id))) == 0 {
+				return
+			}
+			s.world.Sleep(100 * time.Millisecond)
+		}
+	}
+}
+
+func (s *steward) replicasWithout(b *brokerHost) []kafka.NodeID {
+	ids := s.members()
+	ids = slices.DeleteFunc(ids, func(id kafka.NodeID) bool { return id == kafka.NodeID(b.seat.id) })
+	s.draws.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	return ids[:min(len(ids), s.r.options.Replicas)]
+}
+
+// placedOn lists the partitions that have a replica on a broker, or are to have one.
+func (r *run) placedOn(id kafka.NodeID) []kafka.TopicPartition {
+	var out []kafka.TopicPartition
+	for _, b := range r.brokers {
+		if b.running == nil {
+			continue
+		}
+		for _, t := range b.running.Image().Topics() {
+			for i := range t.Partitions {
+				tp := kafka.TopicPartition{Topic: t.Name, Partition: int32(i)}
+				if s, ok := r.newestState(tp); ok && slices.Contains(s.Replicas, id) && !slices.Contains(out, tp) {
+					out = append(out, tp)
+				}
+			}
+		}
+	}
+	return out
+}
