@@ -159,7 +159,7 @@ func (c *conn) waitReadable() error {
 
 // interrupted tells a stop from the other reasons for being canceled.
 func (c *conn) interrupted(err error) error {
-	if errors.Is(err, env.ErrCanceled) && c.s.stopping {
+	if errors.Is(err, env.ErrCanceled) && c.s.stopping[c.client.via] {
 		return errStopping
 	}
 	return err

@@ -50,8 +50,8 @@ type Server struct {
 	conns     []*conn // in the order they were accepted
 	perIP     map[string]int
 	accepting *env.Group
-	emptied   env.Cond // the last connection has ended
-	stopping  bool
+	emptied   env.Cond // a connection has ended on a side that stops
+	stopping  [ofBoth]bool // by side: nothing new is taken up there
 	creating  int // topics that are being created because somebody asked for them
 	stats     Stats
 	counts    counts
@@ -194,7 +194,7 @@ func (s *Server) acceptLoop(l *listener) {
 
 // accept takes a connection, or closes it if there are too many.
 func (s *Server) accept(net env.Conn, l *listener) {
-	if s.stopping || s.full(net.PeerAddress()) {
+	if s.stopping[l.via] || s.full(net.PeerAddress()) {
 		s.stats.Refused++
 		s.w.Probe("a connection was one too many")
 		_ = net.Close()
@@ -211,7 +211,7 @@ func (s *Server) forget(c *conn) {
 		s.conns = slices.Delete(s.conns, i, i+1)
 		s.uncount(c)
 	}
-	if len(s.conns) == 0 {
+	if s.stopping[c.client.via] {
 		s.emptied.Broadcast()
 	}
 }
@@ -231,35 +231,56 @@ func (s *Server) idleDeadline() kafka.Instant {
 	return (at + step - 1) / step * step
 }
 
-// Stop takes no further connections and requests, answers those that were taken
-// up, and closes all connections, at the deadline at the latest. Blocks.
+// StopBrokers takes no further connections and requests of clients and of other
+// brokers, answers those that were taken up, and closes their connections, at the
+// deadline at the latest. What controllers ask is answered as before. Blocks.
+func (s *Server) StopBrokers(deadline kafka.Instant) error { return s.stop(ofBrokers, deadline) }
+
+// Stop ends the service as StopBrokers does, of controllers too. Blocks.
 func (s *Server) Stop(deadline kafka.Instant) error {
-	s.stopping = true
-	s.closeListeners()
-	s.accepting.Cancel()
-	for _, c := range slices.Clone(s.conns) {
+	err := s.stop(ofBrokers, deadline)
+	return errors.Join(err, s.stop(ofControllers, deadline))
+}
+
+func (s *Server) stop(via side, deadline kafka.Instant) error {
+	s.stopping[via] = true
+	for _, l := range s.listeners {
+		if l.via == via {
+			_ = l.net.Close()
+		}
+	}
+	for _, c := range s.connsOf(via) {
 		c.stop()
 	}
-	if s.broker != nil {
+	if s.broker != nil && via == ofBrokers {
 		s.broker.Hurry()
 	}
-	err := s.waitEmpty(deadline)
+	err := s.waitEmpty(via, deadline)
 	if err == nil {
 		return nil
 	}
-	for _, c := range slices.Clone(s.conns) {
+	for _, c := range s.connsOf(via) {
 		c.end(env.ErrClosed)
 	}
-	return errors.Join(err, s.waitEmpty(s.w.Now().Add(time.Second)))
+	return errors.Join(err, s.waitEmpty(via, s.w.Now().Add(time.Second)))
 }
 
-func (s *Server) waitEmpty(deadline kafka.Instant) error {
-	for len(s.conns) > 0 {
+// connsOf returns the connections that came by the listeners of one side, in the
+// order they were accepted.
+func (s *Server) connsOf(via side) []*conn {
+	return slices.DeleteFunc(slices.Clone(s.conns), func(c *conn) bool { return c.client.via != via })
+}
+
+func (s *Server) waitEmpty(via side, deadline kafka.Instant) error {
+	for {
+		n := len(s.connsOf(via))
+		if n == 0 {
+			return nil
+		}
 		if err := s.emptied.Wait(deadline); err != nil {
-			return fmt.Errorf("%d connections are open: %w", len(s.conns), err)
+			return fmt.Errorf("%d connections are open: %w", n, err)
 		}
 	}
-	return nil
 }
 
 // stop ends the reading of a connection.
