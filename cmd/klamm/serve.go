@@ -1,12 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -16,10 +14,7 @@ import (
 )
 
 type serveFlags struct {
-	file     string
-	set      []string
-	dataDir  string
-	listen   string
+	nodeFlags
 	logLevel string
 	metrics  string
 }
@@ -31,11 +26,15 @@ func newServeCommand() *cobra.Command {
 		Short: "Run a node until it is told to stop",
 		Long: `Run a node until SIGINT or SIGTERM tells it to stop; a second one ends it at once.
 
-Settings have Kafka's names. They come from --config, a properties file, then from
---data-dir and --listen, then from --set; the later wins. 'klamm list configs' tells
-which there are.`,
+A node is a broker, a controller, or both. Without --voters it is the only controller
+of a cluster of its own; with them it is one of those that it names, or a broker that
+follows them.
+
+` + settingsHelp,
 		Example: `  klamm serve --data-dir data --listen 127.0.0.1:9092
-  klamm serve --config server.properties --set log.retention.hours=24`,
+  klamm serve --config server.properties --set log.retention.hours=24
+  klamm serve --node-id 1 --data-dir data --listen 10.0.0.1:9092 --controller-listen 10.0.0.1:9093 \
+    --voters 1@10.0.0.1:9093,2@10.0.0.2:9093,3@10.0.0.3:9093`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkLogLevel(f.logLevel); err != nil {
@@ -49,60 +48,11 @@ which there are.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.file, "config", "", "a properties `FILE` as Kafka's")
-	flags.StringArrayVar(&f.set, "set", nil, "a setting, `NAME=VALUE`; may be repeated")
-	flags.StringVar(&f.dataDir, "data-dir", "", "the directory of the logs (log.dirs)")
-	flags.StringVar(&f.listen, "listen", "", "where to take connections, `HOST:PORT` (listeners)")
+	f.register(cmd)
+	f.registerPlace(cmd)
 	flags.StringVar(&f.metrics, "metrics-listen", "", "where to tell metrics for Prometheus, `HOST:PORT`, under /metrics; nowhere if not set")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	return cmd
-}
-
-// pairs returns what is set, the later winning.
-func (f *serveFlags) pairs() ([]config.Pair, error) {
-	if f.file == "" && f.dataDir == "" {
-		return nil, errors.New("nothing says where the data is: use --data-dir DIR, or --config FILE")
-	}
-	var pairs []config.Pair
-	if f.file != "" {
-		b, err := os.ReadFile(f.file)
-		if err != nil {
-			return nil, err
-		}
-		if pairs, err = config.ParseProperties(b); err != nil {
-			return nil, fmt.Errorf("%s: %w", f.file, err)
-		}
-	}
-	if f.dataDir != "" {
-		pairs = append(pairs, config.Pair{Name: "log.dirs", Value: f.dataDir})
-	}
-	if f.listen != "" {
-		pairs = append(pairs, config.Pair{Name: "listeners", Value: "PLAINTEXT://" + f.listen})
-	}
-	set, err := parseSettings(f.set)
-	return append(pairs, set...), err
-}
-
-// parseSettings reads NAME=VALUE, in order.
-func parseSettings(args []string) ([]config.Pair, error) {
-	var pairs []config.Pair
-	for _, arg := range args {
-		p, err := parseSetting("--set", arg)
-		if err != nil {
-			return nil, err
-		}
-		pairs = append(pairs, p)
-	}
-	return pairs, nil
-}
-
-// parseSetting reads the NAME=VALUE of a flag.
-func parseSetting(flag, arg string) (config.Pair, error) {
-	name, value, ok := strings.Cut(arg, "=")
-	if !ok || name == "" {
-		return config.Pair{}, fmt.Errorf("%s %q: want NAME=VALUE", flag, arg)
-	}
-	return config.Pair{Name: name, Value: value}, nil
 }
 
 // serve runs a node until a signal ends it.
