@@ -27,6 +27,9 @@ type changes struct {
 	standing standing
 }
 
+// changeWithin is how many election timeouts a change may take.
+const changeWithin = 10
+
 // maxChanges bounds how many decisions wait.
 const maxChanges = 10_000
 
@@ -57,13 +60,15 @@ func (c *change) finish(err error) {
 // it is applied here. If decide returns an error, or nothing, Change returns that
 // only once it is sure that no other leader has decided anything meanwhile.
 //
+// It takes ten election timeouts at most, and so long only on a disk that hangs.
+//
 // It fails with NOT_CONTROLLER where this member is not active: nothing has
 // happened, and the active controller may be asked. It fails with
 // REQUEST_TIMED_OUT when leadership was lost or the disk is full and it is not
 // known whether the change will happen, and with UNKNOWN_STORAGE_ERROR, of
 // unknown outcome too, if this member failed. Blocks.
 func (q *Quorum) Change(decide Decision) error {
-	return q.change(&change{decide: decide, settled: q.w.NewCond("quorum/change")}, kafka.Never)
+	return q.change(&change{decide: decide, settled: q.w.NewCond("quorum/change")}, q.w.Now().Add(changeWithin*q.o.ElectionTimeout))
 }
 
 // change queues a change and waits until it is answered. Blocks.
@@ -109,12 +114,24 @@ func (q *Quorum) takeChanges() {
 		case q.image.Level() == 0 || c.members != nil && q.joint():
 			return // lead will begin the cluster; raft leaves the joint configuration by itself
 		case q.o.Dir.Full():
-			c.finish(fmt.Errorf("controller %d: no space for the metadata log: %w", q.o.ID, kafka.ErrThrottlingQuotaExceeded))
+			c.finish(q.noSpace())
 		default:
 			q.decide(c)
 		}
 		q.changes.queue = q.changes.queue[1:]
 	}
+}
+
+func (q *Quorum) noSpace() error {
+	return fmt.Errorf("controller %d: no space for the metadata log: %w", q.o.ID, kafka.ErrThrottlingQuotaExceeded)
+}
+
+// refuseChanges answers those that are not begun.
+func (q *Quorum) refuseChanges(err error) {
+	for _, c := range q.changes.queue {
+		c.finish(err)
+	}
+	q.changes.queue = nil
 }
 
 // decide has a change decided, and proposes what it came to in the same breath.
@@ -216,10 +233,7 @@ func (q *Quorum) giveUpChanges() {
 
 // endChanges answers everything that waits: this member takes no part any more.
 func (q *Quorum) endChanges() {
-	for _, c := range q.changes.queue {
-		c.finish(fmt.Errorf("controller %d: %w: %w", q.o.ID, q.broken, kafka.ErrNotController))
-	}
-	q.changes.queue = nil
+	q.refuseChanges(fmt.Errorf("controller %d: %w: %w", q.o.ID, q.broken, kafka.ErrNotController))
 	unknown := kafka.ErrStorageError
 	if q.closing {
 		unknown = kafka.ErrRequestTimedOut

@@ -97,7 +97,10 @@ func (q *Quorum) takeMessages() {
 // of it is made durable, then the others are told, then what is committed is
 // applied, and answered. Blocks.
 func (q *Quorum) carryOut(rd raft.Ready) error {
-	if err := q.persist(rd); err != nil {
+	q.writing, q.since = true, q.w.Now()
+	err := q.persist(rd)
+	q.writing = false
+	if err != nil {
 		return err
 	}
 	q.send(rd.Messages)
@@ -167,6 +170,7 @@ func (q *Quorum) despiteFull(write func() error) error {
 		}
 		q.w.Probe("the metadata log had no space")
 		q.loseChange(kafka.ErrRequestTimedOut)
+		q.refuseChanges(q.noSpace())
 		if q.closing {
 			return err
 		}

@@ -125,8 +125,10 @@ type Quorum struct {
 	reads    reads
 	readers  observers
 
-	wake    env.Cond // the task has something to do
-	working bool     // it has not ended
+	wake    env.Cond      // the task has something to do
+	working bool          // it has not ended
+	writing bool          // it waits for the disk,
+	since   kafka.Instant // from then on
 	closing bool
 	onFail  []func(error)
 }
@@ -177,15 +179,23 @@ func Open(w *env.World, o Options) (*Quorum, error) {
 // meta.NoLeader if it knows none, and the term as an epoch.
 func (q *Quorum) Leader() (kafka.NodeID, kafka.LeaderEpoch) {
 	s := q.node.BasicStatus()
-	if q.broken != nil {
+	if q.broken != nil || s.Lead == q.id && q.stuck() {
 		return meta.NoLeader, epochOf(s.GetTerm())
 	}
 	return nodeID(s.Lead), epochOf(s.GetTerm())
 }
 
+// stuck reports whether the task has been writing for so long that others have
+// elected another leader.
+func (q *Quorum) stuck() bool {
+	return q.writing && q.w.Now() >= q.since.Add(2*q.o.ElectionTimeout)
+}
+
 // Active reports whether this member leads, as far as it knows, and has applied
 // everything from before its term, and the cluster has begun.
-func (q *Quorum) Active() bool { return q.broken == nil && q.leads() && q.image.Level() > 0 }
+func (q *Quorum) Active() bool {
+	return q.broken == nil && q.leads() && !q.stuck() && q.image.Level() > 0
+}
 
 // leads reports whether this member leads and has applied what is from before
 // its term.

@@ -207,6 +207,21 @@ func (r *rig) active() *member {
 	return nil
 }
 
+// other waits until another member than one is active.
+func (r *rig) other(than *member) *member {
+	r.t.Helper()
+	var a *member
+	r.run(10*time.Second, "another leads", func() bool {
+		for _, m := range r.members {
+			if m != than && m.q != nil && m.node.Alive() && m.q.Active() {
+				a = m
+			}
+		}
+		return a != nil
+	})
+	return a
+}
+
 func (r *rig) elect() *member {
 	r.t.Helper()
 	r.run(10*time.Second, "somebody leads", func() bool { return r.active() != nil })

@@ -143,7 +143,7 @@ func TestASnapshotTellsWhatIsGone(t *testing.T) {
 		t.Fatal("the topic is not there to begin with")
 	}
 	r.isolate(behind, true)
-	r.run(10*time.Second, "somebody leads", func() bool { a = r.active(); return a != nil && a != behind })
+	a = r.other(behind)
 	a.do(time.Second, func() {
 		for _, d := range []Decision{remove("gone"), create("new", 2)} {
 			if err := a.q.Change(d); err != nil {

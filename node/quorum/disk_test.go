@@ -1,0 +1,174 @@
+package quorum
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klammlog/klamm/disksim"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/sim"
+)
+
+// A member whose disk failed takes no part any more, and tells so.
+func TestAFailedDiskEndsAMember(t *testing.T) {
+	for seed, path := range []string{Path + "/*", MetadataPath + "/*"} {
+		r := newRig(t, sim.Options{Seed: uint64(seed)}, 3)
+		r.startAll()
+		old := r.elect()
+		r.level()
+		term := old.q.View().Term
+		old.disk.Inject(disksim.Fault{Kind: disksim.FaultSyncError, Disk: old.disk.Name(), Path: path})
+		if path == MetadataPath+"/*" {
+			old.do(20*time.Second, func() {
+				if err := old.q.Change(set("a", "1")); kafka.ErrorOf(err).Outcome() != kafka.Unknown {
+					t.Errorf("a change that the disk did not take: %v", err)
+				}
+			})
+		} else {
+			r.isolate(old, true)
+			r.other(old)
+			r.isolate(old, false)
+		}
+		r.run(20*time.Second, "it fails", func() bool { return old.failed != nil })
+		if old.q.Failed() == nil || old.q.Active() {
+			t.Errorf("%s: failed %v, active %v", path, old.q.Failed(), old.q.Active())
+		}
+		if v := old.q.View(); v.DurableTerm != term {
+			t.Errorf("%s: term %d is said to be durable", path, v.DurableTerm)
+		}
+		r.other(old)
+		old.do(time.Second, func() {
+			for _, err := range []error{old.q.Change(set("b", "1")), old.q.Barrier(kafka.Never), old.q.WaitApplied(1000, kafka.Never)} {
+				if err == nil {
+					t.Errorf("%s: a failed member answers", path)
+				}
+			}
+			if err := old.q.Close(r.k.Now().Add(time.Second)); err == nil {
+				t.Log("it closed")
+			}
+		})
+		r.k.Close()
+	}
+}
+
+// A full disk stops a member, and it goes on when there is space.
+func TestAFullDiskIsWaitedFor(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, 1)
+	r.startAll()
+	m := r.elect()
+	m.disk.Inject(disksim.Fault{Kind: disksim.FaultFull, Disk: m.disk.Name(), Path: "*", For: 10 * time.Second})
+	var errs []error
+	first := -1
+	for i := range 20 {
+		m.do(5*time.Second, func() { errs = append(errs, m.q.Change(set(fmt.Sprint("k", i), strings.Repeat("x", 30000)))) })
+		if first < 0 && errs[i] != nil {
+			first = i
+		}
+	}
+	if first < 0 || kafka.ErrorOf(errs[first]).Outcome() != kafka.Unknown {
+		t.Fatalf("the changes that found the disk full: %v", errs)
+	}
+	m.do(20*time.Second, func() {
+		if err := m.w.Sleep(12 * time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+	m.change("after", "1")
+	if get(m.q.Image(), fmt.Sprint("k", first)) == "" {
+		t.Error("the change of unknown outcome did not take place: nothing stood in its way")
+	}
+	for i, err := range errs {
+		present := get(m.q.Image(), fmt.Sprint("k", i)) != ""
+		if kafka.ErrorOf(err).Outcome() != kafka.Unknown && present != (err == nil) {
+			t.Errorf("change %d: %v, present %v", i+1, err, present)
+		}
+	}
+	if m.failed != nil {
+		t.Error(m.failed)
+	}
+}
+
+// A stalled disk costs the leader its leadership, and nobody's memory.
+func TestAStalledDiskCostsLeadership(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, 3)
+	r.startAll()
+	old := r.elect()
+	r.level()
+	old.disk.Inject(disksim.Fault{Kind: disksim.FaultStall, Disk: old.disk.Name(), Path: "*", For: 30 * time.Second})
+	old.node.Go("change", func() { _ = old.q.Change(set("a", "1")) })
+	r.other(old)
+	r.pass(2 * electionTimeout)
+	if id, _ := old.q.Leader(); old.q.Active() || id == old.id {
+		t.Error("it believes that it is active")
+	}
+	if n := len(old.q.inbox.messages); n > maxInbox {
+		t.Errorf("%d messages wait", n)
+	}
+	r.pass(40 * time.Second)
+	r.level()
+	if old.q.View().Role == Leader || !errors.Is(old.failed, nil) {
+		t.Errorf("role %s, failed %v", old.q.View().Role, old.failed)
+	}
+}
+
+// What does not fit into the inbox is dropped.
+func TestTheInboxIsBounded(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, 3)
+	var heartbeat []byte
+	r.onSend = func(from, to kafka.NodeID, b []byte) { heartbeat = b }
+	r.startAll()
+	a := r.elect()
+	r.level()
+	m := messageIn(heartbeat)
+	to, from := nodeID(m.GetTo()), nodeID(m.GetFrom())
+	target := r.members[to]
+	target.do(time.Second, func() {
+		for range maxInbox + 10 {
+			if err := target.q.Step(from, heartbeat); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := len(target.q.inbox.messages); n != maxInbox {
+			t.Errorf("%d messages wait", n)
+		}
+	})
+	if !r.probed("a controller had no room for a message of raft") {
+		t.Error("nothing was dropped")
+	}
+	_ = a
+}
+
+// What is no message of a member is refused, whoever sends it.
+func TestStepRefusesWhatIsNoMessage(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, 3)
+	var seen [][]byte
+	r.onSend = func(_, _ kafka.NodeID, b []byte) { seen = append(seen, b) }
+	r.startAll()
+	r.elect()
+	r.onSend = nil
+	m := messageIn(seen[0])
+	to, from := r.members[nodeID(m.GetTo())], nodeID(m.GetFrom())
+	to.do(time.Second, func() {
+		if err := to.q.Step(from, seen[0]); err != nil {
+			t.Errorf("a message that came before: %v", err)
+		}
+		if err := to.q.Step(to.id, seen[0]); !errors.Is(err, kafka.ErrInvalidRequest) {
+			t.Errorf("a message of another: %v", err)
+		}
+		for n := range 41 + 3 {
+			if n == 41 {
+				continue // an empty message is one from nobody
+			}
+			if err := to.q.Step(from, seen[0][:n]); err == nil {
+				t.Errorf("%d bytes were taken", n)
+			}
+		}
+		later := append([]byte{9}, seen[0][1:]...)
+		if err := to.q.Step(from, later); !errors.Is(err, kafka.ErrUnsupportedVersion) {
+			t.Errorf("a message of a later version: %v", err)
+		}
+	})
+}
