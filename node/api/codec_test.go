@@ -127,6 +127,7 @@ func TestFetchAnswersAreWhatTheGeneratedEncoderWrites(t *testing.T) {
 		{Partition: 3, HighWatermark: -1, LogStart: -1, Leader: -1, Err: kafka.ErrStorageError},
 	}
 	for i := range items {
+		items[i].Preferred = kafka.NodeID(i - 1) // none for the first
 		items[i].Topic, items[i].TopicID = topics[i/2].Topic, topics[i/2].TopicID
 	}
 	m := image(t)
@@ -172,7 +173,7 @@ func generatedFetchItem(version int16, isolation int8, it broker.FetchItem) kmsg
 	if isolation == 1 {
 		p.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
 	}
-	p.RecordBatches = []byte{}
+	p.RecordBatches, p.PreferredReadReplica = []byte{}, int32(it.Preferred)
 	if it.Diverging != nil {
 		p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset = int32(it.Diverging.Epoch), int64(it.Diverging.End)
 	}

@@ -42,6 +42,7 @@ type control struct {
 	c    Controller // of this node, or one that refuses everything
 
 	refused error // why it does
+	behind  error // why the image here has not followed the answer
 }
 
 // leastPatience is how long the active controller is looked for at least, and
@@ -52,15 +53,15 @@ const (
 )
 
 // controlled makes a handler of a function that answers a decoded request with
-// the help of a controller. settle, if not nil, waits on a broker until it has
-// done its part, and may turn the answer into one that this took too long.
+// the help of a controller. settle, if not nil, is called before it is asked and
+// returns what waits afterwards, on a broker, until this has done its part.
 func controlled[R any, A any, P interface {
 	*R
 	kmsg.Request
 }, Q interface {
 	*A
 	kmsg.Response
-}](decide func(*control, P) Q, settle func(*control, P, Q)) func(*Server, *Call) (answer, error) {
+}](decide func(*control, P) Q, settle func(*control, P) func(Q)) func(*Server, *Call) (answer, error) {
 	return func(s *Server, call *Call) (answer, error) {
 		request := P(new(R))
 		if err := s.decode(request, call); err != nil {
@@ -71,7 +72,10 @@ func controlled[R any, A any, P interface {
 			if x.c == nil {
 				x.refuse(fmt.Errorf("there is no controller here: %w", kafka.ErrNotController))
 			}
-			response := Q(new(A))
+			response, settled := Q(new(A)), func(Q) {}
+			if settle != nil && s.broker != nil && call.Client.via == ofBrokers {
+				settled = settle(x, request)
+			}
 			if s.forwards(call) {
 				if err := x.forward(request, response); err != nil {
 					x.refuse(err)
@@ -80,9 +84,7 @@ func controlled[R any, A any, P interface {
 			} else {
 				response = decide(x, request)
 			}
-			if settle != nil && s.broker != nil && call.Client.via == ofBrokers {
-				settle(x, request, response)
-			}
+			settled(response)
 			return response
 		}), nil
 	}
@@ -113,7 +115,7 @@ func (x *control) forward(request kmsg.Request, response kmsg.Response) error {
 		return fmt.Errorf("%s: answer of the active controller: %w: %w", kmsg.NameForKey(call.Key), err, kafka.ErrUnknownServerError)
 	}
 	// If the image does not get there in time, the answer is true all the same.
-	_ = x.s.source.WaitApplied(kafka.Offset(got.Offset), max(x.deadline(request), now))
+	x.behind = x.s.source.WaitApplied(kafka.Offset(got.Offset), max(x.deadline(request), now))
 	return nil
 }
 

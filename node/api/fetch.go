@@ -1,13 +1,12 @@
 package api
 
 import (
-	"fmt"
-
 	"github.com/klammlog/klamm/node/api/session"
 	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
 	"github.com/klammlog/klamm/node/peer"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -15,11 +14,13 @@ import (
 // Fetch (key 1): reads record batches. 4 to 18.
 //
 // v5 answers with the log start offset, v7 has sessions (KIP-227), for consumers and
-// followers alike: see package session. v9 adds the leader epoch, v11 the rack,
-// which does not matter here, v12 is flexible and adds the epoch of the last record
+// followers alike: see package session. v9 adds the leader epoch, v11 the consumer's
+// rack (KIP-392): the leader may name a replica that is nearer, by
+// replica.selector.class, and who names a rack is served by followers. v12 is flexible and adds the epoch of the last record
 // read and, in the answer, where logs diverge. From v13 on topics are ids, and so
 // sessions speak of one incarnation of a topic. v15 says which follower asks, with
-// the epoch of its broker. v16 tells who leads now when this node does not. v17 and
+// the epoch of its broker; what it holds is in a tagged field of ours
+// (peer.PrivateTag), and without one it holds nothing. v16 tells who leads now when this node does not. v17 and
 // v18 add what followers know. Up to v5 KAFKA_STORAGE_ERROR is told as
 // NOT_LEADER_OR_FOLLOWER, as in Kafka.
 //
@@ -28,9 +29,12 @@ import (
 // batch even if that is larger than the limits. Without transactions both
 // isolation levels see the same.
 //
+// Followers are served what is not committed yet, too; it is copied and not sent
+// from the file, whose end may be written anew while it is under way.
+//
 // Deviations: all sessions together have at most maxSessionPartitions partitions;
-// who asks for more has none, or loses it. Requests of followers are refused with
-// NOT_LEADER_OR_FOLLOWER.
+// who asks for more has none, or loses it. Consumers that name no rack are served
+// by the leader only.
 //
 // Encoded by hand: records go from the file to the socket.
 
@@ -56,6 +60,7 @@ func beginFetch(s *Server, call *Call) (answer, error) {
 		Deadline: call.deadlineIn(max(q.MaxWaitMillis, 0)),
 		MinBytes: int64(q.MinBytes),
 		MaxBytes: int64(q.MaxBytes),
+		Follower: followerOf(q), AnyReplica: q.Rack != "", Rack: q.Rack,
 	}
 	f.session, f.code = s.sessions.Begin(sessionRequest(q), call.Arrived)
 	if f.code != kafka.None {
@@ -65,10 +70,20 @@ func beginFetch(s *Server, call *Call) (answer, error) {
 	for i := range f.fetch.Items {
 		f.fetch.Items[i] = fetchItem(f.session.At(i))
 	}
-	if replica := replicaOf(q); replica >= 0 {
-		f.refuse(fmt.Errorf("replica %d: %w", replica, kafka.ErrNotLeaderOrFollower))
-	}
 	return f, nil
+}
+
+// followerOf returns the follower that asks, nil for consumers. Before v15 it does
+// not say in which life.
+func followerOf(q *kmsg.FetchRequest) *meta.Member {
+	id, epoch := q.ReplicaID, meta.NoEpoch
+	if q.Version >= 15 {
+		id, epoch = q.ReplicaState.ID, q.ReplicaState.Epoch
+	}
+	if id < 0 {
+		return nil
+	}
+	return &meta.Member{ID: kafka.NodeID(id), Epoch: epoch}
 }
 
 // sessionRequest returns what a request says of partitions and its session.
@@ -77,7 +92,7 @@ func sessionRequest(q *kmsg.FetchRequest) session.Request {
 	if !r.Sessions {
 		r.ID, r.Epoch = 0, 0
 	}
-	if replicaOf(q) >= 0 {
+	if followerOf(q) != nil {
 		r.Kind = session.Follower
 	}
 	n := 0
@@ -104,7 +119,6 @@ func sessionPartition(version int16, t *kmsg.FetchRequestTopic, p *kmsg.FetchReq
 		Place:  session.Place{Topic: t.TopicID, Name: t.Topic, Partition: p.Partition},
 		Offset: kafka.Offset(p.FetchOffset), MaxBytes: p.PartitionMaxBytes,
 		LeaderEpoch: kafka.NoLeaderEpoch, LastEpoch: kafka.NoLeaderEpoch,
-		LogStart: kafka.NoOffset, Held: kafka.NoOffset,
 	}
 	if version >= 5 {
 		out.LogStart = kafka.Offset(p.LogStartOffset)
@@ -124,16 +138,8 @@ func sessionPartition(version int16, t *kmsg.FetchRequestTopic, p *kmsg.FetchReq
 func fetchItem(p session.Partition) broker.FetchItem {
 	return broker.FetchItem{
 		Topic: p.Name, TopicID: p.Topic, Partition: p.Partition, Offset: p.Offset, MaxBytes: int(p.MaxBytes),
-		LeaderEpoch: p.LeaderEpoch, LastEpoch: p.LastEpoch,
+		LeaderEpoch: p.LeaderEpoch, LastEpoch: p.LastEpoch, Held: p.Held, Start: p.LogStart, Preferred: broker.NoReplica,
 	}
-}
-
-// replicaOf returns the follower that asks, or -1.
-func replicaOf(q *kmsg.FetchRequest) int32 {
-	if q.Version >= 15 {
-		return q.ReplicaState.ID
-	}
-	return q.ReplicaID
 }
 
 // readCommitted is the isolation level of who wants no records of open
@@ -146,7 +152,6 @@ type fetched struct {
 	committed bool // it wants to know of aborted transactions
 	session   *session.Fetch
 	fetch     broker.Fetch
-	refused   bool
 
 	// What is told.
 	code  kafka.Error // of the whole answer
@@ -154,18 +159,10 @@ type fetched struct {
 	items []int32     // the places of the partitions that are answered for
 }
 
-func (f *fetched) refuse(err error) {
-	f.refused = true
-	for i := range f.fetch.Items {
-		it := &f.fetch.Items[i]
-		it.Err, it.HighWatermark, it.LogStart = err, kafka.NoOffset, kafka.NoOffset
-	}
-}
-
 func (f *fetched) drop() { f.fetch.Release() }
 
 func (f *fetched) send(c *conn, call *Call) error {
-	if f.code == kafka.None && !f.refused {
+	if f.code == kafka.None {
 		if err := f.s.broker.Fetch(&f.fetch); err != nil {
 			return err
 		}
@@ -177,7 +174,11 @@ func (f *fetched) send(c *conn, call *Call) error {
 	}
 	defer c.giveForAnswer(taken)
 	f.finish()
-	return c.sendParts(f.encode(call.encoder(c.out[:0], f.s.image())))
+	parts := f.encode(call.encoder(c.out[:0], f.s.image()))
+	if f.fetch.Follower != nil {
+		parts.copied = true
+	}
+	return c.sendParts(parts)
 }
 
 // finish decides what is told.
@@ -190,7 +191,7 @@ func (f *fetched) finish() {
 		it := &f.fetch.Items[i]
 		return session.Found{
 			Code: kafka.ErrorOf(it.Err), HighWatermark: it.HighWatermark, LogStart: it.LogStart,
-			Urgent: it.Diverging != nil, Records: it.Chunk.Len() > 0,
+			Urgent: it.Diverging != nil || it.Preferred != broker.NoReplica, Records: it.Chunk.Len() > 0,
 		}
 	}
 	f.id, f.code = f.session.Finish(found, func(i int) { f.items = append(f.items, int32(i)) }, f.s.w.Now())

@@ -13,6 +13,7 @@ import (
 type parts struct {
 	b      []byte
 	pieces []piece
+	copied bool // nothing is sent from files
 }
 
 // A piece is bytes of b up to end, followed by a chunk.
@@ -95,7 +96,7 @@ func (f *fetched) encodeItem(e *encoder, out *parts, it *broker.FetchItem) {
 	}
 	f.encodeAborted(e)
 	if e.version >= 11 {
-		e.int32(-1) // no other replica is preferred
+		e.int32(int32(it.Preferred))
 	}
 	n := it.Chunk.Len()
 	if e.flexible {
@@ -154,13 +155,14 @@ func (e *encoder) fetchTags(it *broker.FetchItem) {
 // memory returns what an answer takes in memory, about.
 func (f *fetched) memory() int64 {
 	const item = 128
-	small := 0
+	small, largest := 0, 0
 	for i := range f.fetch.Items {
-		if n := f.fetch.Items[i].Chunk.Len(); n < copyBelow {
-			small += n
+		n := f.fetch.Items[i].Chunk.Len()
+		if n < copyBelow || f.fetch.Follower != nil {
+			small, largest = small+n, max(largest, n)
 		}
 	}
-	return int64(item*len(f.fetch.Items) + min(small, copyAtOnce))
+	return int64(item*len(f.fetch.Items) + min(small, copyAtOnce+largest))
 }
 
 // sendParts writes an answer. Small chunks are copied between the bytes around
@@ -176,7 +178,7 @@ func (c *conn) sendParts(p *parts) error {
 	}
 	c.sending.begin(c.s.w)
 	defer c.sending.end()
-	g := gathered{c: c}
+	g := gathered{c: c, all: p.copied}
 	defer g.free()
 	at := 0
 	for i := range p.pieces {
@@ -199,6 +201,7 @@ type gathered struct {
 	bufs   [][]byte
 	copied [][]byte // of bufs, from the pool
 	bytes  int      // in copied
+	all    bool     // chunks are copied, large ones too
 }
 
 // copyAtOnce bounds what is copied before it is written.
@@ -210,7 +213,7 @@ func (g *gathered) add(b []byte) { g.bufs = append(g.bufs, b) }
 // chunk. Blocks.
 func (g *gathered) chunk(chunk *commitlog.Chunk) error {
 	n := chunk.Len()
-	if n >= copyBelow {
+	if n >= copyBelow && !g.all {
 		if err := g.flush(); err != nil {
 			return err
 		}

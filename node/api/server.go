@@ -50,9 +50,9 @@ type Server struct {
 	conns     []*conn // in the order they were accepted
 	perIP     map[string]int
 	accepting *env.Group
-	emptied   env.Cond // a connection has ended on a side that stops
+	emptied   env.Cond     // a connection has ended on a side that stops
 	stopping  [ofBoth]bool // by side: nothing new is taken up there
-	creating  int // topics that are being created because somebody asked for them
+	creating  int          // topics that are being created because somebody asked for them
 	stats     Stats
 	counts    counts
 	sessions  *session.Cache // of fetches
