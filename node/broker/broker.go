@@ -173,26 +173,11 @@ func Open(w *env.World, o Options) (*Broker, error) {
 	b.configure()
 	b.source.OnApply(b.follow)
 	b.loop.Go("broker/reconcile", b.reconcileLoop)
-	if b.controllers == nil {
-		return b, b.openAlone()
-	}
 	b.tasks.Go("broker/life", b.live)
 	b.tasks.Go("broker/insync", b.insyncLoop)
 	b.tasks.Go("broker/tick", b.tickLoop)
 	b.tasks.Go("broker/clean", b.cleanLoop)
 	return b, nil
-}
-
-// openAlone opens the logs of a node whose owner has registered it. Blocks.
-func (b *Broker) openAlone() error {
-	self, _ := b.image.Broker(b.id)
-	b.epoch = self.Epoch
-	if err := b.openAllLogs(); err != nil {
-		return errors.Join(err, b.Close(kafka.Never))
-	}
-	b.tasks.Go("broker/tick", b.tickLoop)
-	b.tasks.Go("broker/clean", b.cleanLoop)
-	return nil
 }
 
 // waitReconciled waits until nothing is left to reconcile. Blocks.

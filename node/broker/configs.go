@@ -5,7 +5,6 @@ import (
 
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/config"
-	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
 	"github.com/klammlog/klamm/node/record"
 )
@@ -130,25 +129,4 @@ func repackIn(v *config.View) *record.Compression {
 		how.Level = int(config.CompressionZstdLevel.In(v))
 	}
 	return how
-}
-
-// EditTopic returns the decision to edit what is set on a topic.
-func (b *Broker) EditTopic(name string, edit config.Edit) Decision {
-	return func(image *meta.Image) ([]meta.Record, error) { return image.AlterTopic(name, edit, b.config) }
-}
-
-// EditBroker returns the decision to edit what is set on this node, or on
-// meta.EveryBroker, while it runs.
-func (b *Broker) EditBroker(id kafka.NodeID, edit config.Edit) Decision {
-	return func(image *meta.Image) ([]meta.Record, error) { return image.AlterBroker(id, edit, b.configured) }
-}
-
-// Decide carries a decision out. When it returns nil, what was changed is in
-// force. Blocks.
-func (b *Broker) Decide(d Decision) error { return b.change(d) }
-
-// Consider tells what Decide would, and changes nothing.
-func (b *Broker) Consider(d Decision) error {
-	_, err := d(b.image)
-	return err
 }

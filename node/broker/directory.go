@@ -10,6 +10,7 @@ import (
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/quorum"
 )
 
 // Partitions lie in directories named as in Kafka: "orders-2". What is being
@@ -39,7 +40,7 @@ func parsePath(path string) (kafka.TopicPartition, bool) {
 // other than the metadata's.
 func IsPartition(name string) bool {
 	_, ok := parsePath(name)
-	return ok && name != MetadataPath
+	return ok && name != quorum.MetadataPath
 }
 
 // A logDir is one log directory and how many partitions lie in it.
@@ -87,7 +88,7 @@ func (b *Broker) sweep(d *logDir, name string) error {
 		return removeAll(d.fs, name)
 	}
 	tp, ok := parsePath(name)
-	if !ok || name == MetadataPath {
+	if !ok || name == quorum.MetadataPath {
 		return nil
 	}
 	id, err := commitlog.Identify(d.Dir, name)

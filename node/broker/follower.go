@@ -153,8 +153,8 @@ func (fo *following) append(it *ReplicaFetchedItem) (commitlog.AppendResult, err
 // sound checks what a leader sent and returns where it begins, without batches that
 // the log has. Blocks if it is much.
 func (fo *following) sound(b []byte) (first kafka.Offset, records []byte, err error) {
-	from, latest, empty := fo.from, fo.epoch, fo.p.log.LogStart() == fo.p.log.End()
-	check := func() { first, records, err = checkFetched(b, from, latest, empty) }
+	w := wanted{from: fo.from, latest: fo.epoch, empty: fo.p.log.LogStart() == fo.p.log.End()}
+	check := func() { first, records, err = w.check(b) }
 	if len(b) > offloadAbove {
 		fo.p.b.w.Offload(check)
 	} else {
@@ -163,11 +163,16 @@ func (fo *following) sound(b []byte) (first kafka.Offset, records []byte, err er
 	return first, records, err
 }
 
-// checkFetched checks batches that are to be appended at an offset by a leader of
-// an epoch. It is pure.
-//
-//klamm:flag whether a log is empty is a fact and no choice
-func checkFetched(b []byte, from kafka.Offset, latest kafka.LeaderEpoch, empty bool) (kafka.Offset, []byte, error) {
+// wanted is what a follower can use.
+type wanted struct {
+	from   kafka.Offset
+	latest kafka.LeaderEpoch // the leader's
+	empty  bool              // the log is: then the first batch may begin below from
+}
+
+// check checks batches, and returns where they begin, without those that the log
+// has. It is pure.
+func (w wanted) check(b []byte) (kafka.Offset, []byte, error) {
 	first, next := kafka.NoOffset, kafka.NoOffset
 	at := 0
 	for batch, err := range record.All(b) {
@@ -177,14 +182,14 @@ func checkFetched(b []byte, from kafka.Offset, latest kafka.LeaderEpoch, empty b
 		switch {
 		case err != nil:
 			return first, nil, err
-		case batch.BaseOffset() < 0 || batch.LastOffsetDelta() < 0 || batch.LeaderEpoch() > latest:
+		case batch.BaseOffset() < 0 || batch.LastOffsetDelta() < 0 || batch.LeaderEpoch() > w.latest:
 			return first, nil, fmt.Errorf("%w: batch at %d of leader epoch %d, last offset delta %d, the leader is in %d",
-				record.ErrCorrupt, batch.BaseOffset(), batch.LeaderEpoch(), batch.LastOffsetDelta(), latest)
-		case first == kafka.NoOffset && batch.EndOffset() <= from:
+				record.ErrCorrupt, batch.BaseOffset(), batch.LeaderEpoch(), batch.LastOffsetDelta(), w.latest)
+		case first == kafka.NoOffset && batch.EndOffset() <= w.from:
 			at += batch.Size() // the log has it
 			continue
-		case first == kafka.NoOffset && batch.BaseOffset() < from && !empty:
-			return first, nil, fmt.Errorf("%w: batch at %d reaches over the log's end %d", record.ErrCorrupt, batch.BaseOffset(), from)
+		case first == kafka.NoOffset && batch.BaseOffset() < w.from && !w.empty:
+			return first, nil, fmt.Errorf("%w: batch at %d reaches over the log's end %d", record.ErrCorrupt, batch.BaseOffset(), w.from)
 		case first == kafka.NoOffset:
 			first = batch.BaseOffset()
 		case batch.BaseOffset() < next:

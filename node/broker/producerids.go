@@ -8,9 +8,6 @@ import (
 	"github.com/klammlog/klamm/node/meta"
 )
 
-// producerBlock is how many producer ids a node takes at once, as in Kafka.
-const producerBlock = 1000
-
 // producerIDs gives out the ids of the node's current block. What is left of a
 // block when the node stops is never given out.
 type producerIDs struct {
@@ -40,26 +37,11 @@ func (b *Broker) NewProducerID() (kafka.ProducerID, error) {
 const blockTimeout = 10 * time.Second
 
 func (b *Broker) nextBlock() error {
-	block, err := b.askForBlock()
+	block, err := b.controllers.AllocateProducerIDs(meta.Member{ID: b.id, Epoch: b.epoch}, b.w.Now().Add(blockTimeout))
 	if err != nil {
 		return err
 	}
 	b.producer.block = block
 	b.stats.Blocks++
 	return nil
-}
-
-func (b *Broker) askForBlock() (block meta.Block, err error) {
-	if b.controllers != nil {
-		return b.controllers.AllocateProducerIDs(meta.Member{ID: b.id, Epoch: b.epoch}, b.w.Now().Add(blockTimeout))
-	}
-	size := int32(producerBlock)
-	if b.w.Buggify("a block of one producer id") {
-		size = 1
-	}
-	err = b.change(func(image *meta.Image) (records []meta.Record, err error) {
-		records, block, err = image.AllocateProducerIDs(meta.Member{ID: b.id, Epoch: b.epoch}, size)
-		return records, err
-	})
-	return block, err
 }
