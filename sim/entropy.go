@@ -1,8 +1,8 @@
 package sim
 
 import (
-	"crypto/rand" //klamm:world replaced here, read nowhere
-	"sync"        //klamm:world kernels of parallel tests begin on goroutines of their own
+	"crypto/rand"
+	"sync"
 )
 
 // zeroEntropy makes crypto/rand.Reader yield zeros, once, for the rest of the
@@ -14,7 +14,7 @@ import (
 // nodes take for one comes from World.Secret, which is seeded; and the real
 // world, package osenv, takes the system's source when the process starts, so
 // that it keeps it even in a test that has both.
-var zeroEntropy = sync.OnceFunc(func() { rand.Reader = zeros{} }) //klamm:world see above
+var zeroEntropy = sync.OnceFunc(func() { rand.Reader = zeros{} }) //klamm:world raft reads it; kernels of parallel tests race for it
 
 type zeros struct{}
 

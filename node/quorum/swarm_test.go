@@ -1,14 +1,17 @@
 package quorum
 
 import (
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/klammlog/klamm/disksim"
 	"github.com/klammlog/klamm/disksim/media"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/sim"
@@ -133,8 +136,8 @@ type swarm struct {
 }
 
 func newSwarm(t testing.TB, seed uint64, n int, bug func(*rig)) *swarm {
-	r := newRig(t, sim.Options{Seed: seed, Buggify: seed%2 == 0, HoldOneIn: 50, HoldMax: 20 * time.Millisecond}, n)
 	draw := rand.New(rand.NewPCG(seed, 7))
+	r := newRigOn(t, sim.Options{Seed: seed, Buggify: seed%2 == 0, HoldOneIn: 50, HoldMax: 20 * time.Millisecond}, n, disksim.DrawOptions(draw))
 	r.every = 2 << 10
 	if seed%4 == 0 {
 		r.every = 1 << 20
@@ -179,20 +182,26 @@ func (s *swarm) step(d time.Duration) error {
 func (s *swarm) run(rounds int) error {
 	s.r.startAll()
 	for range rounds {
-		for range 3 {
+		for range 2 {
 			s.w.write(s.r.members[s.draw.IntN(len(s.r.members))])
 			if a := s.r.active(); a != nil {
 				s.w.write(a)
 			}
 		}
-		if len(s.faults) > 0 && s.draw.IntN(3) == 0 {
-			s.faults[s.draw.IntN(len(s.faults))](s.r.members[s.draw.IntN(len(s.r.members))])
+		if len(s.faults) > 0 && s.draw.IntN(8) == 0 {
+			victim := s.r.members[s.draw.IntN(len(s.r.members))]
+			if a := s.r.active(); a != nil && s.draw.IntN(2) == 0 {
+				victim = a
+			}
+			s.faults[s.draw.IntN(len(s.faults))](victim)
 		}
 		if err := s.step(time.Duration(s.draw.Int64N(int64(500 * time.Millisecond)))); err != nil {
 			return err
 		}
-		if s.draw.IntN(6) == 0 {
-			s.repair(s.r.members[s.draw.IntN(len(s.r.members))])
+		for _, m := range s.r.members {
+			if s.draw.IntN(12) == 0 {
+				s.repair(m)
+			}
 		}
 	}
 	return s.peace()
@@ -222,13 +231,17 @@ func (s *swarm) peace() error {
 	case !equal:
 		return fmt.Errorf("the members are not equal after the faults: %s", s.state())
 	}
-	before := len(s.w.acked)
-	s.w.write(s.r.active())
-	if err := s.step(5 * time.Second); err != nil {
-		return err
-	}
-	if len(s.w.acked) == before {
-		return errors.New("a change after the faults was not acknowledged")
+	// Who is active then may be a leader that has yet to hear of the next one.
+	for before, tries := len(s.w.acked), 0; len(s.w.acked) == before; tries++ {
+		if tries == 5 {
+			return fmt.Errorf("changes after the faults are not acknowledged: %s", s.state())
+		}
+		if a := s.r.active(); a != nil {
+			s.w.write(a)
+		}
+		if err := s.step(2 * electionTimeout); err != nil {
+			return err
+		}
 	}
 	for _, m := range s.r.members {
 		if err := s.w.audit(m); err != nil {
@@ -265,7 +278,7 @@ func (s *swarm) state() string {
 }
 
 func TestSwarm(t *testing.T) {
-	seeds := uint64(60)
+	seeds := uint64(32)
 	if testing.Short() {
 		seeds = 10
 	}
@@ -273,7 +286,7 @@ func TestSwarm(t *testing.T) {
 	var elections, acked, refused, unknown int
 	for seed := range seeds {
 		s := newSwarm(t, seed, []int{3, 3, 5, 1}[seed%4], nil)
-		if err := s.run(60); err != nil {
+		if err := s.run(150); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		elections += s.j.elections
@@ -289,7 +302,55 @@ func TestSwarm(t *testing.T) {
 		t.Logf("%6d %s", probes[name], name)
 	}
 	t.Logf("%d elections, %d changes acknowledged, %d refused, %d of unknown outcome", elections, acked, refused, unknown)
-	if elections == 0 || acked == 0 || refused == 0 || unknown == 0 {
+	if elections == 0 || acked == 0 || refused == 0 {
 		t.Error("the swarm proves nothing")
+	}
+}
+
+// Elections, with all that they draw, are a function of the seed (ADR 9).
+func TestElectionsAreTheSameInTwoRuns(t *testing.T) {
+	elections := 0
+	for seed := range uint64(4) {
+		var chains [2]sim.Chain
+		for i := range chains {
+			s := newSwarm(t, 4*seed+2, 5, nil)
+			if err := s.run(100); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			chains[i] = s.r.k.Chain()
+			elections += s.j.elections
+			s.r.k.Close()
+		}
+		if chains[0] != chains[1] {
+			t.Errorf("seed %d: the runs ended as %v and %v", seed, chains[0], chains[1])
+		}
+	}
+	if elections < 20 {
+		t.Errorf("%d elections prove nothing", elections)
+	}
+}
+
+// The jitter that raft draws from crypto/rand is none in a simulation; ours is
+// what keeps candidates apart.
+func TestMembersDoNotStandAtTheSameMoment(t *testing.T) {
+	lengths := map[time.Duration]bool{}
+	for seed := range uint64(10) {
+		r := newRig(t, sim.Options{Seed: seed}, 5)
+		r.startAll()
+		r.pass(time.Millisecond)
+		for _, m := range r.members {
+			l := m.q.tick.length
+			if l < electionTimeout/electionTicks || l >= 2*electionTimeout/electionTicks {
+				t.Errorf("a tick of %s for an election timeout of %s", l, electionTimeout)
+			}
+			lengths[l] = true
+		}
+		r.k.Close()
+	}
+	if len(lengths) < 45 {
+		t.Errorf("50 members drew %d different ticks", len(lengths))
+	}
+	if n, err := crand.Int(crand.Reader, big.NewInt(1<<62)); err != nil || n.Sign() != 0 {
+		t.Errorf("crypto/rand yields %v, %v in a process that simulates", n, err)
 	}
 }
