@@ -153,6 +153,7 @@ func (b *brokerHost) exit(why error) {
 // down kills the process.
 func (b *brokerHost) down() {
 	b.r.observer.stopped(b)
+	b.r.killedAt = b.r.k.Now()
 	b.running, b.stopping = nil, false
 	b.node.Crash()
 }
@@ -253,8 +254,8 @@ func (b *brokerHost) state() []string {
 	}
 	out := []string{fmt.Sprintf("%s runs (%d starts, %d tasks)", b.node.Name(), b.starts, len(b.node.LiveTasks()))}
 	for _, v := range b.running.Partitions() {
-		out = append(out, fmt.Sprintf("%s leader epoch %d, log start %d, high watermark %d, durable %d, log end %d",
-			v.Partition, v.LeaderEpoch, v.LogStart, v.HighWatermark, v.Durable, v.LogEnd))
+		out = append(out, fmt.Sprintf("%s %s of %s in leader epoch %d, in sync %v, log start %d, high watermark %d, durable %d, log end %d",
+			b.seat.name, v.Role, v.Partition, v.LeaderEpoch, v.ISR, v.LogStart, v.HighWatermark, v.Durable, v.LogEnd))
 	}
 	return out
 }

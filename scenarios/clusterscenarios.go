@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/klammlog/klamm/netsim"
+	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/sim"
 )
 
@@ -197,9 +198,12 @@ var lastReplicaStanding = &Scenario{
 	Always: []Family{"crash"},
 	Must:   []Family{"crash"},
 	Aims:   map[Family][]target{"crash": {allButOne, allButOneInTurn}},
+	// They die early, all within a third of the time, and are away until the heal.
 	TuneProcess: func(f *sim.Fault, r *rand.Rand) {
-		f.For = time.Hour // until the heal
+		f.At = kafka.Instant(warmUp) + (f.At-kafka.Instant(warmUp))/6
+		f.For = time.Hour
 	},
+	Shape: func(o *Options, r *rand.Rand) { o.Safety = max(o.Safety, 8*time.Second) },
 }
 
 var allReplicasDown = &Scenario{

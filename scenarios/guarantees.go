@@ -21,6 +21,8 @@ const (
 	bounded         = "bounded"
 	returnsToRest   = "returns-to-rest"
 	badInputRefused = "bad-input-refused"
+	leaderMoves     = "leader-moves"
+	survivorServes  = "survivor-serves"
 
 	metadataLinearizable = metadata.Guarantee
 	describesTruly       = "describes-truly"
@@ -54,6 +56,8 @@ var promises = []Guarantee{
 	{badInputRefused, "what is no request, or no batch, gets an error or the end of its connection, in time, and never into a log"},
 	{metadataLinearizable, "creating, deleting, growing and configuring topics and brokers is linearizable, whatever crashed meanwhile"},
 	{describesTruly, "what a broker tells of itself, its topics, settings, producers and directories does not contradict itself"},
+	{leaderMoves, "when a broker dies its partitions have another leader within the session time-out and a second; two elections more if the controller died too"},
+	{survivorServes, "the last broker that is left of those in sync takes writes"},
 	{stateChecks, "every stateful part of a node finds its own invariants intact"},
 }
 

@@ -95,6 +95,12 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 		}
 	}
 	res.Judged = append(res.Judged, offsetsDense, recoversAcked, stateChecks, bounded)
+	if r.promisesPrompt() {
+		res.Judged = append(res.Judged, leaderMoves)
+	}
+	if r.survivor != nil {
+		res.Judged = append(res.Judged, survivorServes)
+	}
 	if r.options.clustered() {
 		res.Judged = append(res.Judged, converges)
 	} else {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/kafka"
 )
 
@@ -62,6 +63,7 @@ func (w *leaderWatch) look() {
 			w.without[i] = now
 		case !missing && w.without[i] >= 0:
 			w.gaps = append(w.gaps, int64(now.Sub(w.without[i])))
+			w.judgePrompt(w.r.partition(int64(i)), now.Sub(w.without[i]))
 			w.without[i] = -1
 		}
 	}
@@ -87,7 +89,7 @@ func (r *run) leaderMissing(tp kafka.TopicPartition) bool {
 func (b *brokerHost) leads(tp kafka.TopicPartition, epoch kafka.LeaderEpoch) bool {
 	for _, v := range b.running.Partitions() {
 		if v.Partition == tp {
-			return v.Broken == nil && v.LeaderEpoch == epoch
+			return v.Role == broker.Leading && v.LeaderEpoch == epoch
 		}
 	}
 	return false
@@ -134,7 +136,7 @@ func (r *run) movements() *Movements {
 
 // truncationProbe is what a follower marks that cuts its log to where the leader's
 // parts from it.
-const truncationProbe = "follower truncated to a diverging epoch"
+const truncationProbe = "a follower truncated to a diverging epoch"
 
 // A MovementSummary is what moved in the runs of a scenario: of each count the
 // median over the seeds, of the times without a leader the median and the longest.

@@ -147,6 +147,7 @@ func (p *producerClient) send(producer *client.Producer) {
 		conclude(h, result)
 		p.noteUndelivered(s, result, broken)
 		if result.Outcome == client.Acked {
+			p.r.noteAck()
 			p.r.stamps = append(p.r.stamps, result.Timestamp)
 			p.r.observer.acked(partition, result)
 		}

@@ -52,6 +52,8 @@ type run struct {
 	healed      bool
 	phase       string
 	healedAt    kafka.Instant
+	lastAck     kafka.Instant
+	killedAt    kafka.Instant // when a node died last
 	refusals    []refusal
 }
 
@@ -227,6 +229,7 @@ func (r *run) enter(phase string) {
 // heal ends every fault for good and begins the phase in which everything must
 // finish.
 func (r *run) heal() {
+	r.checkSurvivor()
 	r.healed, r.healedAt = true, r.k.Now()
 	r.enter("liveness")
 	r.network.Heal()

@@ -160,7 +160,7 @@ func (r *run) strikeOneByOne(f Fault, victims []*brokerHost) {
 				r.strikeNode(f, b)
 			}
 		})
-		at += time.Duration(r.k.Rand("faults/gap").Int64N(int64(r.options.Safety) / 4))
+		at += time.Duration(r.k.Rand("faults/gap").Int64N(int64(r.options.Safety) / 6 / int64(len(victims))))
 	}
 }
 

@@ -56,6 +56,7 @@ type Kernel struct {
 	events  heap
 	ready   []*Task
 	current *Task
+	stepped *Node // whose task ran last; nil: none did in the last step
 	nodes   []*Node
 	tasks   uint64
 	steps   uint64
@@ -93,6 +94,10 @@ func (k *Kernel) Beat() uint64 { return k.beat.Load() }
 
 // Current returns the task that is running, or nil on the kernel's own stack.
 func (k *Kernel) Current() *Task { return k.current }
+
+// Stepped returns the node one of whose tasks has run in the last step, or nil: then
+// an event did, or nothing.
+func (k *Kernel) Stepped() *Node { return k.stepped }
 
 // Rand returns the named random stream.
 func (k *Kernel) Rand(name string) *rand.Rand { return k.streams.get(name) }
@@ -152,7 +157,7 @@ func (k *Kernel) Run(limit kafka.Instant, done func() bool) Ending {
 // fire runs the next event.
 func (k *Kernel) fire() {
 	e := k.events.pop()
-	k.now = e.at
+	k.now, k.stepped = e.at, nil
 	if e.run != nil {
 		e.run()
 		return
@@ -172,6 +177,7 @@ func (k *Kernel) step() {
 	k.ready[i] = k.ready[last]
 	k.ready[last] = nil
 	k.ready = k.ready[:last]
+	k.stepped = nil
 	if t.dead || k.held(t) {
 		return
 	}
@@ -180,6 +186,7 @@ func (k *Kernel) step() {
 		k.Record("pick %s/%s#%d of %d", t.node.name, t.name, t.id, last+1)
 	}
 	t.resume()
+	k.stepped = t.node
 	t.node.pay()
 }
 

@@ -1,0 +1,57 @@
+package scenarios
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/sim"
+)
+
+// promptBound is how long a partition may be without a leader though it could have
+// one: until a session ends, and a second more; if the controller has died too, two
+// elections more.
+func (r *run) promptBound() time.Duration {
+	return r.options.Session + time.Second + 2*r.options.Election
+}
+
+// promptFamilies are faults after which leadership moves in time: those of processes
+// that are gone or well. What is slow, cut off or held promises nothing.
+var promptFamilies = []Family{Family(sim.FaultCrash), Family(sim.FaultPowerLoss), Family(sim.FaultStop), clientCrash, replicaMoves}
+
+// promisesPrompt reports whether leadership has to move in time in this run.
+func (r *run) promisesPrompt() bool {
+	o := r.drawn
+	held := o.HoldOneIn > 0 && o.HoldMax > 10*time.Millisecond
+	return o.clustered() && !o.Unclean && !held && o.Operators.Operators == 0 && !slices.ContainsFunc(o.Families, func(f Family) bool {
+		return !slices.Contains(promptFamilies, f)
+	})
+}
+
+// judgePrompt complains of a partition that had no leader for too long.
+func (w *leaderWatch) judgePrompt(tp kafka.TopicPartition, gap time.Duration) {
+	if w.r.promisesPrompt() && gap > w.r.promptBound() {
+		w.r.observer.complain(leaderMoves, fmt.Sprintf("%s had no leader for %s until %s, though it could have had one", tp, gap, w.r.k.Now()))
+	}
+}
+
+// noteAck notes that something was acknowledged.
+func (r *run) noteAck() { r.lastAck = r.k.Now() }
+
+// checkSurvivor complains, when the faults end, if the only broker that was left has
+// not acknowledged anything for long.
+func (r *run) checkSurvivor() {
+	if r.survivor == nil || !r.promisesPrompt() || len(r.brokers) == 1 || !r.sending() {
+		return
+	}
+	if quiet := r.k.Now().Sub(max(r.lastAck, r.killedAt)); quiet > r.promptBound()+3*time.Second {
+		r.observer.complain(survivorServes, fmt.Sprintf("nothing was acknowledged for %s until %s, though %s was there",
+			quiet, r.k.Now(), r.survivor.seat.name))
+	}
+}
+
+// sending reports whether some producer waits for an acknowledgement.
+func (r *run) sending() bool {
+	return slices.ContainsFunc(r.producers, func(p *producerClient) bool { return len(p.open) > 0 })
+}
