@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/klammlog/klamm/node/broker"
-	"github.com/klammlog/klamm/node/meta"
+	"github.com/klammlog/klamm/node/quorum"
 )
 
 // A log directory that is not this node's must not be touched: what a node finds in
@@ -70,7 +70,7 @@ func layoutOf(dir string, names []string) (layout, error) {
 	ours := slices.Contains(names, identity)
 	for _, name := range names {
 		switch {
-		case name == broker.MetadataPath:
+		case name == quorum.MetadataPath:
 			l.metadata = true
 		case broker.IsPartition(name):
 			l.partitions = true
@@ -82,26 +82,16 @@ func layoutOf(dir string, names []string) (layout, error) {
 	return l, nil
 }
 
-// checkOwner refuses the metadata of another node, and a log directory with
-// partitions that this node did not know. Blocks.
-func (n *Node) checkOwner() error {
-	image := n.metadata.Image()
-	known, ok := image.Broker(n.id)
-	if others := image.Brokers(); !ok && len(others) > 0 {
-		return fmt.Errorf("log directory %s belongs to node %d", n.dirs[0].Dir.Name(), others[0].ID)
+// checkUnowned refuses a log directory that holds partitions and does not say
+// whose they are. Blocks.
+func (n *Node) checkUnowned(d broker.LogDir) error {
+	names, err := sortedNames(d.FS)
+	if err != nil {
+		return fmt.Errorf("log directory %s: %w", d.Dir.Name(), err)
 	}
-	for _, d := range n.dirs {
-		names, err := d.FS.ReadDir(".")
-		if err != nil {
-			return fmt.Errorf("log directory %s: %w", d.Dir.Name(), err)
-		}
-		l, err := layoutOf(d.Dir.Name(), names)
-		if err != nil {
-			return err
-		}
-		if l.partitions && !slices.Contains(known.Directories, meta.DirectoryID(d.Dir.ID())) {
-			return fmt.Errorf("log directory %s holds partitions of another node or cluster", d.Dir.Name())
-		}
+	l, err := layoutOf(d.Dir.Name(), names)
+	if err == nil && l.partitions {
+		err = fmt.Errorf("log directory %s holds partitions of another node or cluster", d.Dir.Name())
 	}
-	return nil
+	return err
 }

@@ -13,5 +13,9 @@ type Snapshot struct {
 
 // Snapshot gathers the metrics. Blocks.
 func (n *Node) Snapshot() Snapshot {
-	return Snapshot{API: n.server.Metrics(), Broker: n.broker.Metrics()}
+	s := Snapshot{API: n.server.Metrics()}
+	if n.broker != nil {
+		s.Broker = n.broker.Metrics()
+	}
+	return s
 }

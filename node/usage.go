@@ -16,7 +16,10 @@ type Usage struct {
 
 // Usage returns what is held now.
 func (n *Node) Usage() Usage {
-	u := Usage{API: n.server.Usage(), Broker: n.broker.Usage()}
+	u := Usage{API: n.server.Usage()}
+	if n.broker != nil {
+		u.Broker = n.broker.Usage()
+	}
 	for _, d := range n.dirs {
 		u.Dirs = append(u.Dirs, d.Dir.Usage())
 	}

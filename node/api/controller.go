@@ -1,7 +1,6 @@
 package api
 
 import (
-	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
@@ -85,51 +84,3 @@ func (r refusing) AlterTopic(string, config.Edit) error              { return r.
 func (r refusing) CheckAlterTopic(string, config.Edit) error         { return r.why }
 func (r refusing) AlterBroker(kafka.NodeID, config.Edit) error       { return r.why }
 func (r refusing) CheckAlterBroker(kafka.NodeID, config.Edit) error  { return r.why }
-
-// A Lone is the controller of a node on its own: its broker.
-type Lone struct{ *broker.Broker }
-
-// Active returns true: there is no other.
-func (l Lone) Active() bool { return true }
-
-// No other broker speaks with a node on its own.
-
-func (l Lone) Register(meta.Registration, kafka.Instant) (int64, error) {
-	return meta.NoEpoch, kafka.ErrNotController
-}
-func (l Lone) Heartbeat(meta.Beat, kafka.Instant) (meta.BeatAnswer, error) {
-	return meta.BeatAnswer{}, kafka.ErrNotController
-}
-func (l Lone) AlterPartitions(meta.Member, []meta.Alter, kafka.Instant) ([]meta.Altered, error) {
-	return nil, kafka.ErrNotController
-}
-func (l Lone) AllocateProducerIDs(meta.Member, kafka.Instant) (meta.Block, error) {
-	return meta.Block{}, kafka.ErrNotController
-}
-
-func (l Lone) AlterTopic(name string, edit config.Edit) error {
-	return l.Decide(l.EditTopic(name, edit))
-}
-func (l Lone) CheckAlterTopic(name string, edit config.Edit) error {
-	return l.Consider(l.EditTopic(name, edit))
-}
-func (l Lone) AlterBroker(id kafka.NodeID, edit config.Edit) error {
-	return l.Decide(l.EditBroker(id, edit))
-}
-func (l Lone) CheckAlterBroker(id kafka.NodeID, edit config.Edit) error {
-	return l.Consider(l.EditBroker(id, edit))
-}
-
-// A node on its own has nobody to elect, or to move replicas to.
-
-func (l Lone) ElectLeaders(meta.ElectionKind, []meta.Replica) ([]meta.Elected, error) {
-	return nil, kafka.ErrUnsupportedVersion
-}
-func (l Lone) Reassign([]meta.Reassignment) ([]error, error) {
-	return nil, kafka.ErrUnsupportedVersion
-}
-func (l Lone) Reassignments([]meta.Replica) ([]meta.Reassigning, error) { return nil, nil }
-func (l Lone) Unregister(kafka.NodeID) error                            { return kafka.ErrUnsupportedVersion }
-func (l Lone) UpdateFeatures([]meta.FeatureUpdate, kafka.Instant) error {
-	return kafka.ErrUnsupportedVersion
-}

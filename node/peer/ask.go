@@ -85,8 +85,8 @@ func (p *Peers) askOne(q question, attempt int, deadline kafka.Instant) error {
 			to = p.o.ID // there is only this node
 		}
 	}
-	if to == p.o.ID && p.o.Local != nil && q.local != nil {
-		return q.local(p.o.Local)
+	if to == p.o.ID && p.local != nil && q.local != nil {
+		return q.local(p.local)
 	}
 	address, ok := p.voter(to)
 	if !ok {

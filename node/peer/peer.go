@@ -36,9 +36,6 @@ type Options struct {
 	// Leader is the active controller as far as this node knows, or
 	// meta.NoLeader.
 	Leader func() kafka.NodeID
-
-	// Local is this node's own controller; nil on a node that has none.
-	Local Local
 }
 
 // A Local is what a node asks of its own controller instead of sending itself
@@ -76,6 +73,7 @@ type Peers struct {
 	tasks   *env.Group
 	next    int          // the voter to be asked when nobody knows the active controller
 	shy     kafka.NodeID // the controller that did not answer about metadata, or meta.NoLeader
+	local   Local        // nil on a node that is no controller
 	closed  bool
 }
 
@@ -89,6 +87,9 @@ func New(w *env.World, o Options) *Peers {
 		shy:     meta.NoLeader,
 	}
 }
+
+// SetLocal says that this node has a controller of its own.
+func (p *Peers) SetLocal(c Local) { p.local = c }
 
 // link returns the connection to a node at an address. One to another address,
 // where the node was before, is closed.

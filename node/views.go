@@ -1,0 +1,81 @@
+package node
+
+import (
+	"errors"
+
+	"github.com/klammlog/klamm/node/api"
+	"github.com/klammlog/klamm/node/broker"
+	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
+	"github.com/klammlog/klamm/node/quorum"
+)
+
+// ID returns the node's number.
+func (n *Node) ID() kafka.NodeID { return n.id }
+
+// Address returns where clients can dial the first listener.
+func (n *Node) Address() string { return n.server.Address() }
+
+// IsBroker reports whether the node is a broker.
+func (n *Node) IsBroker() bool { return config.IsBroker(n.settings) }
+
+// IsController reports whether the node is a controller.
+func (n *Node) IsController() bool { return config.IsController(n.settings) }
+
+// Active reports whether the node is the active controller, as far as it knows.
+func (n *Node) Active() bool { return n.controller != nil && n.controller.Active() }
+
+// Quorum returns what observers see of the node as a controller; false if it is
+// none.
+func (n *Node) Quorum() (quorum.View, bool) {
+	if n.quorum == nil {
+		return quorum.View{}, false
+	}
+	return n.quorum.View(), true
+}
+
+// Partitions returns what observers see of this node's partitions, in the order
+// of their names.
+func (n *Node) Partitions() []broker.View {
+	if n.broker == nil {
+		return nil
+	}
+	return n.broker.Views()
+}
+
+// Image returns the metadata as this node has it. Callers look only.
+func (n *Node) Image() *meta.Image { return n.metadata.Image() }
+
+// Metadata returns how far this node has followed the metadata, and a digest of
+// what it made of it: nodes that are equally far have equal digests.
+func (n *Node) Metadata() (applied kafka.Offset, digest uint64) {
+	return n.metadata.Applied(), n.metadata.Image().Digest()
+}
+
+// Check returns the first broken invariant of the node.
+func (n *Node) Check() error {
+	errs := []error{n.server.Check(), n.peers.Check(), n.Image().Check()}
+	if n.quorum != nil {
+		errs = append(errs, n.quorum.Check(), n.quorum.Log().Check())
+	}
+	if n.broker != nil {
+		errs = append(errs, n.broker.Check())
+	}
+	return errors.Join(errs...)
+}
+
+// Stats are counts since the start and what is in use now, as plain numbers.
+type Stats struct {
+	Broker broker.Stats
+	API    api.Stats
+}
+
+// Stats returns the counts.
+func (n *Node) Stats() Stats {
+	s := Stats{API: n.server.Stats()}
+	if n.broker != nil {
+		s.Broker = n.broker.Stats()
+	}
+	return s
+}
