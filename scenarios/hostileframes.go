@@ -94,7 +94,8 @@ func (h *hostile) noise(n int) []byte {
 // changes are APIs by which noise could do what honest clients would notice: a
 // delete that is well-formed is no attack on the protocol.
 var changes = []kmsg.Key{kmsg.CreateTopics, kmsg.DeleteTopics, kmsg.DeleteRecords, kmsg.CreatePartitions, kmsg.AlterConfigs,
-	kmsg.IncrementalAlterConfigs, kmsg.ApiVersions}
+	kmsg.IncrementalAlterConfigs, kmsg.ApiVersions, kmsg.ElectLeaders, kmsg.AlterPartitionAssignments,
+	kmsg.UpdateFeatures, kmsg.UnregisterBroker, kmsg.AddRaftVoter, kmsg.RemoveRaftVoter}
 
 // served draws an API that changes nothing but by produced batches.
 func (h *hostile) served() api.Served {
