@@ -205,7 +205,7 @@ func (p *Partition) Check() error {
 	if p.log == nil {
 		return nil
 	}
-	if start := p.log.LogStart(); start > p.high || p.high > p.log.Held() {
+	if start := p.log.LogStart(); p.cutting == 0 && (start > p.high || p.high > p.log.Held()) {
 		return fmt.Errorf("%s: log start %d, high watermark %d, held %d", p.name, start, p.high, p.log.Held())
 	}
 	return p.log.Check()

@@ -1,25 +1,367 @@
 package broker
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
 )
+
+var twoInSync = config.Pair{Name: "min.insync.replicas", Value: "2"}
+
+func (c *cluster) ack(m *machine, values ...string) {
+	c.t.Helper()
+	for _, v := range values {
+		if err := m.produce(kafka.AcksAll, v, 5*time.Second); err != nil {
+			c.t.Fatalf("%s: %v", v, err)
+		}
+	}
+}
+
+// mute has every message of a kind from one broker to another lost.
+func (c *cluster) mute(what string, from kafka.NodeID) {
+	c.lose = func(f, _ kafka.NodeID, w string) bool { return w == what && f == from }
+}
+
+// leads waits until a broker leads.
+func (c *cluster) leads(m *machine) {
+	c.t.Helper()
+	c.until("another leads", func() bool { return m.p() != nil && m.p().Role() == Leading })
+}
+
+// fail kills a broker, whose session the controller finds ended.
+func (c *cluster) fail(m *machine) {
+	m.crash()
+	c.fence(m.id)
+}
 
 func TestFollowersHoldWhatIsAcknowledged(t *testing.T) {
 	c := start(t, 3)
-	c.create([]kafka.NodeID{1, 2, 3}, config.Pair{Name: "min.insync.replicas", Value: "2"})
+	c.create([]kafka.NodeID{1, 2, 3}, twoInSync)
 	for _, v := range []string{"a", "b", "c"} {
-		if err := c.machine(1).produce(kafka.AcksAll, v, time.Second); err != nil {
-			t.Fatal(err)
-		}
+		c.ack(c.machine(1), v)
 		for _, m := range c.machines {
 			if m.p().log.Durable() != c.machine(1).p().high {
 				t.Errorf("broker %d has %d on its disk, %d is acknowledged", m.id, m.p().log.Durable(), c.machine(1).p().high)
 			}
 		}
 	}
-	c.same("1:a 1:b 1:c")
+	c.same("0:a 0:b 0:c")
+}
+
+// KIP-101, scenario 1: a follower's high watermark lags behind its leader's, and
+// nothing is cut to it.
+func TestAFollowerThatRestartsKeepsWhatIsCommitted(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a")
+	c.mute("fetch answer", 1)
+	learned := c.machine(2).p().high
+	c.lose = nil
+	c.onFetch = func(_, _ kafka.NodeID, _ *ReplicaFetch, a *ReplicaFetched) {
+		for i := range a.Items {
+			a.Items[i].HighWatermark = learned
+		}
+	}
+	c.ack(c.machine(1), "b")
+	if p := c.machine(2).p(); p.high != learned || p.log.End() != 2 {
+		t.Fatalf("high watermark %d, log end %d", p.high, p.log.End())
+	}
+	c.machine(2).crash()
+	c.mute("fetch", 2)
+	c.machine(2).start()
+	c.until("it follows", func() bool { return c.machine(2).p() != nil && c.machine(2).p().Role() == Following })
+	c.sleep(50 * time.Millisecond)
+	c.fail(c.machine(1))
+	c.leads(c.machine(2))
+	c.lose, c.onFetch = nil, nil
+	c.machine(1).start()
+	c.same("0:a 0:b")
+}
+
+// KIP-101, scenario 2: of two records at one offset the later leader's stays.
+func TestARecordThatNobodyElseHasGivesWay(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a")
+	c.mute("fetch", 2)
+	c.sleep(150 * time.Millisecond)
+	if err := c.machine(1).produce(kafka.AcksLeader, "b", time.Second); err != nil {
+		t.Fatal(err)
+	}
+	c.fail(c.machine(1))
+	c.leads(c.machine(2))
+	c.ack(c.machine(2), "c")
+	c.lose = nil
+	c.machine(1).start()
+	c.inSync(2)
+	c.same("0:a 1:c")
+	if n := c.machine(1).b.Stats().Truncations; n != 1 {
+		t.Errorf("%d truncations", n)
+	}
+}
+
+// KAFKA-7415: what was written in epochs that the leader does not have ended, for it,
+// where it was elected.
+func TestEpochsEndAtTheElection(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a", "b")
+	c.fail(c.machine(1))
+	c.leads(c.machine(2))
+	epoch := c.machine(2).p().state.LeaderEpoch
+	for asked, want := range map[kafka.LeaderEpoch]EpochEnd{0: {0, 2}, epoch - 1: {0, 2}, epoch: {epoch, 2}, epoch + 1: {-1, -1}} {
+		if got, err := c.machine(2).b.EpochEnd("orders", 0, epoch, asked); got != want || err != nil {
+			t.Errorf("epoch %d: %+v, %v; want %+v", asked, got, err, want)
+		}
+	}
+	c.ack(c.machine(2), "c")
+	if got, _ := c.machine(2).b.EpochEnd("orders", 0, epoch, 0); got != (EpochEnd{0, 2}) {
+		t.Errorf("epoch 0 after an append: %+v", got)
+	}
+}
+
+// asFollower fetches at a leader as broker 2 would.
+func (c *cluster) asFollower(m *machine, self meta.Member, it FetchItem) FetchItem {
+	c.t.Helper()
+	it.TopicID, it.MaxBytes = orders, 1<<20
+	f := &Fetch{Follower: &self, MaxBytes: 1 << 20, Items: []FetchItem{it}}
+	c.must(m, func() error { return m.b.Fetch(f) })
+	f.Release()
+	return f.Items[0]
+}
+
+func TestOnlyTheRightFetchesCount(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a")
+	c.fail(c.machine(1))
+	c.leads(c.machine(2))
+	c.machine(1).start()
+	c.inSync(2)
+	c.same("0:a")
+	c.mute("fetch", 1)
+	c.sleep(150 * time.Millisecond)
+	m, epoch := c.machine(2), c.machine(2).p().state.LeaderEpoch
+	for _, v := range []string{"b", "c"} {
+		if err := m.produce(kafka.AcksLeader, v, time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	self, _ := c.image.Broker(1)
+	now := meta.Member{ID: 1, Epoch: self.Epoch}
+	for name, q := range map[string]struct {
+		self meta.Member
+		it   FetchItem
+		err  error
+	}{
+		"of an earlier leader epoch (KIP-320)": {now, FetchItem{LeaderEpoch: epoch - 1, LastEpoch: 0, Offset: 3, Held: 3}, kafka.ErrFencedLeaderEpoch},
+		"of a later leader epoch (KIP-320)":    {now, FetchItem{LeaderEpoch: epoch + 1, LastEpoch: 0, Offset: 3, Held: 3}, kafka.ErrUnknownLeaderEpoch},
+		"of an earlier life (KIP-903)":         {meta.Member{ID: 1, Epoch: self.Epoch - 1}, FetchItem{LeaderEpoch: epoch, LastEpoch: epoch, Offset: 3, Held: 3}, kafka.ErrStaleBrokerEpoch},
+		"of who is no replica":                 {meta.Member{ID: 9, Epoch: 1}, FetchItem{LeaderEpoch: epoch, LastEpoch: epoch, Offset: 3, Held: 3}, kafka.ErrUnknownTopicOrPartition},
+		"that diverges (KAFKA-13141)":          {now, FetchItem{LeaderEpoch: epoch, LastEpoch: 0, Offset: 3, Held: 3}, nil},
+		"that is out of range":                 {now, FetchItem{LeaderEpoch: epoch, LastEpoch: kafka.NoLeaderEpoch, Offset: 9, Held: 9}, kafka.ErrOffsetOutOfRange},
+		"of what is written and not held":      {now, FetchItem{LeaderEpoch: epoch, LastEpoch: epoch, Offset: 3, Held: 1}, nil},
+	} {
+		got := c.asFollower(m, q.self, q.it)
+		if !errors.Is(got.Err, q.err) || m.p().high != 1 {
+			t.Errorf("%s: %v, high watermark %d", name, got.Err, m.p().high)
+		}
+		if diverges := name == "that diverges (KAFKA-13141)"; diverges != (got.Diverging != nil) {
+			t.Errorf("%s: diverging %v", name, got.Diverging)
+		}
+	}
+	c.asFollower(m, now, FetchItem{LeaderEpoch: epoch, LastEpoch: epoch, Offset: 3, Held: 2})
+	if m.p().high != 2 {
+		t.Errorf("high watermark %d after a fetch that counts", m.p().high)
+	}
+}
+
+// KIP-497: until the controller has answered, who was asked for counts.
+func TestAMemberToBeCountsBeforeTheAnswer(t *testing.T) {
+	c := start(t, 3)
+	c.create([]kafka.NodeID{1, 2, 3})
+	c.ack(c.machine(1), "a")
+	c.mute("fetch", 3)
+	if err := c.machine(1).produce(kafka.AcksLeader, "b", time.Second); err != nil {
+		t.Fatal(err)
+	}
+	c.inSync(2)
+	c.until("the leader knows", func() bool { return len(c.machine(1).p().leader.State().ISR) == 2 })
+	c.machine(1).lags = true
+	c.mute("alter answer", 0)
+	c.inSync(3)
+	c.lose = func(from, _ kafka.NodeID, what string) bool {
+		return what == "alter answer" || what == "fetch" && from == 3
+	}
+	c.sleep(200 * time.Millisecond)
+	if err := c.machine(1).produce(kafka.AcksAll, "c", 300*time.Millisecond); kafka.ErrorOf(err) != kafka.ErrRequestTimedOut {
+		t.Errorf("an append that 3 does not have: %v", err)
+	}
+	c.fail(c.machine(1))
+	c.machine(1).lags = false
+	c.lose = nil
+	c.machine(1).start()
+	c.inSync(3)
+}
+
+// KAFKA-14144: the answer to a change that was made is lost.
+func TestALostAnswerAboutTheInSyncSet(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a")
+	c.mute("fetch", 2)
+	if err := c.machine(1).produce(kafka.AcksLeader, "b", time.Second); err != nil {
+		t.Fatal(err)
+	}
+	c.inSync(1)
+	c.until("the leader knows", func() bool { return len(c.machine(1).p().leader.State().ISR) == 1 })
+	c.machine(1).lags = true
+	answers := 0
+	c.lose = func(_, _ kafka.NodeID, what string) bool {
+		if what == "alter answer" {
+			answers++
+		}
+		return what == "alter answer" && answers == 1
+	}
+	c.until("the leader is told when it asks again", func() bool { return len(c.machine(1).p().leader.State().ISR) == 2 })
+	if answers != 2 {
+		t.Errorf("%d answers", answers)
+	}
+	c.ack(c.machine(1), "c")
+}
+
+// KIP-903: nobody counts on what a broker held in an earlier life.
+func TestANewLifeBeginsWithWhatItTells(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a")
+	if held := c.machine(1).p().leader.Followers()[0].Held; held != 1 {
+		t.Fatalf("held %d", held)
+	}
+	c.machine(2).crash()
+	c.mute("fetch", 2)
+	c.machine(2).start()
+	c.until("it has registered", func() bool { return c.machine(2).b != nil && c.machine(2).b.serves() })
+	if held := c.machine(1).p().leader.Followers()[0].Held; held != kafka.NoOffset {
+		t.Errorf("held %d, and nobody has told", held)
+	}
+}
+
+// KAFKA-2143: a leader says out of range, and has what the follower lacks.
+func TestOutOfRangeDoesNotThrowAwayALog(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a", "b")
+	bad := 0
+	c.onFetch = func(_, _ kafka.NodeID, _ *ReplicaFetch, a *ReplicaFetched) {
+		for i := range a.Items {
+			if bad < 3 {
+				bad++
+				a.Items[i].Err, a.Items[i].LogStart = kafka.ErrOffsetOutOfRange, 0
+			}
+		}
+	}
+	c.ack(c.machine(1), "c")
+	c.same("0:a 0:b 0:c")
+	if s := c.machine(2).b.Stats(); s.Resets != 0 || bad != 3 {
+		t.Errorf("begun anew %d times, told %d times", s.Resets, bad)
+	}
+}
+
+// Jepsen, Kafka 0.8: a leader alone acknowledges nothing that takes two.
+func TestALeaderAloneAcknowledgesNothing(t *testing.T) {
+	c := start(t, 3)
+	c.create([]kafka.NodeID{1, 2, 3}, twoInSync)
+	c.ack(c.machine(1), "a")
+	c.lose = func(_, _ kafka.NodeID, what string) bool { return what == "fetch" }
+	c.sleep(150 * time.Millisecond)
+	err := c.machine(1).produce(kafka.AcksAll, "b", 3*time.Second)
+	if kafka.ErrorOf(err) != kafka.ErrNotEnoughReplicasAfterAppend {
+		t.Errorf("what was appended before the set shrank: %v", err)
+	}
+	err = c.machine(1).produce(kafka.AcksAll, "c", time.Second)
+	if kafka.ErrorOf(err) != kafka.ErrNotEnoughReplicas {
+		t.Errorf("what comes later: %v", err)
+	}
+	if p := c.machine(1).p(); p.high != 1 || p.log.End() != 2 {
+		t.Errorf("high watermark %d, log end %d", p.high, p.log.End())
+	}
+	c.fail(c.machine(1))
+	c.lose = nil
+	c.until("one that had everything leads", func() bool { return c.state().Leader > 1 })
+	leader := c.machine(c.state().Leader)
+	c.leads(leader)
+	c.inSync(2)
+	c.until("the leader knows", func() bool { return len(leader.p().leader.State().ISR) == 2 })
+	c.ack(leader, "d")
+	c.machine(1).start()
+	c.inSync(3)
+	c.same("0:a 1:d")
+}
+
+// What waits when leadership moves is told that, and is not judged by what the next
+// leader puts at its offset.
+func TestAnAppendIsNotJudgedByAnotherLeadership(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a")
+	c.mute("fetch", 2)
+	c.sleep(150 * time.Millisecond)
+	var err error
+	done := false
+	c.machine(1).node.Go("append", func() { err = c.machine(1).append(kafka.AcksAll, "b", time.Minute); done = true })
+	c.until("it is appended", func() bool { return c.machine(1).p().log.Held() == 2 })
+	c.fence(1)
+	c.leads(c.machine(2))
+	c.ack(c.machine(2), "c")
+	c.lose = nil
+	c.until("the append is answered", func() bool { return done })
+	if kafka.ErrorOf(err) != kafka.ErrNotLeaderOrFollower {
+		t.Errorf("an append of another leadership: %v", err)
+	}
+	c.inSync(2)
+	c.same("0:a 1:c")
+}
+
+// KIP-207: a new leader does not know what was committed until its followers have
+// what it began with.
+func TestANewLeaderDoesNotTellWhatItDoesNotKnow(t *testing.T) {
+	c := start(t, 3)
+	c.create([]kafka.NodeID{1, 2, 3})
+	c.ack(c.machine(1), "a", "b")
+	c.lose = func(from, _ kafka.NodeID, what string) bool { return what == "fetch" && from == 3 }
+	c.machine(2).crash()
+	c.machine(2).start()
+	c.until("it serves", func() bool { return c.machine(2).b != nil && c.machine(2).b.serves() })
+	c.machine(3).crash()
+	c.machine(3).start()
+	c.until("it serves", func() bool { return c.machine(3).b != nil && c.machine(3).b.serves() })
+	c.fail(c.machine(1))
+	c.until("another leads", func() bool { return c.state().Leader > 1 })
+	m := c.machine(c.state().Leader)
+	c.leads(m)
+	c.lose = func(_, _ kafka.NodeID, what string) bool { return what == "fetch" }
+	ask := func(what kafka.Offset) (at kafka.Offset, err error) {
+		c.try(m, func() error {
+			found, e := m.b.ListOffset(Lookup{Topic: "orders", Timestamp: kafka.Timestamp(what), LeaderEpoch: kafka.NoLeaderEpoch})
+			at, err = found.Offset, e
+			return nil
+		})
+		return at, err
+	}
+	if at, err := ask(kafka.LatestOffset); kafka.ErrorOf(err) != kafka.ErrOffsetNotAvailable {
+		t.Errorf("latest: %d, %v", at, err)
+	}
+	if at, err := ask(kafka.EarliestOffset); at != 0 || err != nil {
+		t.Errorf("earliest: %d, %v", at, err)
+	}
+	c.lose = nil
+	c.until("it knows", func() bool { return m.p().leader.Settled() })
+	if at, err := ask(kafka.LatestOffset); at != 2 || err != nil {
+		t.Errorf("latest: %d, %v", at, err)
+	}
 }
