@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/record"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -383,4 +384,21 @@ func TestATopicThatIsOnlyCheckedIsToldItsSettings(t *testing.T) {
 			t.Errorf("%s: %v, want %s", name, got, want)
 		}
 	}
+}
+
+// A batch that was appended and whose answer was lost is sent again. Settings that
+// would refuse it by now do not undo it (docs/bugs/0020.md).
+func TestABatchSentAgainIsNotRefusedByNewSettings(t *testing.T) {
+	m := run(t)
+	m.create("orders")
+	w := m.wire()
+	batch := func(sequence int32) []byte {
+		return producerBatch(&record.Producer{ID: 7, Sequence: kafka.Sequence(sequence)}, strings.Repeat("x", 500))
+	}
+	w.wantProduced("orders", batch(0), 0)
+	wantCode(t, "alter", w.alterOne(1, typeTopic, "orders", set("max.message.bytes", "100")), kafka.None)
+	w.wantProduced("orders", batch(0), 0)
+	r := kmsg.NewPtrProduceResponse()
+	w.ask(produceRequest("orders", -1, batch(1)), 9, r)
+	wantCode(t, "a new one", r.Topics[0].Partitions[0].ErrorCode, kafka.ErrMessageTooLarge)
 }

@@ -229,7 +229,7 @@ func (it *AppendItem) compress(codecs *record.Codecs) error {
 // append gives one batch to its log, and reports whether the request now waits
 // for the partition.
 func (b *Broker) append(a *Append, it *AppendItem) bool {
-	if it.Err != nil {
+	if it.Err != nil && !it.recognised() {
 		b.stats.RefusedBatches++
 		return false
 	}
@@ -262,6 +262,18 @@ func (b *Broker) append(a *Append, it *AppendItem) bool {
 	}
 	a.wait.add(list, r)
 	it.p.advance() // a duplicate may be held already
+	return true
+}
+
+// recognised clears the error of a batch that the topic's settings refuse, if it
+// was appended under earlier ones: who sends it again has not heard the answer.
+func (it *AppendItem) recognised() bool {
+	bySettings := errors.Is(it.Err, record.ErrTooLarge) || errors.Is(it.Err, record.ErrTimestamp) || errors.Is(it.Err, record.ErrInvalid)
+	if !bySettings || len(it.batch.Bytes()) == 0 || it.p.log == nil || it.batch.CheckCRC() != nil || !it.p.log.Recognises(it.batch) {
+		return false
+	}
+	it.p.b.w.Probe("a batch that was appended before is refused by settings of now")
+	it.Err, it.Refused = nil, nil
 	return true
 }
 

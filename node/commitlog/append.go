@@ -146,6 +146,16 @@ func (l *Log) view(b []byte) ([]record.Batch, error) {
 	return views, nil
 }
 
+// Recognises reports whether a batch is one that its idempotent producer had sent
+// before: Append would repeat the answer it got. It does not block.
+func (l *Log) Recognises(b record.Batch) bool {
+	if l.appendable() != nil {
+		return false
+	}
+	d, err := l.admit([]record.Batch{b})
+	return err == nil && d.Verdict == txn.Duplicate
+}
+
 // admit asks about the sequences of idempotent producers. Of several batches
 // each is judged as if those before had been appended, and none may be a
 // duplicate. It leaves nothing behind.
