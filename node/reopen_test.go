@@ -40,7 +40,7 @@ func TestALogThatDidNotOpenIsOpenedLater(t *testing.T) {
 	}
 	w = m.wire()
 	w.wantProduced("one", batchOf("y"), 1)
-	m.until(func() bool { return m.node.Stats().Broker.Offline == 0 })
+	m.until(func() bool { return m.node.Stats().Broker.Leading == 2 })
 	w.wantProduced("two", batchOf("y"), 1)
 	m.as(func() {
 		for _, v := range m.node.Partitions() {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -152,7 +153,7 @@ func TestATopicCreatedAgainHasNothingOfTheOldOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.stop()
-	if left := directories(t, m.dirs[0]); len(left) != 1 || left[0] != "__cluster_metadata-0" {
+	if left := directories(t, m.dirs[0]); !slices.Equal(left, []string{"__cluster_metadata-0", "quorum"}) {
 		t.Errorf("directories that are left: %v", left)
 	}
 }
@@ -196,7 +197,7 @@ func TestLeftoversAreRemovedAtTheStart(t *testing.T) {
 		}
 	}
 	m.start()
-	if left := directories(t, dir); len(left) != 2 || left[1] != "orders-0" {
+	if left := directories(t, dir); !slices.Equal(left, []string{"__cluster_metadata-0", "orders-0", "quorum"}) {
 		t.Errorf("directories that are left: %v", left)
 	}
 	m.create("gone")
