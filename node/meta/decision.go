@@ -111,11 +111,19 @@ func (d *decision) change(t *Topic, number int32) *change {
 
 func (c *change) changed() bool { return c.next.Epoch != c.old.Epoch }
 
-// each begins to change every partition that is of interest.
+// each begins to change every partition that is of interest, as it is decided so
+// far.
 func (d *decision) each(of func(*PartitionState) bool, f func(*change)) {
+	fresh := len(d.changes) == 0
 	for _, t := range d.m.topics {
 		for i := range t.Partitions {
-			if of(&t.Partitions[i]) {
+			s := &t.Partitions[i]
+			if !fresh {
+				if c := d.byName[Replica{t.ID, int32(i)}]; c != nil {
+					s = &c.next
+				}
+			}
+			if of(s) {
 				f(d.change(t, int32(i)))
 			}
 		}

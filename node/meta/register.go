@@ -32,6 +32,7 @@ func (m *Image) Register(r Registration, live func(kafka.NodeID) bool, on *confi
 	old, known := m.Broker(r.ID)
 	if !known {
 		d.will(b, b)
+		d.restarted(b.ID, seatLost) // if it had any, they were of a life that nobody remembers
 		return d.done(), b.Epoch, nil
 	}
 	if old.Incarnation == r.Incarnation && r.Incarnation != (Incarnation{}) {
