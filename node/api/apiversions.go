@@ -67,9 +67,6 @@ func (s *Server) apiVersions(via side) kmsg.Response {
 }
 
 func (s *Server) tellFeatures(r *kmsg.ApiVersionsResponse) {
-	if s.source == nil {
-		return
-	}
 	for _, known := range meta.Features {
 		f := kmsg.NewApiVersionsResponseSupportedFeature()
 		f.Name, f.MinVersion, f.MaxVersion = known.Name, known.Min, known.Max

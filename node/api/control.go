@@ -128,9 +128,4 @@ func (x *control) deadline(request kmsg.Request) kafka.Instant {
 }
 
 // image returns the metadata that answers are made from.
-func (s *Server) image() *meta.Image {
-	if s.source != nil {
-		return s.source.Image()
-	}
-	return s.broker.Image()
-}
+func (s *Server) image() *meta.Image { return s.source.Image() }
