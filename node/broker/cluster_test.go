@@ -455,7 +455,7 @@ func (c *cluster) state() meta.PartitionState {
 
 func batchOf(value string) []byte {
 	var b record.Builder
-	b.Append(record.Record{Value: []byte(value)})
+	b.Append(record.Record{Timestamp: sim.WallStart, Value: []byte(value)})
 	batch, err := b.Build(record.Spec{}, nil)
 	if err != nil {
 		panic(err)
@@ -498,6 +498,23 @@ func (m *machine) values() string {
 func (c *cluster) inSync(n int) {
 	c.t.Helper()
 	c.until(fmt.Sprintf("%d are in sync", n), func() bool { return len(c.state().ISR) == n })
+}
+
+// leader waits until a broker leads that the controller has elected, with everybody
+// in sync.
+func (c *cluster) leader() *machine {
+	c.t.Helper()
+	var leader *machine
+	c.until("there is a leader", func() bool {
+		for _, m := range c.machines {
+			if p := m.p(); p != nil && p.Role() == Leading && c.state().Leader == m.id && len(p.leader.State().ISR) == len(c.state().Replicas) {
+				leader = m
+				return true
+			}
+		}
+		return false
+	})
+	return leader
 }
 
 // fence has the controller find a broker's session ended.

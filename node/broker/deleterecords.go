@@ -1,12 +1,16 @@
 package broker
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/replica"
 )
 
 // UpToHighWatermark asks for everything committed to be deleted.
@@ -26,9 +30,9 @@ type Deletion struct {
 // deleteAtOnce bounds how many logs are cut at a time for one request.
 const deleteAtOnce = 16
 
-// DeleteRecords makes offsets the log starts of partitions, durably, and fills in
-// what came of it. What is not done by the deadline is answered with
-// REQUEST_TIMED_OUT, and goes on. Blocks.
+// DeleteRecords makes offsets the log starts of partitions, durably, waits until the
+// followers that live have done so too, and fills in what came of it. What is not
+// done by the deadline is answered with REQUEST_TIMED_OUT, and goes on. Blocks.
 func (b *Broker) DeleteRecords(items []Deletion, deadline kafka.Instant) {
 	// The tasks may outlive the wait: the items are copied for them.
 	work, done := slices.Clone(items), make([]bool, len(items))
@@ -38,7 +42,7 @@ func (b *Broker) DeleteRecords(items []Deletion, deadline kafka.Instant) {
 			for next < len(work) {
 				i := next
 				next++
-				b.deleteRecords(&work[i])
+				b.deleteRecords(&work[i], deadline)
 				done[i] = true
 				if left--; left == 0 {
 					changed.Broadcast()
@@ -61,7 +65,7 @@ func (b *Broker) DeleteRecords(items []Deletion, deadline kafka.Instant) {
 }
 
 // deleteRecords deletes in one partition. Blocks.
-func (b *Broker) deleteRecords(d *Deletion) {
+func (b *Broker) deleteRecords(d *Deletion, deadline kafka.Instant) {
 	d.LogStart = kafka.NoOffset
 	p, err := b.Partition(d.Topic, d.Partition)
 	if err != nil {
@@ -73,7 +77,7 @@ func (b *Broker) deleteRecords(d *Deletion) {
 		d.Err = err
 		return
 	}
-	before := d.Before
+	leader, before := p.leader, d.Before
 	if before == UpToHighWatermark {
 		before = p.high
 	}
@@ -91,5 +95,30 @@ func (b *Broker) deleteRecords(d *Deletion) {
 		return
 	}
 	b.stats.RecordDeletions++
-	d.LogStart = start
+	d.LogStart, d.Err = p.awaitStart(leader, start, deadline)
+}
+
+// lookAgain is how often it is looked whether the followers that are waited for still
+// live.
+const lookAgain = 100 * time.Millisecond
+
+// awaitStart waits until the log starts of all replicas that live have reached an
+// offset, and returns the lowest (KIP-107). Blocks.
+func (p *Partition) awaitStart(leader *replica.Leader, start kafka.Offset, deadline kafka.Instant) (kafka.Offset, error) {
+	for {
+		if !p.leads(leader) {
+			return kafka.NoOffset, fmt.Errorf("%s: leadership has moved: %w", p.name, kafka.ErrNotLeaderOrFollower)
+		}
+		leader.Moved(p.position(), p.b.w.Now())
+		if lowest := leader.LowestLogStart(p.b.image.Alive); lowest >= start {
+			return lowest, nil
+		}
+		if p.started == nil {
+			p.started = p.b.w.NewCond("broker/log-start")
+		}
+		until := min(deadline, p.b.w.Now().Add(lookAgain))
+		if err := p.started.Wait(until); err != nil && (!errors.Is(err, env.ErrDeadline) || until == deadline) {
+			return kafka.NoOffset, fmt.Errorf("%s: followers have not deleted up to %d: %w: %w", p.name, start, err, kafka.ErrRequestTimedOut)
+		}
+	}
 }
