@@ -147,9 +147,11 @@ func (l *Log) view(b []byte) ([]record.Batch, error) {
 }
 
 // Recognises reports whether a batch is one that its idempotent producer had sent
-// before: Append would repeat the answer it got. It does not block.
+// before: Append would repeat the answer it got. The batch need not be valid. It
+// does not block.
 func (l *Log) Recognises(b record.Batch) bool {
-	if l.appendable() != nil {
+	idempotent := b.ProducerID() >= 0 && b.ProducerEpoch() >= 0 && b.BaseSequence() >= 0 && b.LastOffsetDelta() >= 0
+	if !idempotent || b.Control() || l.appendable() != nil {
 		return false
 	}
 	d, err := l.admit([]record.Batch{b})
