@@ -98,9 +98,12 @@ func (p *process) failed() <-chan error {
 }
 
 // stop ends the node cleanly.
-func (p *process) stop() error {
+func (p *process) stop() error { return p.stopWithin(stopWithin) }
+
+// stopWithin ends the node, cleanly if that takes no longer.
+func (p *process) stopWithin(d time.Duration) error {
 	err := p.host.Do(context.Background(), func() error {
-		return p.node.Stop(p.host.World().Now().Add(stopWithin))
+		return p.node.Stop(p.host.World().Now().Add(d))
 	})
 	p.host.Close()
 	return errors.Join(err, p.logs.Close())

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -343,5 +345,31 @@ func TestInterruptedCommandsSay130(t *testing.T) {
 	cmd.Process.Signal(os.Interrupt)
 	if code := codeOfProcess(cmd); code != exitInterrupted {
 		t.Errorf("exit code %d, want %d", code, exitInterrupted)
+	}
+}
+
+// Several brokers are one cluster, ready when each of them takes part.
+func TestDevRunsSeveralBrokers(t *testing.T) {
+	cmd := klamm(t, "dev", "--brokers", "3", "--topic", "orders:4:2", "--", "sh", "-c",
+		`klamm="env KLAMM_TEST_RUN=1 $0"; $klamm cluster -o json && $klamm topic describe orders -o json`, os.Args[0])
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil || errs.Len() > 0 {
+		t.Fatalf("%v: %s", err, &errs)
+	}
+	d := json.NewDecoder(bytes.NewReader(out))
+	var j clusterJSON
+	var topic describeJSON
+	if err := errors.Join(d.Decode(&j), d.Decode(&topic)); err != nil {
+		t.Fatal(err)
+	}
+	if len(j.Brokers) != 3 || len(j.Quorum.Voters) != 3 || len(j.Under) > 0 {
+		t.Errorf("%+v", j)
+	}
+	for _, p := range topic.Partitions {
+		if len(p.Replicas) != 2 || len(p.InSync) != 2 {
+			t.Errorf("%+v", p)
+		}
 	}
 }

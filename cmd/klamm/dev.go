@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +17,7 @@ import (
 )
 
 type devFlags struct {
+	brokers  int
 	listen   string
 	topics   []string
 	set      []string
@@ -30,13 +29,15 @@ func newDevCommand() *cobra.Command {
 	var f devFlags
 	cmd := &cobra.Command{
 		Use:   "dev [-- COMMAND ARGS...]",
-		Short: "Run a throw-away broker, alone or for the time of one command",
-		Long: `Run a broker whose data are in a temporary directory that is removed at the end.
+		Short: "Run a throw-away broker, or several, alone or for the time of one command",
+		Long: `Run brokers whose data are in a temporary directory that is removed at the end. With
+several, up to three are controllers too, and topics have up to three replicas.
 
-Alone, it prints the address to connect to and runs until SIGINT or SIGTERM. With a
+Alone, it prints the addresses to connect to and runs until SIGINT or SIGTERM. With a
 command it runs until the command ends, and exits with its code; the command finds
-the address in KAFKA_BOOTSTRAP_SERVERS and KLAMM_BOOTSTRAP.`,
+the addresses in KAFKA_BOOTSTRAP_SERVERS and KLAMM_BOOTSTRAP.`,
 		Example: `  klamm dev --topic orders:3
+  klamm dev --brokers 3 --topic orders:6:3
   klamm dev --topic orders -- go test ./...`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkOutput(f.output); err != nil {
@@ -48,6 +49,9 @@ the address in KAFKA_BOOTSTRAP_SERVERS and KLAMM_BOOTSTRAP.`,
 			if len(args) > 0 && cmd.ArgsLenAtDash() != 0 {
 				return usage(fmt.Errorf("%q: a command stands behind --", args[0]))
 			}
+			if f.brokers < 1 || f.brokers > maxFleet {
+				return usage(fmt.Errorf("--brokers %d: want 1 to %d", f.brokers, maxFleet))
+			}
 			topics, err := parseTopics(f.topics)
 			if err != nil {
 				return usage(err)
@@ -56,26 +60,32 @@ the address in KAFKA_BOOTSTRAP_SERVERS and KLAMM_BOOTSTRAP.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:0", "where to take connections, `HOST:PORT`; port 0 picks a free one")
-	flags.StringArrayVarP(&f.topics, "topic", "t", nil, "a topic to create, `NAME[:PARTITIONS]`; may be repeated")
-	flags.StringArrayVar(&f.set, "set", nil, "a setting of the broker, `NAME=VALUE`; may be repeated")
+	flags.IntVar(&f.brokers, "brokers", 1, "how many")
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:0", "where to take connections, `HOST:PORT`; port 0 picks a free one; several brokers take this and the next")
+	flags.StringArrayVarP(&f.topics, "topic", "t", nil, "a topic to create, `NAME[:PARTITIONS[:REPLICAS]]`; may be repeated")
+	flags.StringArrayVar(&f.set, "set", nil, "a setting of the brokers, `NAME=VALUE`; may be repeated")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
 	outputFlag(cmd, &f.output)
 	return cmd
 }
 
-// parseTopics reads NAME or NAME:PARTITIONS.
+// parseTopics reads NAME, NAME:PARTITIONS or NAME:PARTITIONS:REPLICAS.
 func parseTopics(args []string) ([]client.NewTopic, error) {
 	var topics []client.NewTopic
 	for _, arg := range args {
-		name, count, ok := strings.Cut(arg, ":")
-		t := client.NewTopic{Name: name, Partitions: 1, Replicas: -1}
-		if ok {
-			n, err := strconv.ParseInt(count, 10, 32)
-			if err != nil || n < 1 {
-				return nil, fmt.Errorf("--topic %q: want NAME or NAME:PARTITIONS", arg)
-			}
-			t.Partitions = int32(n)
+		parts := strings.Split(arg, ":")
+		t := client.NewTopic{Name: parts[0], Partitions: 1, Replicas: -1}
+		wrong := len(parts) > 3
+		if len(parts) > 1 {
+			n, err := strconv.ParseInt(parts[1], 10, 32)
+			t.Partitions, wrong = int32(n), wrong || err != nil || n < 1
+		}
+		if len(parts) > 2 {
+			n, err := strconv.ParseInt(parts[2], 10, 16)
+			t.Replicas, wrong = int16(n), wrong || err != nil || n < 1
+		}
+		if wrong {
+			return nil, fmt.Errorf("--topic %q: want NAME, NAME:PARTITIONS or NAME:PARTITIONS:REPLICAS", arg)
 		}
 		topics = append(topics, t)
 	}
@@ -103,36 +113,51 @@ func (f *devFlags) run(cmd *cobra.Command, topics []client.NewTopic, args []stri
 		return err
 	}
 	defer os.RemoveAll(dir)
-	pairs := append([]config.Pair{
-		{Name: "log.dirs", Value: dir},
-		{Name: "listeners", Value: "PLAINTEXT://" + f.listen},
-		{Name: "log.flush", Value: "os"}, // nobody wants these data after a power loss
-	}, set...)
-	p, err := startProcess(pairs, cmd.ErrOrStderr(), f.logLevel)
+	nodes, err := f.start(cmd, dir, set)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.stop()) }()
-	address := p.address()
-	if err := f.createTopics(p, address, topics); err != nil {
+	defer func() { err = errors.Join(err, nodes.stop()) }()
+	if err := createTopics(nodes, topics); err != nil {
 		return err
 	}
 	if len(args) > 0 {
-		return runCommand(cmd, args, address, signals)
+		return runCommand(cmd, args, nodes.bootstrap(), signals)
 	}
-	if err := f.announce(cmd, address); err != nil {
+	if err := f.announce(cmd, nodes.bootstrap()); err != nil {
 		return err
 	}
 	select {
-	case err := <-p.failed():
+	case err := <-nodes.failed():
 		return err
 	case <-signals:
 		return nil
 	}
 }
 
+// start starts one node that is alone, or several.
+func (f *devFlags) start(cmd *cobra.Command, dir string, set []config.Pair) (*fleet, error) {
+	if f.brokers > 1 {
+		pairs, err := fleetPairs(f.brokers, dir, f.listen, set)
+		if err != nil {
+			return nil, err
+		}
+		return startFleet(pairs, cmd.ErrOrStderr(), f.logLevel)
+	}
+	p, err := startProcess(append([]config.Pair{
+		{Name: "log.dirs", Value: dir},
+		{Name: "listeners", Value: "PLAINTEXT://" + f.listen},
+		{Name: "log.flush", Value: "os"}, // nobody wants these data after a power loss
+	}, set...), cmd.ErrOrStderr(), f.logLevel)
+	return &fleet{nodes: []*process{p}}, err
+}
+
 func (f *devFlags) announce(cmd *cobra.Command, address string) error {
-	fmt.Fprintln(cmd.ErrOrStderr(), "klamm: a throw-away broker is ready; its data go when it ends (Ctrl-C)")
+	what := "a throw-away broker is ready; its data go when it ends"
+	if f.brokers > 1 {
+		what = fmt.Sprintf("%d throw-away brokers are ready; their data go when they end", f.brokers)
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), "klamm: "+what+" (Ctrl-C)")
 	if f.output == "json" {
 		return printJSON(cmd.OutOrStdout(), devJSON{"klamm.dev", 1, address})
 	}
@@ -140,22 +165,16 @@ func (f *devFlags) announce(cmd *cobra.Command, address string) error {
 	return err
 }
 
-func (f *devFlags) createTopics(p *process, address string, topics []client.NewTopic) error {
+func createTopics(nodes *fleet, topics []client.NewTopic) error {
 	if len(topics) == 0 {
 		return nil
 	}
-	return p.host.Do(context.Background(), func() error {
-		w := p.host.World()
-		c, err := client.New(w, client.DefaultConfig(address))
-		if err != nil {
-			return err
-		}
-		deadline := w.Now().Add(15 * time.Second)
-		results, err := c.CreateTopics(topics, deadline)
+	return nodes.do(func(c *call) error {
+		results, err := c.client.CreateTopics(topics, c.deadline)
 		for _, r := range results {
 			err = errors.Join(err, r.Err)
 		}
-		return errors.Join(err, c.Close(deadline))
+		return err
 	})
 }
 

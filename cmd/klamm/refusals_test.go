@@ -88,7 +88,7 @@ func TestServeRefuses(t *testing.T) {
 		{"a directory of another cluster", func(t *testing.T, root string) {
 			used(t, root+"/a")
 			used(t, root+"/b,"+root+"/c")
-		}, []string{"--data-dir", "ROOT/a,ROOT/c"}, 1, "ROOT/c holds partitions of another node or cluster"},
+		}, []string{"--data-dir", "ROOT/a,ROOT/c"}, 1, "ROOT/c belongs to cluster "},
 		{"the first directory of another cluster", func(t *testing.T, root string) {
 			used(t, root+"/a")
 			used(t, root+"/b")

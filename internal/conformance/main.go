@@ -10,6 +10,12 @@
 // killed once more, and everything is read back by the same kind of client. What
 // was acknowledged has to be there, byte for byte, with its timestamp; with
 // idempotence, once. .ci/conformance installs the clients.
+//
+// With -kills it is a cluster of three nodes that clients use, all at once, while
+// leaders and controllers are killed and started again, stopped for longer than
+// their sessions, and restarted one after the other:
+//
+//	go run ./internal/conformance -klamm ./klamm -records 1000000 -kills 100 -pauses 10 -clients franz,kcat
 package main
 
 import (
@@ -31,6 +37,9 @@ type options struct {
 	clients []string
 	keep    bool
 	tools   tools
+
+	kills, pauses int
+	seed          uint64
 }
 
 func main() {
@@ -41,6 +50,10 @@ func main() {
 	flag.StringVar(&o.klamm, "klamm", "klamm", "the klamm `BINARY` under test")
 	flag.IntVar(&o.records, "records", 100_000, "records in each topic")
 	flag.StringVar(&clients, "clients", "kcat,python,kafkajs,java,franz", "which, separated by commas")
+	flag.IntVar(&o.kills, "kills", 0, "use a cluster, and kill so many leaders and controllers")
+	flag.IntVar(&o.pauses, "pauses", 1, "with -kills: stop a leader so often for longer than its session")
+	flag.Uint64Var(&o.seed, "seed", 1, "with -kills: draws when what happens")
+	flag.DurationVar(&patience, "patience", patience, "how long one run of a client may take")
 	flag.BoolVar(&o.keep, "keep", false, "keep data, logs and histories, and say where")
 	flag.StringVar(&o.tools.programs, "programs", ".", "the `DIR` of the programs franz and kcat")
 	flag.StringVar(&o.tools.python, "python", "python3", "the `PYTHON` that has kafka-python")
@@ -69,6 +82,9 @@ func (o *options) run() (err error) {
 		}
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
+	if o.kills > 0 {
+		return o.runCluster(dir)
+	}
 	n, err := newNode(o.klamm, dir)
 	if err != nil {
 		return err
@@ -79,12 +95,12 @@ func (o *options) run() (err error) {
 	}
 	var errs []error
 	for _, name := range o.clients {
-		at := slices.IndexFunc(programs, func(p program) bool { return p.name == name })
-		if at < 0 {
-			return fmt.Errorf("no client %q", name)
+		p, err := programNamed(name)
+		if err != nil {
+			return err
 		}
 		begun := time.Now()
-		c := &ordeal{program: &programs[at], tools: &o.tools, node: n, records: o.records, dir: dir}
+		c := &ordeal{program: p, tools: &o.tools, node: n, records: o.records, dir: dir}
 		if err := c.run(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w\nthe node's last words:\n%s", name, err, n.lastWords()))
 		}
@@ -103,6 +119,14 @@ type program struct {
 	codecs     []string
 	idempotent idempotence
 	style      style
+}
+
+func programNamed(name string) (*program, error) {
+	at := slices.IndexFunc(programs, func(p program) bool { return p.name == name })
+	if at < 0 {
+		return nil, fmt.Errorf("no client %q", name)
+	}
+	return &programs[at], nil
 }
 
 // idempotence says what a client's producer does against duplicates.

@@ -24,6 +24,7 @@ const (
 // A node is a klamm process that is ended and started again at one address.
 type node struct {
 	klamm, dir, address string
+	args                []string  // of klamm serve, besides where data are and where to listen
 	process             *exec.Cmd // nil while there is none
 }
 
@@ -40,12 +41,15 @@ func (n *node) logFile() string { return filepath.Join(n.dir, "node.log") }
 
 // start starts the node and waits until it answers.
 func (n *node) start() error {
+	if err := os.MkdirAll(n.dir, 0o755); err != nil {
+		return err
+	}
 	out, err := os.OpenFile(n.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
 	defer out.Close()
-	n.process = exec.Command(n.klamm, "serve", "--data-dir", filepath.Join(n.dir, "data"), "--listen", n.address)
+	n.process = exec.Command(n.klamm, append([]string{"serve", "--data-dir", filepath.Join(n.dir, "data"), "--listen", n.address}, n.args...)...)
 	n.process.Stdout, n.process.Stderr = out, out
 	if err := n.process.Start(); err != nil {
 		return err
@@ -95,7 +99,7 @@ func (n *node) lastWords() string {
 func (n *node) ask(f func(context.Context, *kgo.Client) error, opts ...kgo.Opt) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	c, err := kgo.NewClient(append(opts, kgo.SeedBrokers(n.address), kgo.RequestRetries(1000),
+	c, err := kgo.NewClient(append(opts, kgo.SeedBrokers(strings.Split(n.address, ",")...), kgo.RequestRetries(1000),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }))...)
 	if err != nil {
 		return err

@@ -61,6 +61,13 @@ func (o *ordeal) run() error {
 	if err := o.lookUp(o.topics[0]); err != nil {
 		return err
 	}
+	if err := o.judgeAll(); err != nil {
+		return err
+	}
+	return o.console()
+}
+
+func (o *ordeal) judgeAll() error {
 	for _, t := range o.topics {
 		said, err := o.judge(t)
 		if err != nil {
@@ -68,7 +75,52 @@ func (o *ordeal) run() error {
 		}
 		fmt.Printf("%s: %s\n", t.name, said)
 	}
-	return o.console()
+	return nil
+}
+
+// produceAlong produces a topic as a pace says, and follows it, while something
+// happens to the node.
+func (o *ordeal) produceAlong(along *pace) error {
+	t, err := o.newTopic("cluster", o.codecs[len(o.codecs)-1])
+	if err != nil {
+		return err
+	}
+	follower, err := o.consume(&t.follow, t)
+	if err != nil {
+		return err
+	}
+	r, err := o.startProducer(t)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(o.tellAlong(r, t, along), r.finish()); err != nil {
+		return fmt.Errorf("%s: %w", t.name, err)
+	}
+	return o.finishConsumer(follower, t)
+}
+
+// tellAlong gives the producer its records as they are due.
+func (o *ordeal) tellAlong(r *running, t *topic, along *pace) error {
+	for first := 1; first <= o.records; {
+		last := min(along.due(o.records), first+999)
+		if last < first {
+			time.Sleep(5 * time.Millisecond)
+			continue
+		}
+		if err := o.tell(r, t, first, last); err != nil {
+			return err
+		}
+		first = last + 1
+	}
+	return nil
+}
+
+// conclude reads everything back and judges it.
+func (o *ordeal) conclude() error {
+	if err := o.readBack(); err != nil {
+		return err
+	}
+	return o.judgeAll()
 }
 
 func (o *ordeal) start(take func(line string, next func() string) error, args ...string) (*running, error) {
@@ -78,18 +130,12 @@ func (o *ordeal) start(take func(line string, next func() string) error, args ..
 // produce produces a topic. With a signal the node is ended by it in the middle and
 // started again, and a consumer follows.
 func (o *ordeal) produce(name, codec string, ending syscall.Signal) error {
-	t := &topic{
-		name: o.name + "-" + name, codec: codec, style: o.style,
-		begin:   time.Now().UnixMilli() - int64(o.records)*10,
-		invoked: make([]int64, o.records+1), acks: make([]talk.Ack, o.records+1),
-	}
-	if err := o.node.create(t.name, partitions); err != nil {
+	t, err := o.newTopic(name, codec)
+	if err != nil {
 		return err
 	}
-	o.topics = append(o.topics, t)
 	var follower *running
 	if ending != 0 {
-		var err error
 		if follower, err = o.consume(&t.follow, t); err != nil {
 			return err
 		}
@@ -103,9 +149,23 @@ func (o *ordeal) produce(name, codec string, ending syscall.Signal) error {
 	return o.finishConsumer(follower, t)
 }
 
-// send has a producer send the records of a topic.
-func (o *ordeal) send(t *topic, ending syscall.Signal, follower *running) error {
-	r, err := o.start(func(line string, _ func() string) error {
+// newTopic creates a topic.
+func (o *ordeal) newTopic(name, codec string) (*topic, error) {
+	t := &topic{
+		name: o.name + "-" + name, codec: codec, style: o.style,
+		begin:   time.Now().UnixMilli() - int64(o.records)*10,
+		invoked: make([]int64, o.records+1), acks: make([]talk.Ack, o.records+1),
+	}
+	if err := o.node.create(t.name, partitions); err != nil {
+		return nil, err
+	}
+	o.topics = append(o.topics, t)
+	return t, nil
+}
+
+// startProducer starts the producer of a topic.
+func (o *ordeal) startProducer(t *topic) (*running, error) {
+	return o.start(func(line string, _ func() string) error {
 		a, err := talk.ParseAck(line)
 		if err != nil || a.Number < 1 || a.Number > o.records {
 			return fmt.Errorf("acknowledgement %q: %w", line, err)
@@ -113,6 +173,11 @@ func (o *ordeal) send(t *topic, ending syscall.Signal, follower *running) error 
 		t.acks[a.Number] = a
 		return nil
 	}, "produce", t.codec)
+}
+
+// send has a producer send the records of a topic.
+func (o *ordeal) send(t *topic, ending syscall.Signal, follower *running) error {
+	r, err := o.startProducer(t)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // patience is how long one run of a client program may take.
-const patience = 10 * time.Minute
+var patience = 10 * time.Minute
 
 // A running is a client program at work.
 type running struct {

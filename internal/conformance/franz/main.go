@@ -68,7 +68,7 @@ func lines() *bufio.Scanner {
 }
 
 func client(bootstrap string, opts ...kgo.Opt) (*kgo.Client, error) {
-	return kgo.NewClient(append(opts, kgo.SeedBrokers(bootstrap), kgo.MetadataMinAge(20*time.Millisecond),
+	return kgo.NewClient(append(opts, kgo.SeedBrokers(strings.Split(bootstrap, ",")...), kgo.MetadataMinAge(20*time.Millisecond),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }))...)
 }
 
