@@ -259,3 +259,82 @@ func TestReplicasMoveAndLeadersAreElected(t *testing.T) {
 		t.Errorf("node %d leads, want 3", got)
 	}
 }
+
+func quorumRequest() *kmsg.DescribeQuorumRequest {
+	q := kmsg.NewPtrDescribeQuorumRequest()
+	q.Topics = []kmsg.DescribeQuorumRequestTopic{{Topic: "__cluster_metadata", Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{}}}}
+	return q
+}
+
+// KIP-853.
+func TestVotersLeaveAndJoin(t *testing.T) {
+	c := newCluster(t, 8, "c", "c", "c", "b")
+	c.start()
+	voters := func() []kmsg.DescribeQuorumResponseTopicPartitionReplicaState {
+		return c.ask(4, clients, quorumRequest(), 2).(*kmsg.DescribeQuorumResponse).Topics[0].Partitions[0].CurrentVoters
+	}
+	before := voters()
+	if len(before) != 3 || before[2].ReplicaID != 3 {
+		t.Fatalf("%+v", before)
+	}
+	remove := kmsg.NewPtrRemoveRaftVoterRequest()
+	remove.VoterID = 3
+	wantError(t, "another directory", c.ask(4, clients, remove, 0).(*kmsg.RemoveRaftVoterResponse).ErrorCode, kafka.ErrVoterNotFound)
+	remove.VoterDirectoryID, remove.ClusterID = before[2].ReplicaDirectoryID, kmsg.StringPtr("another")
+	wantError(t, "another cluster", c.ask(4, clients, remove, 0).(*kmsg.RemoveRaftVoterResponse).ErrorCode, kafka.ErrInconsistentClusterID)
+	remove.ClusterID = nil
+	wantError(t, "leave", c.ask(4, clients, remove, 0).(*kmsg.RemoveRaftVoterResponse).ErrorCode, kafka.None)
+	if left := voters(); len(left) != 2 {
+		t.Errorf("%+v are left", left)
+	}
+	add := kmsg.NewPtrAddRaftVoterRequest()
+	add.TimeoutMillis, add.VoterID, add.VoterDirectoryID = 20_000, 3, before[2].ReplicaDirectoryID
+	wantError(t, "without a listener", c.ask(4, clients, add, 0).(*kmsg.AddRaftVoterResponse).ErrorCode, kafka.ErrInvalidRequest)
+	add.Listeners = []kmsg.AddRaftVoterRequestListener{{Name: "CONTROLLER", Host: "n3", Port: controllers}}
+	wantError(t, "join", c.ask(4, clients, add, 1).(*kmsg.AddRaftVoterResponse).ErrorCode, kafka.None)
+	wantError(t, "join again", c.ask(4, clients, add, 1).(*kmsg.AddRaftVoterResponse).ErrorCode, kafka.ErrDuplicateVoter)
+	if now := voters(); len(now) != 3 || now[2].ReplicaDirectoryID != before[2].ReplicaDirectoryID {
+		t.Errorf("voters are %+v", now)
+	}
+}
+
+func TestFeaturesAreToldAndChanged(t *testing.T) {
+	c := newCluster(t, 9, "c", "c", "c", "b")
+	c.start()
+	level := func() int16 {
+		q := kmsg.NewPtrApiVersionsRequest()
+		q.ClientSoftwareName, q.ClientSoftwareVersion = "x", "1"
+		r := c.ask(4, clients, q, 3).(*kmsg.ApiVersionsResponse)
+		for _, f := range r.FinalizedFeatures {
+			if f.Name == "eligible.leader.replicas.version" {
+				return f.MaxVersionLevel
+			}
+		}
+		return 0
+	}
+	was := level()
+	update := func(version, level int16, how int8) int16 {
+		q := kmsg.NewPtrUpdateFeaturesRequest()
+		q.TimeoutMillis = 5000
+		f := kmsg.NewUpdateFeaturesRequestFeatureUpdate()
+		f.Feature, f.MaxVersionLevel, f.UpgradeType, f.AllowDowngrade = "eligible.leader.replicas.version", level, how, how > 1
+		q.FeatureUpdates = append(q.FeatureUpdates, f)
+		r := c.ask(4, clients, q, version).(*kmsg.UpdateFeaturesResponse)
+		if len(r.Results) != 0 {
+			return r.Results[0].ErrorCode
+		}
+		return r.ErrorCode
+	}
+	wantError(t, "a level that there is not", update(2, 9, 1), kafka.ErrInvalidUpdateVersion)
+	for version := int16(0); version <= 2; version++ {
+		wantError(t, "off", update(version, 0, 2), kafka.None)
+		if got := level(); got != 0 {
+			t.Errorf("version %d: level %d", version, got)
+		}
+		wantError(t, "on", update(version, 1, 1), kafka.None)
+		wantError(t, "off without being asked for a downgrade", update(version, 0, 1), kafka.ErrInvalidUpdateVersion)
+	}
+	if got := level(); got != 1 || was != 1 {
+		t.Errorf("level %d, at first %d", got, was)
+	}
+}
