@@ -15,6 +15,8 @@ type sessions struct {
 	term kafka.LeaderEpoch // in which they were begun
 	of   map[kafka.NodeID]*session
 	ids  []kafka.NodeID // sorted
+
+	prepared bool // what the configuration says for all brokers is in the metadata
 }
 
 // A session is what the active controller knows of a broker's life.
@@ -95,10 +97,8 @@ func (c *Controller) watch() {
 		var err error
 		if !c.refresh() {
 			next = kafka.Never
-		} else if err = c.fence(); err == nil {
-			if err = c.electWaiting(); err == nil {
-				_, next = c.overdue()
-			}
+		} else if err = c.lookAfter(); err == nil {
+			_, next = c.overdue()
 		}
 		switch {
 		case errors.Is(err, env.ErrCanceled):
@@ -117,6 +117,32 @@ func (c *Controller) watch() {
 			return
 		}
 	}
+}
+
+// lookAfter does what is due. Blocks.
+func (c *Controller) lookAfter() error {
+	for _, f := range []func() error{c.prepare, c.fence, c.electWaiting} {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prepare writes down, once in a term, what this node's configuration says for
+// all brokers and nobody has set. Blocks.
+func (c *Controller) prepare() error {
+	if c.sessions.prepared {
+		return nil
+	}
+	return c.quorum.Change(func(m *meta.Image) ([]meta.Record, error) {
+		if !c.refresh() || m.Level() == 0 {
+			return nil, c.errNotActive()
+		}
+		records := m.Prepare(c.configured)
+		c.sessions.prepared = len(records) == 0 // or it is looked at again
+		return records, nil
+	})
 }
 
 // fence fences the brokers whose sessions have ended. Blocks.

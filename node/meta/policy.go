@@ -64,7 +64,12 @@ func (m *Image) Prepare(configured *config.View) []Record {
 	if _, set := find(m.BrokerSettings(EveryBroker), s.Name); set || source == config.FromDefault || m.FeatureLevel(EligibleLeaderReplicas) == 0 {
 		return nil
 	}
-	return []Record{BrokerConfig{Broker: EveryBroker, Name: s.Name, Value: &value.Text}}
+	d := m.decide(nil)
+	d.records = append(d.records, BrokerConfig{Broker: EveryBroker, Name: s.Name, Value: &value.Text})
+	after := d.policy
+	after.minISR = int(value.Number)
+	d.regardAll(after)
+	return d.done()
 }
 
 // regard has a topic's partitions follow a change of its policy. If more replicas
