@@ -121,6 +121,9 @@ func (r *remote) printElections(out io.Writer, results []client.PartitionResult)
 		}
 		return exitCode(exitFailed) // the object has told it
 	}
+	if len(j.Partitions) == 0 {
+		fmt.Fprintln(out, "no partition needs an election")
+	}
 	for _, p := range j.Partitions {
 		fmt.Fprintf(out, "%s %s-%d\n", p.Status, p.Topic, p.Partition)
 	}

@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -243,8 +244,9 @@ func byTopic(partitions []kafka.TopicPartition, topic func(name string), partiti
 
 func partitionResult(topic string, partition int32, code int16, message *string) PartitionResult {
 	r := PartitionResult{Partition: kafka.TopicPartition{Topic: topic, Partition: partition}}
-	if err := toldBy(code, message); err != nil {
-		r.Err = fmt.Errorf("%s: %w", r.Partition, err)
+	r.Err = toldBy(code, message)
+	if r.Err != nil && !strings.Contains(r.Err.Error(), r.Partition.String()) {
+		r.Err = fmt.Errorf("%s: %w", r.Partition, r.Err)
 	}
 	return r
 }
