@@ -38,7 +38,7 @@ func (d *decision) alter(self kafka.NodeID, a *Alter) (PartitionState, error) {
 	if a.Partition < 0 || int(a.Partition) >= len(t.Partitions) {
 		return PartitionState{}, fmt.Errorf("%s: %w", name, kafka.ErrUnknownTopicOrPartition)
 	}
-	if d.byName[a.Replica] != nil {
+	if d.begun(a.Replica) {
 		return PartitionState{}, fmt.Errorf("%s: changed twice: %w", name, kafka.ErrInvalidRequest)
 	}
 	c := d.change(t, a.Partition)

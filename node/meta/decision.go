@@ -19,19 +19,21 @@ type decision struct {
 	leads   map[kafka.NodeID]int // how many partitions each leads; nil until somebody asks
 	records []Record             // what comes before the partitions
 	changes []*change
-	byName  map[Replica]*change
+	byTopic map[kafka.TopicID][]*change // by number, nil for those that do not change
+	room    []change                    // for changes to come
 }
 
 func (m *Image) decide(on *config.View) *decision {
 	return &decision{
 		m: m, policy: policyOn(m.BrokerSettings(EveryBroker), on), elr: m.FeatureLevel(EligibleLeaderReplicas) > 0,
-		byName: map[Replica]*change{},
+		byTopic: map[kafka.TopicID][]*change{},
 	}
 }
 
 // done returns the records.
 func (d *decision) done() []Record {
-	var states []PartitionRecord
+	slices.SortFunc(d.changes, func(a, b *change) int { return compareReplicas(a.Replica, b.Replica) })
+	states := make([]PartitionRecord, 0, len(d.changes))
 	for _, c := range d.changes {
 		if c.changed() {
 			states = append(states, PartitionRecord{Topic: c.Topic, Partition: c.Partition, PartitionState: c.next})
@@ -98,15 +100,33 @@ type change struct {
 
 // change begins to change a partition, or goes on with it.
 func (d *decision) change(t *Topic, number int32) *change {
-	r := Replica{t.ID, number}
-	if c := d.byName[r]; c != nil {
-		return c
+	all := d.byTopic[t.ID]
+	if all == nil {
+		all = make([]*change, len(t.Partitions))
+		d.byTopic[t.ID] = all
 	}
+	if all[number] == nil {
+		all[number] = d.begin(t, number)
+	}
+	return all[number]
+}
+
+func (d *decision) begin(t *Topic, number int32) *change {
+	if len(d.room) == 0 {
+		d.room = make([]change, min(64, 1+len(d.changes)))
+	}
+	c := &d.room[0]
+	d.room = d.room[1:]
 	s := t.Partitions[number]
-	c := &change{Replica: r, policy: d.policy.of(t.Settings), old: s, next: s}
-	d.byName[r] = c
+	*c = change{Replica: Replica{t.ID, number}, policy: d.policy.of(t.Settings), old: s, next: s}
 	d.changes = append(d.changes, c)
 	return c
+}
+
+// begun reports whether a partition changes already.
+func (d *decision) begun(r Replica) bool {
+	all := d.byTopic[r.Topic]
+	return all != nil && all[r.Partition] != nil
 }
 
 func (c *change) changed() bool { return c.next.Epoch != c.old.Epoch }
@@ -114,14 +134,12 @@ func (c *change) changed() bool { return c.next.Epoch != c.old.Epoch }
 // each begins to change every partition that is of interest, as it is decided so
 // far.
 func (d *decision) each(of func(*PartitionState) bool, f func(*change)) {
-	fresh := len(d.changes) == 0
 	for _, t := range d.m.topics {
+		begun := d.byTopic[t.ID]
 		for i := range t.Partitions {
 			s := &t.Partitions[i]
-			if !fresh {
-				if c := d.byName[Replica{t.ID, int32(i)}]; c != nil {
-					s = &c.next
-				}
+			if begun != nil && begun[i] != nil {
+				s = &begun[i].next
 			}
 			if of(s) {
 				f(d.change(t, int32(i)))

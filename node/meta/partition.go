@@ -63,7 +63,10 @@ const statesAtOnce = 2000
 
 // partitionRecords sorts states and turns them into few records.
 func partitionRecords(states []PartitionRecord) []Record {
-	slices.SortFunc(states, func(a, b PartitionRecord) int { return compareReplicas(a.replica(), b.replica()) })
+	byReplica := func(a, b PartitionRecord) int { return compareReplicas(a.replica(), b.replica()) }
+	if !slices.IsSortedFunc(states, byReplica) {
+		slices.SortFunc(states, byReplica)
+	}
 	var out []Record
 	for some := range slices.Chunk(states, statesAtOnce) {
 		out = append(out, Partitions{States: some})

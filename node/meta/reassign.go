@@ -33,7 +33,7 @@ func (d *decision) reassign(r *Reassignment) error {
 	}
 	t := d.m.byID[r.Topic]
 	name := kafka.TopicPartition{Topic: t.Name, Partition: r.Partition}
-	if d.byName[r.Replica] != nil {
+	if d.begun(r.Replica) {
 		return fmt.Errorf("%s: reassigned twice: %w", name, kafka.ErrInvalidRequest)
 	}
 	target, before := r.Replicas, now.before()
