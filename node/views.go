@@ -44,6 +44,17 @@ func (n *Node) Partitions() []broker.View {
 	return n.broker.Views()
 }
 
+// Changes counts changes of what Partitions returns, but for the ends of logs.
+func (n *Node) Changes() uint64 {
+	if n.broker == nil {
+		return 0
+	}
+	return n.broker.Changes()
+}
+
+// Applied returns how far this node has followed the metadata.
+func (n *Node) Applied() kafka.Offset { return n.metadata.Applied() }
+
 // Image returns the metadata as this node has it. Callers look only.
 func (n *Node) Image() *meta.Image { return n.metadata.Image() }
 

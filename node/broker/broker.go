@@ -94,6 +94,7 @@ type Broker struct {
 	throttle commitlog.Throttle // of compaction
 	codecs   record.Pool
 	stats    Stats
+	changes  uint64 // of roles, in-sync sets and high watermarks, for observers
 	waiting  waiting
 
 	configured *config.View // the node's own configuration
@@ -285,6 +286,10 @@ func (b *Broker) Views() []View {
 	}
 	return out
 }
+
+// Changes counts the changes of roles, in-sync sets and high watermarks: an observer
+// that finds it as it was need not look at Views.
+func (b *Broker) Changes() uint64 { return b.changes }
 
 // Check returns the first broken invariant of this node.
 func (b *Broker) Check() error {

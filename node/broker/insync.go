@@ -106,6 +106,7 @@ func (b *Broker) alterSome(some []*Partition) bool {
 	if len(wishes) == 0 {
 		return true
 	}
+	b.changes++
 	self := meta.Member{ID: b.id, Epoch: b.epoch}
 	answers, err := b.controllers.AlterPartitions(self, items, now.Add(alterTimeout))
 	if err != nil || len(answers) != len(wishes) {
@@ -138,6 +139,7 @@ func alterItem(p *Partition, proposal replica.Proposal) meta.Alter {
 // leader may long be another.
 func (w wish) answered(a *meta.Altered) {
 	p, b := w.p, w.p.b
+	b.changes++
 	now := b.w.Now()
 	before := len(w.leader.State().ISR)
 	switch {

@@ -112,6 +112,7 @@ func (p *Partition) attach(l *commitlog.Log) {
 // detach takes the log out of use and lets everyone who waits find out why. The
 // log is still to be closed.
 func (p *Partition) detach(why error) {
+	p.b.changes++
 	p.unfollow()
 	p.log, p.broken = nil, why
 	p.resign()
@@ -178,6 +179,7 @@ func (p *Partition) raise(high kafka.Offset) {
 		return
 	}
 	p.high = high
+	p.b.changes++
 	if p.b.w.Sight.Tracing() {
 		p.b.w.Sight.Trace("high watermark", slog.String("partition", p.name.String()), slog.Int64("offset", int64(high)))
 	}

@@ -46,6 +46,7 @@ func (p *Partition) become(state meta.PartitionState) {
 // takeRole has the partition led, followed or neither, as the metadata and the log
 // allow.
 func (p *Partition) takeRole() {
+	p.b.changes++
 	switch {
 	case p.log == nil || !p.b.registered() || p.cutting > 0:
 		p.unfollow()
