@@ -26,6 +26,7 @@ const identity = "directory"
 type layout struct {
 	dir        string
 	metadata   bool // a metadata log is there
+	signed     bool // it says whose it is
 	partitions bool // there are partitions besides
 }
 
@@ -51,7 +52,7 @@ func (n *Node) checkDirs() error {
 		}
 	}
 	for _, l := range all {
-		if l.partitions && !all[0].metadata {
+		if l.partitions && !all[0].metadata && !all[0].signed { // who is a broker only has no metadata log
 			return fmt.Errorf("log directory %s holds partitions, and %s, the first in log.dirs, does not hold the metadata of their node", l.dir, all[0].dir)
 		}
 	}
@@ -72,6 +73,8 @@ func layoutOf(dir string, names []string) (layout, error) {
 		switch {
 		case name == quorum.MetadataPath:
 			l.metadata = true
+		case name == identityFile:
+			l.signed = true
 		case broker.IsPartition(name):
 			l.partitions = true
 		}

@@ -26,6 +26,7 @@ type footprint struct {
 	tasks      int64 // that live
 	diskFiles  int64 // that are open on the node's disk
 	partitions int64
+	others     int64 // nodes of the cluster
 }
 
 // Bounds returns every limit that runs are held to.
@@ -65,9 +66,9 @@ var bounds = []Bound{
 	{"waits", "places of requests in the lists of partitions: each belongs to a request that is charged for its bytes",
 		func(f *footprint) int64 { return f.Broker.Waits },
 		func(f *footprint) int64 { return f.API.RequestBytes }, none},
-	{"queued-bytes", "appended and not yet written: no more than the requests that brought them, and what these grew by when compressed anew",
+	{"queued-bytes", "appended and not yet written: no more than the requests that brought them, what these grew by when compressed anew, and one answer of each other broker",
 		func(f *footprint) int64 { return f.Broker.QueuedBytes },
-		func(f *footprint) int64 { return f.API.RequestBytes + f.API.GrownBytes }, none},
+		func(f *footprint) int64 { return f.API.RequestBytes + f.API.GrownBytes + f.others*replicaAnswer }, none},
 	{"producers", "remembered by a partition: no more than producer ids were given out",
 		func(f *footprint) int64 { return f.Broker.Producers },
 		func(f *footprint) int64 { return f.Broker.ProducerIDs },
@@ -80,18 +81,21 @@ var bounds = []Bound{
 		func(f *footprint) int64 { return f.diskFiles },
 		func(f *footprint) int64 { return f.openFiles() + f.tasks },
 		func(f *footprint) int64 { return f.openFiles() }},
-	{"tasks", "two for each connection, eight for each log, one for each append under way, eight for the node; when idle those of the node",
+	{"tasks", "two for each connection, eight for each log, one for each append under way, eight for each other node, sixteen for the node; when idle those of the node",
 		func(f *footprint) int64 { return f.tasks },
 		func(f *footprint) int64 {
-			return 8 + 2*f.API.Connections + 8*(f.partitions+1) + f.Broker.Uncommitted
+			return 16 + 8*f.others + 2*f.API.Connections + 8*(f.partitions+1) + f.Broker.Uncommitted
 		},
 		func(f *footprint) int64 { return idleTasks + int64(len(f.Dirs)) }},
 }
 
-// idleTasks are those of an idle node with one listener: the supervisor's, one that
-// accepts, one that follows the metadata, one that ticks. A log directory may have
-// one that removes old files.
-const idleTasks = 4
+// replicaAnswer is replica.fetch.response.max.bytes.
+const replicaAnswer = 10 << 20
+
+// idleTasks are those of an idle node that is alone: the supervisor's, one that
+// accepts, three of the controller, six of the broker. A log directory may have one
+// that removes old files.
+const idleTasks = 11
 
 func (f *footprint) openFiles() (n int64) {
 	for _, d := range f.Dirs {
@@ -123,8 +127,12 @@ func bufferLimit(f *footprint) (n int64) {
 
 // footprint measures a running node.
 func (b *brokerHost) footprint(n *node.Node, partitions int) footprint {
+	usage := n.Usage()
+	b.r.issued = max(b.r.issued, usage.Broker.ProducerIDs) // a broker knows of a block later than others
+	usage.Broker.ProducerIDs = b.r.issued
 	return footprint{
-		Usage: n.Usage(), tasks: int64(len(b.node.LiveTasks())), diskFiles: int64(b.disk.Open()), partitions: int64(partitions),
+		Usage: usage, tasks: int64(len(b.node.LiveTasks())), diskFiles: int64(b.disk.Open()), partitions: int64(partitions),
+		others: int64(len(b.r.nodes) - 1),
 	}
 }
 

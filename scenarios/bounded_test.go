@@ -36,7 +36,7 @@ var beyond = map[string]func(*footprint){
 	"log-files":               func(f *footprint) { f.Dirs[0].OpenFiles = 1001 },
 	"write-buffers":           func(f *footprint) { f.Dirs[0].Buffers = 9 },
 	"open-files":              func(f *footprint) { f.diskFiles = 31 },
-	"tasks":                   func(f *footprint) { f.tasks = 43 },
+	"tasks":                   func(f *footprint) { f.tasks = 51 },
 }
 
 func TestEveryBoundComplains(t *testing.T) {
@@ -61,7 +61,7 @@ func TestEveryBoundComplains(t *testing.T) {
 // producers are kept, within their limits.
 func idle() footprint {
 	f := busy()
-	f.tasks, f.diskFiles = 5, 10
+	f.tasks, f.diskFiles = 12, 10
 	f.API.Connections, f.API.OfOneHost, f.API.RequestBytes, f.API.Waiting, f.API.Unanswered, f.API.AheadBytes = 0, 0, 0, 0, 0, 0
 	f.API.AnswerBytes = 0
 	f.Broker.Waits, f.Broker.Uncommitted, f.Broker.QueuedBytes = 0, 0, 0
@@ -80,7 +80,7 @@ func TestWhatIsLeftBehindIsNoticed(t *testing.T) {
 		"waits":         func(f *footprint) { f.Broker.Waits = 1 },
 		"queued-bytes":  func(f *footprint) { f.Broker.QueuedBytes = 1 },
 		"open-files":    func(f *footprint) { f.diskFiles = 11 },
-		"tasks":         func(f *footprint) { f.tasks = 6 },
+		"tasks":         func(f *footprint) { f.tasks = 13 },
 	} {
 		f := idle()
 		leave(&f)

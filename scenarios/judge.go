@@ -33,7 +33,7 @@ func (r *run) demands() checker.Demands {
 			d.PowerLoss = checker.SurvivablePowerLoss
 		}
 	}
-	d.Leaders, d.Unclean = o.Replicas > 1, o.Unclean
+	d.Leaders, d.Unclean, d.Marked = o.Replicas > 1, o.Unclean, o.clustered()
 	return d
 }
 

@@ -11,6 +11,7 @@ func (o *clusterObserver) lookAtReplica(w *window, v replicaView) {
 	if !v.open() {
 		if lived {
 			delete(w.lives, v.place)
+			w.read[v.place].last.Role = v.Role // it may be told to cut its log by now
 		}
 		return
 	}

@@ -17,6 +17,7 @@ import (
 // every few steps while it runs, at every crash, and after every recovery.
 type observer struct {
 	r          *run
+	cluster    *clusterWatch // nil where there is one node only
 	steps      int
 	violations []Violation
 	unproven   map[kafka.TopicPartition]kafka.Offset // what consumers were given while there was nobody to compare with
@@ -52,6 +53,9 @@ const everySteps = 512
 func (o *observer) step() {
 	if o.r.drawn.RetentionTime > 0 {
 		o.latest = max(o.latest, o.r.wallTime())
+	}
+	if o.cluster != nil && len(o.violations) == 0 {
+		o.cluster.stepped()
 	}
 	if o.steps++; o.steps%everySteps == 0 {
 		o.look(o.r.nodes[o.next])
@@ -139,10 +143,14 @@ func (o *observer) keeps() bool { return !o.r.drawn.Unrestricted && !o.r.drawn.U
 // nothing above the high watermark is ever served. While there is no broker to
 // compare with, the next one has to know of it.
 func (o *observer) read(partition int, end history.Offset) {
-	if len(o.violations) > 0 || !o.keeps() || o.r.options.clustered() || o.r.nodes[0].forgot() {
-		return // of several brokers one may know more than another
-	}
 	tp := kafka.TopicPartition{Topic: topicName, Partition: int32(partition)}
+	if o.cluster != nil {
+		o.cluster.consumed(tp, kafka.Offset(end))
+		return
+	}
+	if len(o.violations) > 0 || !o.keeps() || o.r.nodes[0].forgot() {
+		return
+	}
 	if n := o.r.brokers[0].running; n != nil {
 		for _, v := range n.Partitions() {
 			if v.Partition == tp && v.Broken == nil {
@@ -179,7 +187,12 @@ func (b *brokerHost) remember(v broker.View) {
 }
 
 // stopped looks a last time at a node that is about to die, or has ended.
-func (o *observer) stopped(b *brokerHost) { o.look(b) }
+func (o *observer) stopped(b *brokerHost) {
+	o.look(b)
+	if o.cluster != nil && len(o.violations) == 0 {
+		o.cluster.all()
+	}
+}
 
 // started looks at a node that has just recovered: whatever any of its former
 // lives claimed to hold must be there.

@@ -64,7 +64,8 @@ func (b *rawBatch) hear(code kafka.Error, base kafka.Offset, appended kafka.Time
 			b.stamp = appended
 		}
 		b.acked(base)
-	case code.Outcome() == kafka.Unknown:
+	case code.Outcome() == kafka.Unknown, code == kafka.ErrNotLeaderOrFollower:
+		// Who led when the batch was appended, and does not any more, says so too.
 		b.doubt = true
 	default:
 		b.refused = code

@@ -34,6 +34,7 @@ type run struct {
 	nodes          []*brokerHost // brokers, then those that are controllers only
 	brokers        []*brokerHost // of the nodes
 	survivor       *brokerHost   // of faults that leave one broker
+	issued         int64         // producer ids, as any node has known
 	producers      []*producerClient
 	consumers      []*consumerClient
 	raws           []*rawProducer
@@ -131,6 +132,7 @@ func (r *run) assemble() {
 	r.admin = r.newAdmin("admin")
 	r.schedule = drawSchedule(o, r.spec.Seed, c)
 	r.observer = observer{r: r}
+	r.observer.cluster = r.newClusterWatch()
 	r.leaders = r.newLeaderWatch()
 	r.refusals = make([]refusal, o.Partitions)
 }
