@@ -198,7 +198,7 @@ func (c *change) committed() []kafka.NodeID {
 
 // lastEligible returns who led last, if nobody led, and who lost a place by now.
 func (c *change) lastEligible() []kafka.NodeID {
-	return union(only(c.old.LastELR, c.next.Replicas), only(c.lost, union(c.old.ISR, c.old.ELR)))
+	return only(union(c.old.LastELR, only(c.lost, union(c.old.ISR, c.old.ELR))), c.next.Replicas)
 }
 
 // trim forgets who was eligible where somebody leads and has made up for them.

@@ -107,9 +107,12 @@ func (d *decision) serve(id kafka.NodeID) {
 	d.awake(id)
 }
 
-// awake looks at the partitions without leader that a broker may be able to lead.
+// awake looks at the partitions without leader that a broker may be able to lead,
+// and at reassignments that may have waited for it.
 func (d *decision) awake(id kafka.NodeID) {
-	d.each(func(s *PartitionState) bool { return s.Leader == NoLeader && slices.Contains(s.Replicas, id) }, func(c *change) { d.settle(c) })
+	d.each(func(s *PartitionState) bool {
+		return (s.Leader == NoLeader || s.Reassigning()) && slices.Contains(s.Replicas, id)
+	}, d.settle)
 }
 
 // offline notes which logs a broker cannot use. It leaves the in-sync sets of
