@@ -107,7 +107,7 @@ const lookAgain = 100 * time.Millisecond
 func (p *Partition) awaitStart(leader *replica.Leader, start kafka.Offset, deadline kafka.Instant) (kafka.Offset, error) {
 	for {
 		if !p.leads(leader) {
-			return kafka.NoOffset, fmt.Errorf("%s: leadership has moved: %w", p.name, kafka.ErrNotLeaderOrFollower)
+			return kafka.NoOffset, fmt.Errorf("%s: leadership has moved: %w", p.name, kafka.ErrRequestTimedOut)
 		}
 		leader.Moved(p.position(), p.b.w.Now())
 		if lowest := leader.LowestLogStart(p.b.image.Alive); lowest >= start {

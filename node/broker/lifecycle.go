@@ -34,6 +34,9 @@ type life struct {
 	over     error // another took its place, or the cluster refuses it
 	changed  env.Cond
 	news     bool // something the controllers do not know yet
+
+	// Until then no controller finds this broker's session ended.
+	surely kafka.Instant
 }
 
 // begin takes the last life's clean end away, before anything else is changed, and
@@ -162,8 +165,8 @@ func (b *Broker) beatWhile(epoch int64) {
 	for b.epoch == epoch && !b.life.may && b.life.over == nil {
 		beat := b.beat(epoch)
 		b.life.news = false
-		interval := config.BrokerHeartbeatInterval.Duration(b.config)
-		a, err := b.controllers.Heartbeat(beat, b.w.Now().Add(interval))
+		interval, sent := config.BrokerHeartbeatInterval.Duration(b.config), b.w.Now()
+		a, err := b.controllers.Heartbeat(beat, sent.Add(interval))
 		switch {
 		case errors.Is(err, env.ErrCanceled) || b.epoch != epoch:
 			return
@@ -177,6 +180,8 @@ func (b *Broker) beatWhile(epoch int64) {
 			b.life.may = true
 			b.life.changed.Broadcast()
 			return
+		case !a.Fenced && !beat.WantShutdown:
+			b.life.surely = sent.Add(sessionShare(config.BrokerSessionTimeout.Duration(b.config)))
 		}
 		if err != nil || a.Fenced || beat.WantShutdown {
 			interval = min(interval, fencedPause)
@@ -185,6 +190,17 @@ func (b *Broker) beatWhile(epoch int64) {
 			return
 		}
 	}
+}
+
+// sessionShare is how much of a session a broker relies on: clocks do not run alike.
+func sessionShare(session time.Duration) time.Duration { return session - session/16 }
+
+// surelyLeads reports whether nobody else can have been elected behind this leader's
+// back and have committed records without it. Its session had not ended when it
+// last told that it lives; while it lasts the leader is in the in-sync set, or a
+// new leader asked it out of it. A broker that has asked to end does not know.
+func (b *Broker) surelyLeads() bool {
+	return b.controllers == nil || !b.life.stopping && b.w.Now() < b.life.surely
 }
 
 // restBeat waits until the next beat is due. Blocks.

@@ -19,7 +19,9 @@ type Lookup struct {
 // ListOffset looks an offset up. What is above the high watermark is not found.
 // Without a record at or after the timestamp the result has kafka.NoOffset. A leader
 // that does not know yet what was committed before it led answers
-// OFFSET_NOT_AVAILABLE but to who asks for the log start (KIP-207). Blocks.
+// OFFSET_NOT_AVAILABLE but to who asks for the log start (KIP-207); one that does
+// not hear the controllers, NOT_LEADER_OR_FOLLOWER, for others may have committed
+// what it does not know of. Blocks.
 func (b *Broker) ListOffset(q Lookup) (commitlog.Located, error) {
 	none := commitlog.Located{Offset: kafka.NoOffset, Timestamp: kafka.NoTimestamp, Epoch: kafka.NoLeaderEpoch}
 	p, err := b.Partition(q.Topic, q.Partition)
@@ -62,7 +64,13 @@ func (b *Broker) ListOffset(q Lookup) (commitlog.Located, error) {
 // checkSettled tells that the leader has to learn first what is committed.
 func (p *Partition) checkSettled(q Lookup) error {
 	earliest := kafka.Offset(q.Timestamp) == kafka.EarliestOffset || kafka.Offset(q.Timestamp) == kafka.EarliestLocalOffset
-	if earliest || p.leader.Settled() {
+	switch {
+	case earliest:
+		return nil
+	case !p.b.surelyLeads():
+		p.b.w.Probe("a leader did not know whether it still leads")
+		return fmt.Errorf("%s: leader epoch %d: no controller was heard for a session: %w", p.name, p.leader.Epoch(), kafka.ErrNotLeaderOrFollower)
+	case p.leader.Settled():
 		return nil
 	}
 	p.b.w.Probe("a new leader did not know yet what was committed")

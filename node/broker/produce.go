@@ -303,7 +303,8 @@ func (b *Broker) AwaitAppend(a *Append) error {
 
 // judge looks at what has become of an append: of unknown outcome is whatever is
 // neither held nor known never to be. What another leadership has put at its offsets
-// says nothing about it.
+// says nothing about it. (Kafka answers NOT_LEADER_OR_FOLLOWER then, as to what it has
+// not appended; kafka.Error.Outcome tells why this broker does not.)
 func (it *AppendItem) judge(acks kafka.Acks) error {
 	p := it.p
 	if err := p.last.Lost(it.at); err != nil {
@@ -311,7 +312,7 @@ func (it *AppendItem) judge(acks kafka.Acks) error {
 	}
 	if !p.leads(it.leader) {
 		p.b.w.Probe("an append waited when leadership moved")
-		return fmt.Errorf("%s: offset %d: leadership has moved: %w", p.name, it.Base, kafka.ErrNotLeaderOrFollower)
+		return fmt.Errorf("%s: offset %d: leadership has moved: %w", p.name, it.Base, kafka.ErrRequestTimedOut)
 	}
 	reached := p.high
 	if acks != kafka.AcksAll {

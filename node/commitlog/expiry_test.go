@@ -140,3 +140,27 @@ func (r *rig) removeSnapshots() {
 		r.want(fs.SyncDir(rigPath))
 	})
 }
+
+// What is above the high watermark may have to go: it does not count as what
+// retention.bytes keeps.
+func TestRetentionCountsWhatIsDecided(t *testing.T) {
+	cfg := smallConfig()
+	cfg.RetentionBytes = 4096
+	r := newRig(t, sim.Options{Seed: 1}, cfg)
+	r.open()
+	r.fill(60, 1, 500)
+	const decided = 30
+	var above int64
+	r.must(func() (err error) {
+		above, err = r.log.sizeAbove(decided)
+		return err
+	})
+	if half := r.log.Size() / 2; above != half {
+		t.Errorf("%d bytes are above, of %d", above, r.log.Size())
+	}
+	r.must(func() error { return r.log.RetainBelow(r.node.WallTime(), decided) })
+	if kept := r.log.Size() - above; r.log.LogStart() == 0 || kept < cfg.RetentionBytes {
+		t.Errorf("the log starts at %d, %d bytes of what is decided are kept", r.log.LogStart(), kept)
+	}
+	r.must(func() error { return r.log.RetainBelow(r.node.WallTime(), 0) })
+}

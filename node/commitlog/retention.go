@@ -24,7 +24,10 @@ func (l *Log) RetainBelow(now kafka.Timestamp, upTo kafka.Offset) error {
 	if err := l.complete(); err != nil {
 		return err
 	}
-	first := l.retainFrom(now, upTo)
+	first, err := l.retainFrom(now, upTo)
+	if err != nil {
+		return err
+	}
 	if first > l.start {
 		l.w.Probe("retention deleted a segment")
 		if err := l.advanceStart(first); err != nil {
@@ -37,14 +40,22 @@ func (l *Log) RetainBelow(now kafka.Timestamp, upTo kafka.Offset) error {
 	return l.Checkpoint()
 }
 
-// retainFrom returns the offset below which retention deletes.
-func (l *Log) retainFrom(now kafka.Timestamp, upTo kafka.Offset) kafka.Offset {
+// retainFrom returns the offset below which retention deletes. What is above upTo
+// does not count as kept: it may have to go. Blocks.
+func (l *Log) retainFrom(now kafka.Timestamp, upTo kafka.Offset) (kafka.Offset, error) {
 	c := l.o.Config
-	from := l.start
 	if c.Cleanup&CleanupDelete == 0 {
-		return from
+		return l.start, nil
 	}
 	excess := l.Size() - c.RetentionBytes
+	if c.RetentionBytes >= 0 && excess > 0 && upTo < l.written {
+		above, err := l.sizeAbove(upTo)
+		if err != nil {
+			return l.start, err
+		}
+		excess = l.Size() - above - c.RetentionBytes // second look: sizes have changed
+	}
+	from := l.start
 	for i, s := range l.segments() {
 		last := i == len(l.segments())-1
 		if s.size == 0 && last || s.end > upTo {
@@ -58,7 +69,25 @@ func (l *Log) retainFrom(now kafka.Timestamp, upTo kafka.Offset) kafka.Offset {
 		excess -= s.size
 		from = max(from, s.end)
 	}
-	return from
+	return from, nil
+}
+
+// sizeAbove returns how many bytes there are in batches that end above an offset.
+// Blocks.
+func (l *Log) sizeAbove(upTo kafka.Offset) (n int64, err error) {
+	for _, s := range slices.Backward(slices.Clone(l.segments())) {
+		if s.end <= upTo {
+			break
+		}
+		at := int64(0)
+		if s.base < upTo {
+			if at, _, err = l.positionOf(s, upTo); err != nil {
+				return 0, err
+			}
+		}
+		n += s.size - at
+	}
+	return n, nil
 }
 
 // newest returns the largest timestamp of a segment, or when it was begun if its

@@ -134,11 +134,12 @@ func (p *Peers) Heartbeat(b meta.Beat, deadline kafka.Instant) (answer meta.Beat
 	return answer, err
 }
 
-// AlterPartitions asks for other in-sync sets. Of the states that it returns,
+// AlterPartitions asks for other in-sync sets, once: a refusal has to mean that no
+// request for the same can still be carried out. Of the states that it returns,
 // only leader, epochs and in-sync set are filled in.
 func (p *Peers) AlterPartitions(self meta.Member, items []meta.Alter, deadline kafka.Instant) (answers []meta.Altered, err error) {
 	err = p.ask(question{
-		lane: controlLane, repeat: always,
+		lane: controlLane, repeat: once,
 		ask: func() kmsg.Request { return AlterRequest(self, items) },
 		read: func(a kmsg.Response) (err error) {
 			answers, err = altered(items, a.(*kmsg.AlterPartitionResponse))
