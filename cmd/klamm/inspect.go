@@ -16,13 +16,15 @@ import (
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/osenv"
+	"github.com/klammlog/klamm/node/quorum"
 )
 
 type inspectFlags struct {
-	records bool
-	from    int64
-	count   int
-	output  string
+	records  bool
+	metadata bool
+	from     int64
+	count    int
+	output   string
 }
 
 func newInspectCommand() *cobra.Command {
@@ -33,7 +35,8 @@ func newInspectCommand() *cobra.Command {
 		Long: `Read a data directory, a partition's directory in it, or one .log file, without changing or
 locking anything, and check it: every checksum, the indexes against the batches, offsets and
 leader epochs from batch to batch, the manifest against the files. A .log file holds Kafka's
-batches and nothing else, so those of Kafka can be read too.
+batches and nothing else, so those of Kafka can be read too. Of a controller the votes,
+the metadata log and its snapshots are read as well.
 
 What a crash explains is a note, and the next start puts it in order; damage is what nothing
 explains. A node may run meanwhile, but what it is just writing can look like damage.
@@ -41,6 +44,7 @@ explains. A node may run meanwhile, but what it is just writing can look like da
 Exit codes: 0 nothing is damaged; 1 something is; 2 usage, or nothing to look at.`,
 		Example: `  klamm inspect data
   klamm inspect data/orders-0 -o json
+  klamm inspect data --metadata --from 1000
   klamm inspect data/orders-0/00000000000000000000.log --records --from 4117 --count 5`,
 		Args: oneArgument("a directory or a .log file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,8 +53,9 @@ Exit codes: 0 nothing is damaged; 1 something is; 2 usage, or nothing to look at
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.records, "records", false, "print batches and their records too")
-	flags.Int64Var(&f.from, "from", 0, "with --records: the first `OFFSET`")
-	flags.IntVarP(&f.count, "count", "n", 100, "with --records: so many records at most; 0: all")
+	flags.BoolVar(&f.metadata, "metadata", false, "print the metadata log and its snapshots too")
+	flags.Int64Var(&f.from, "from", 0, "with --records or --metadata: the first `OFFSET`")
+	flags.IntVarP(&f.count, "count", "n", 100, "with --records or --metadata: so many records or entries at most; 0: all")
 	outputFlag(cmd, &f.output)
 	return cmd
 }
@@ -63,8 +68,8 @@ func (f *inspectFlags) run(cmd *cobra.Command, path string) error {
 	if f.from < 0 || f.count < 0 {
 		return usage(fmt.Errorf("--from %d --count %d: want 0 or more", f.from, f.count))
 	}
-	if !f.records && (cmd.Flags().Changed("from") || cmd.Flags().Changed("count")) {
-		return usage(errors.New("--from and --count go with --records"))
+	if !f.records && !f.metadata && (cmd.Flags().Changed("from") || cmd.Flags().Changed("count")) {
+		return usage(errors.New("--from and --count go with --records or --metadata"))
 	}
 	place, err := findPlace(path)
 	if err != nil {
@@ -84,6 +89,11 @@ func (f *inspectFlags) run(cmd *cobra.Command, path string) error {
 	}
 	if f.records {
 		if err := host.Do(context.Background(), i.dump); err != nil {
+			return err
+		}
+	}
+	if f.metadata {
+		if err := host.Do(context.Background(), i.dumpMetadata); err != nil {
 			return err
 		}
 	}
@@ -137,7 +147,8 @@ type inspection struct {
 	place  place
 	out    io.Writer
 	report inspectJSON
-	count  int // records that were printed
+	quorum *quorum.Inspection // nil: there are no files of the controllers
+	count  int                // records that were printed
 }
 
 // inspectJSON is what inspect prints.
@@ -147,6 +158,7 @@ type inspectJSON struct {
 	Path       string              `json:"path"`
 	Directory  string              `json:"directory_id,omitempty"`
 	InUse      bool                `json:"in_use,omitempty"`
+	Metadata   *metadataJSON       `json:"metadata,omitempty"`
 	Partitions []*commitlog.Survey `json:"partitions"`
 	Damage     []commitlog.Damage  `json:"damage"`
 	Damaged    int                 `json:"damaged"`
@@ -164,6 +176,9 @@ func (i *inspection) run() error {
 	case p.partition != "":
 		i.identity()
 		err = i.partition(p.partition)
+		if p.partition == quorum.MetadataPath {
+			err = errors.Join(err, i.metadata())
+		}
 	default:
 		err = i.directory()
 	}
@@ -203,6 +218,9 @@ func (i *inspection) partition(path string) error {
 // directory looks at every partition in it.
 func (i *inspection) directory() error {
 	known := i.identity()
+	if err := i.metadata(); err != nil {
+		return err
+	}
 	names, err := i.fs.ReadDir(".")
 	if err != nil {
 		return err

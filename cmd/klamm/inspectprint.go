@@ -20,6 +20,7 @@ func (i *inspection) printText() error {
 	if i.report.InUse {
 		b.WriteString("note: a node is using the directory; what it is just writing can look like damage\n")
 	}
+	i.printMetadata(&b)
 	damageLines(&b, "", i.report.Damage)
 	if _, err := i.out.Write([]byte(b.String())); err != nil {
 		return err

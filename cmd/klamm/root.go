@@ -27,6 +27,7 @@ func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newDevCommand(),
 		newServeCommand(),
+		newFormatCommand(),
 		newHealthCommand(),
 		newClusterCommand(),
 		newDrainCommand(),
