@@ -3,6 +3,7 @@ package quorum
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"go.etcd.io/raft/v3"
 
@@ -26,9 +27,6 @@ type changes struct {
 	lost     []*change // theirs were when leadership was lost, or space
 	standing standing
 }
-
-// changeWithin is how many election timeouts a change may take.
-const changeWithin = 10
 
 // maxChanges bounds how many decisions wait.
 const maxChanges = 10_000
@@ -60,7 +58,8 @@ func (c *change) finish(err error) {
 // it is applied here. If decide returns an error, or nothing, Change returns that
 // only once it is sure that no other leader has decided anything meanwhile.
 //
-// It takes ten election timeouts at most, and so long only on a disk that hangs.
+// It takes ten election timeouts at most, or ten seconds if that is more, and so
+// long only on a disk that hangs.
 //
 // It fails with NOT_CONTROLLER where this member is not active: nothing has
 // happened, and the active controller may be asked. It fails with
@@ -68,7 +67,7 @@ func (c *change) finish(err error) {
 // known whether the change will happen, and with UNKNOWN_STORAGE_ERROR, of
 // unknown outcome too, if this member failed. Blocks.
 func (q *Quorum) Change(decide Decision) error {
-	return q.change(&change{decide: decide, settled: q.w.NewCond("quorum/change")}, q.w.Now().Add(changeWithin*q.o.ElectionTimeout))
+	return q.change(&change{decide: decide, settled: q.w.NewCond("quorum/change")}, q.w.Now().Add(max(10*time.Second, 10*q.o.ElectionTimeout)))
 }
 
 // change queues a change and waits until it is answered. Blocks.

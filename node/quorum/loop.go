@@ -59,6 +59,7 @@ func (q *Quorum) loop() error {
 		}
 		q.maybeSnapshot()
 		q.campaignIfAlone()
+		q.handOver()
 		q.lead()
 		q.issueReads()
 		q.takeChanges()

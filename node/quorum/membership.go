@@ -103,16 +103,15 @@ func idsOf(conf *pb.ConfState) []kafka.NodeID {
 	return slices.Compact(ids)
 }
 
-// Member returns what this member knows of another, or of itself: what the
-// quorum has agreed on, else what the configuration file says and who was seen.
+// Member returns what this member knows of another, or of itself: the directory
+// that the quorum has agreed on, else the one that was seen; the address that
+// its own options say, since that is where an operator moves a voter to, else the
+// one that the voter was added with.
 func (q *Quorum) Member(id kafka.NodeID) Voter {
 	v, _ := q.members.find(id)
 	v.Directory = q.directoryOf(id)
-	if v.Address != "" {
-		return v
-	}
 	for _, o := range q.o.Voters {
-		if o.ID == id {
+		if o.ID == id && o.Address != "" {
 			v.Address = o.Address
 		}
 	}
@@ -243,6 +242,23 @@ func (q *Quorum) resign(deadline kafka.Instant) {
 	if q.broken != nil || q.alone() || q.node.BasicStatus().RaftState != raft.StateLeader {
 		return
 	}
+	q.resigning = true
+	q.wake.Broadcast()
+	patience := min(deadline, q.w.Now().Add(q.o.ElectionTimeout))
+	for q.broken == nil && q.resigning && q.node.BasicStatus().RaftState == raft.StateLeader {
+		if q.moved.Wait(patience) != nil {
+			return
+		}
+	}
+	q.w.Probe("a controller handed leadership over")
+}
+
+// handOver has raft make a leader of the voter that has most of the log. Without
+// one nobody waits for it.
+func (q *Quorum) handOver() {
+	if !q.resigning || q.node.BasicStatus().RaftState != raft.StateLeader {
+		return
+	}
 	best, match := uint64(0), uint64(0)
 	q.node.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {
 		if id != q.id && kind == raft.ProgressTypePeer && p.RecentActive && p.Match > match {
@@ -250,15 +266,9 @@ func (q *Quorum) resign(deadline kafka.Instant) {
 		}
 	})
 	if best == 0 {
+		q.resigning = false
+		q.moved.Broadcast()
 		return
 	}
-	q.node.TransferLeader(best)
-	q.wake.Broadcast()
-	patience := min(deadline, q.w.Now().Add(q.o.ElectionTimeout))
-	for q.broken == nil && q.node.BasicStatus().RaftState == raft.StateLeader {
-		if q.moved.Wait(patience) != nil {
-			return
-		}
-	}
-	q.w.Probe("a controller handed leadership over")
+	q.node.TransferLeader(best) // again and again is the same as once
 }

@@ -34,7 +34,7 @@ func TestALeaderDecidesOnAllThatWasBeforeItsTerm(t *testing.T) {
 		return true
 	})
 	r.isolate(old, true)
-	asked, decided := 0, 0
+	asked, decided, done := 0, 0, false
 	r.run(20*time.Second, "another leader decides", func() bool {
 		for _, m := range r.members {
 			if m != old && m.q.View().Role == Leader && asked == decided {
@@ -46,13 +46,15 @@ func TestALeaderDecidesOnAllThatWasBeforeItsTerm(t *testing.T) {
 						}
 						return set("b", "1")(image)
 					})
-					if decided++; err == nil {
-						decided = -1
+					if err == nil {
+						done = true
 					}
+					_ = m.w.Sleep(time.Millisecond)
+					decided++
 				})
 			}
 		}
-		return decided < 0
+		return done
 	})
 }
 

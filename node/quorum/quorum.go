@@ -130,12 +130,15 @@ type Quorum struct {
 	writing bool          // it waits for the disk,
 	since   kafka.Instant // from then on
 	closing bool
-	onFail  []func(error)
+
+	resigning bool // it hands leadership over
+	onFail    []func(error)
 }
 
 // Open brings back what this member knew, or begins anew on an empty disk, and
 // starts its task. What is on the disk and damaged is refused. Blocks.
 func Open(w *env.World, o Options) (*Quorum, error) {
+	assert.That(o.ElectionTimeout >= electionTicks, "election timeout %s", o.ElectionTimeout)
 	if o.SnapshotEvery == 0 {
 		o.SnapshotEvery = defaultSnapshotEvery
 	}

@@ -88,6 +88,9 @@ func (q *Quorum) Check() error {
 	case q.state.term > s.GetTerm():
 		return fmt.Errorf("controller %d: durable term %d, term %d", q.o.ID, q.state.term, s.GetTerm())
 	}
+	if !q.writing && q.broken == nil && last != q.log.last() {
+		return fmt.Errorf("controller %d: the log ends at %d in memory, at %d on the disk", q.o.ID, last, q.log.last())
+	}
 	if c := q.changes.current; c != nil && c.index <= q.applied {
 		return fmt.Errorf("controller %d: the decision of entry %d is under way, applied %d", q.o.ID, c.index, q.applied)
 	}
