@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/klammlog/klamm/node/api"
 	"github.com/klammlog/klamm/node/broker"
@@ -111,11 +112,26 @@ func (n *Node) startBroker() (err error) {
 	if err != nil {
 		return err
 	}
-	if err := n.broker.AwaitServing(kafka.Never); err != nil {
+	if err := n.awaitServing(); err != nil {
 		return err
 	}
 	n.server.SetBroker(n.broker)
 	return nil
+}
+
+// awaitServing waits until the broker serves, or until the node cannot go on: what
+// it would wait for then does not come. Blocks.
+func (n *Node) awaitServing() error {
+	const look = time.Second
+	for {
+		err := n.broker.AwaitServing(n.w.Now().Add(look))
+		if err == nil || !errors.Is(err, env.ErrDeadline) {
+			return err
+		}
+		if err := n.Failed(); err != nil {
+			return err
+		}
+	}
 }
 
 // Stop ends the node: it hands over what it leads, takes no further requests,
