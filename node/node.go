@@ -80,6 +80,7 @@ func (n *Node) start() error {
 	if n.server, err = api.Listen(n.w, n.settings); err != nil {
 		return err
 	}
+	n.server.TurnAway()
 	if err := n.openDirs(); err != nil {
 		return err
 	}

@@ -72,11 +72,11 @@ type listener struct {
 	name string
 	via  side // ofBrokers or ofControllers
 	net  env.Listener
-	open bool // it is accepted from
+	open bool // what comes by it is served
 }
 
-// Listen opens the configured listeners. Nothing is accepted yet. It does not
-// block.
+// Listen opens the configured listeners. Nothing is accepted before TurnAway. It
+// does not block.
 func Listen(w *env.World, view *config.View) (*Server, error) {
 	s := &Server{
 		w:         w,
@@ -148,15 +148,14 @@ func (s *Server) SetForwarder(f Forwarder) { s.forwarder = f }
 // SetController says what answers where this node is the active controller.
 func (s *Server) SetController(c Controller) { s.controller = c }
 
-// SetQuorum begins to serve a member of the quorum: the listeners of controllers
-// accept connections from here on.
+// SetQuorum begins to serve a member of the quorum, on the listeners of
+// controllers.
 func (s *Server) SetQuorum(q *quorum.Quorum) {
 	s.quorum = q
 	s.open(ofControllers)
 }
 
-// SetBroker begins to serve a broker: its listeners accept connections from here
-// on.
+// SetBroker begins to serve a broker, on its listeners.
 func (s *Server) SetBroker(b *broker.Broker) {
 	s.broker = b
 	s.config = b.Config()
@@ -164,14 +163,18 @@ func (s *Server) SetBroker(b *broker.Broker) {
 	s.open(ofBrokers)
 }
 
-// open begins to accept connections of the listeners of one side.
+// TurnAway closes connections right away that come before there is anybody to
+// serve them: who tries several nodes goes on to the next, and does not wait here.
+func (s *Server) TurnAway() {
+	for _, l := range s.listeners {
+		s.accepting.Go("api/accept "+l.net.Address(), func() { s.acceptLoop(l) })
+	}
+}
+
+// open begins to serve the connections of the listeners of one side.
 func (s *Server) open(via side) {
 	for _, l := range s.listeners {
-		if l.via != via || l.open {
-			continue
-		}
-		l.open = true
-		s.accepting.Go("api/accept "+l.net.Address(), func() { s.acceptLoop(l) })
+		l.open = l.open || l.via == via
 	}
 }
 
@@ -194,6 +197,11 @@ func (s *Server) acceptLoop(l *listener) {
 
 // accept takes a connection, or closes it if there are too many.
 func (s *Server) accept(net env.Conn, l *listener) {
+	if !l.open {
+		s.w.Probe("a client came before the node served")
+		_ = net.Close()
+		return
+	}
 	if s.stopping[l.via] || s.full(net.PeerAddress()) {
 		s.stats.Refused++
 		s.w.Probe("a connection was one too many")
