@@ -89,6 +89,9 @@ func (d *decision) checkISR(c *change, a *Alter, isr []kafka.NodeID) error {
 	if a.Epoch != now.Epoch {
 		return fmt.Errorf("partition epoch %d, now %d: %w", a.Epoch, now.Epoch, kafka.ErrInvalidUpdateVersion)
 	}
+	if len(isr) > len(now.Replicas) {
+		return fmt.Errorf("%d in sync of %d replicas: %w", len(isr), len(now.Replicas), kafka.ErrInvalidRequest)
+	}
 	for i, id := range isr {
 		if !slices.Contains(now.Replicas, id) || slices.Contains(isr[:i], id) {
 			return fmt.Errorf("in-sync set %v of replicas %v: %d is none or stands twice: %w", isr, now.Replicas, id, kafka.ErrInvalidRequest)

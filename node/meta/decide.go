@@ -151,18 +151,3 @@ func (m *Image) checkEpoch(self Member) error {
 	}
 	return nil
 }
-
-// LeadAnew returns the records that give a new leader epoch to those of the
-// partitions that a broker leads: it may have lost the end of their logs, and
-// whoever has read there must be able to notice (KIP-320).
-func (m *Image) LeadAnew(id kafka.NodeID, partitions []Replica) []Record {
-	d := m.decide(nil)
-	for _, r := range partitions {
-		if s, ok := m.Partition(r); ok && s.Leader == id {
-			c := d.change(m.byID[r.Topic], r.Partition)
-			c.anew = true
-			d.settle(c)
-		}
-	}
-	return d.done()
-}

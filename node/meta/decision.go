@@ -93,7 +93,6 @@ type change struct {
 	next   PartitionState // its epochs are set in the end
 
 	lost  []kafka.NodeID // may lack committed records: they lose their place in ISR and ELR
-	anew  bool           // the leader epoch grows even if the leader stays
 	bump  bool           // the partition epoch grows even if nothing else changes
 	alone bool           // the leader may lack committed records, and nobody else counts
 }
@@ -159,7 +158,7 @@ func (d *decision) settle(c *change) {
 	d.elect(c)
 	c.trim()
 	s.LeaderEpoch, s.Epoch = old.LeaderEpoch, old.Epoch
-	if s.Leader != old.Leader || c.anew && s.Leader != NoLeader || lacks(s.Replicas, old.Replicas) {
+	if s.Leader != old.Leader || lacks(s.Replicas, old.Replicas) {
 		s.LeaderEpoch++
 	}
 	if c.bump || !s.equal(old) {

@@ -93,7 +93,7 @@ func (m *Image) UpdateFeatures(updates []FeatureUpdate, on *config.View) ([]Reco
 	d := m.decide(on)
 	for i, u := range updates {
 		if slices.ContainsFunc(updates[:i], func(o FeatureUpdate) bool { return o.Name == u.Name }) {
-			return nil, fmt.Errorf("feature %s: updated twice: %w", u.Name, kafka.ErrInvalidRequest)
+			return nil, fmt.Errorf("feature %.100s: updated twice: %w", u.Name, kafka.ErrInvalidRequest)
 		}
 		if err := m.checkUpdate(u); err != nil {
 			return nil, fmt.Errorf("feature %.100s level %d: %w", u.Name, u.Level, err)

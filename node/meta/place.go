@@ -147,6 +147,10 @@ func (m *Image) checkChosen(a, first Assigned) error {
 		return fmt.Errorf("partition %d has %d replicas, partition %d has %d: %w",
 			a.Partition, len(a.Replicas), first.Partition, len(first.Replicas), kafka.ErrInvalidReplicaAssignment)
 	}
+	if len(a.Replicas) > len(m.brokers) {
+		return fmt.Errorf("partition %d has %d replicas, with %d brokers: %w",
+			a.Partition, len(a.Replicas), len(m.brokers), kafka.ErrInvalidReplicaAssignment)
+	}
 	live := false
 	for i, id := range a.Replicas {
 		b, ok := m.Broker(id)

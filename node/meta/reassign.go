@@ -69,8 +69,8 @@ func (s *PartitionState) Target() []kafka.NodeID { return without(s.Replicas, s.
 func (s *PartitionState) Reassigning() bool { return len(s.Adding)+len(s.Removing) > 0 }
 
 func (d *decision) checkTarget(r *Reassignment, before []kafka.NodeID) error {
-	if len(r.Replicas) == 0 {
-		return fmt.Errorf("no replicas: %w", kafka.ErrInvalidReplicaAssignment)
+	if most := len(d.m.brokers) + len(before); len(r.Replicas) == 0 || len(r.Replicas) > most {
+		return fmt.Errorf("%d replicas, with %d brokers: %w", len(r.Replicas), len(d.m.brokers), kafka.ErrInvalidReplicaAssignment)
 	}
 	for i, id := range r.Replicas {
 		if d.broker(id) == nil && !slices.Contains(before, id) || slices.Contains(r.Replicas[:i], id) {

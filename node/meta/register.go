@@ -52,10 +52,21 @@ func (m *Image) Register(r Registration, live func(kafka.NodeID) bool, on *confi
 	return d.done(), b.Epoch, nil
 }
 
+// What bounds a registration.
+const (
+	maxListed = 100  // listeners and log directories
+	maxHost   = 1000 // bytes
+)
+
 func (m *Image) checkRegistration(r Registration) error {
 	switch {
 	case r.ID < 0:
 		return fmt.Errorf("broker %d: a negative id: %w", r.ID, kafka.ErrInvalidRequest)
+	case len(r.Rack) > maxName || len(r.Endpoints) > maxListed || len(r.Directories) > maxListed:
+		return fmt.Errorf("broker %d: %d endpoints, %d log directories, a rack of %d bytes: %w",
+			r.ID, len(r.Endpoints), len(r.Directories), len(r.Rack), kafka.ErrInvalidRequest)
+	case slices.ContainsFunc(r.Endpoints, func(e Endpoint) bool { return len(e.Listener) > maxName || len(e.Host) > maxHost }):
+		return fmt.Errorf("broker %d: the name of a listener or of a host is too long: %w", r.ID, kafka.ErrInvalidRequest)
 	case r.ClusterID != "" && m.cluster != "" && r.ClusterID != m.cluster:
 		return fmt.Errorf("broker %d belongs to cluster %s, this is %s: %w", r.ID, r.ClusterID, m.cluster, kafka.ErrInconsistentClusterID)
 	case m.Level() < r.MinLevel || m.Level() > r.MaxLevel:

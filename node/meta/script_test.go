@@ -46,17 +46,6 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		d.ScanArgs(t, "size", &size)
 		records, block, err := s.image.AllocateProducerIDs(s.member(kafka.NodeID(broker)), size)
 		return s.apply(t, records, err) + fmt.Sprintf("block: %d to %d\n", block.First, block.End)
-	case "lead-anew":
-		var id int32
-		d.ScanArgs(t, "id", &id)
-		var all []Replica
-		for _, topic := range s.image.Topics() {
-			for p := range topic.Partitions {
-				all = append(all, Replica{topic.ID, int32(p)})
-			}
-		}
-		all = append(all, Replica{kafka.TopicID{99}, 0}, Replica{kafka.TopicID{1}, 99})
-		return s.apply(t, s.image.LeadAnew(kafka.NodeID(id), all), nil)
 	case "alter":
 		records, err := s.image.AlterTopic(d.CmdArgs[0].Key, edit(config.Topic, d.CmdArgs[1:]), configured(t))
 		return s.apply(t, records, err)
