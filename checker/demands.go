@@ -80,33 +80,21 @@ func (d *Demands) loss() string {
 	return ""
 }
 
-// keeps reports whether the record of this send was promised to stay, in a
-// partition that had one leader for sure or not.
-func (d *Demands) keeps(s *history.Send, led leadership) bool {
-	return s.Outcome == history.OK && d.promises(s.Acks, led)
+// keeps reports whether the record of this send was promised to stay, and is
+// committed.
+func (d *Demands) keeps(s *history.Send) bool {
+	return s.Outcome == history.OK && d.promises(s.Acks)
 }
 
-// leadership says what is known of who led a partition.
-type leadership uint8
-
-const (
-	severalLeaders leadership = iota // perhaps
-	oneLeader
-)
-
 // promises reports whether an acknowledgement at this level promises that the
-// record stays. That min.insync.replicas was met is what acks=all says.
-func (d *Demands) promises(a history.Acks, led leadership) bool {
-	switch {
-	case d.loss() != "":
-		return false
-	case a == history.AcksAll:
-		return true
-	case a == history.AcksLeader:
-		return led == oneLeader && (d.Flush != FlushOS || !d.losesPower())
-	default:
-		return false
-	}
+// record is committed. That min.insync.replicas was met is what acks=all says.
+func (d *Demands) promises(a history.Acks) bool {
+	return d.loss() == "" && (a == history.AcksAll || a == history.AcksLeader && !d.Leaders && d.leaderKeeps())
+}
+
+// leaderKeeps reports whether a leader keeps what it alone has.
+func (d *Demands) leaderKeeps() bool {
+	return d.loss() == "" && (d.Flush != FlushOS || !d.losesPower())
 }
 
 func (d *Demands) losesPower() bool {

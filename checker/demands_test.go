@@ -26,16 +26,12 @@ func TestPromises(t *testing.T) {
 		{"unclean elections: nothing", Demands{Unclean: true}, nil},
 		{"every copy destroyed: nothing", Demands{Unrestricted: true}, nil},
 	} {
-		led := oneLeader
-		if x.d.Leaders {
-			led = severalLeaders
-		}
 		kept := map[history.Acks]bool{}
 		for _, a := range x.kept {
 			kept[a] = true
 		}
 		for _, a := range []history.Acks{all, leader, none} {
-			if got := x.d.promises(a, led); got != kept[a] {
+			if got := x.d.promises(a); got != kept[a] {
 				t.Errorf("%s: %v promises %v", x.claim, a, got)
 			}
 		}

@@ -39,9 +39,9 @@ type part struct {
 	polls    []int32
 	lists    []int32
 	backs    []int32
-	begins   history.Offset // what the log held before the run ends here
-	mayGo    history.Offset // records below may be removed
-	led      leadership
+	begins   history.Offset    // what the log held before the run ends here
+	mayGo    history.Offset    // records below may be removed
+	elected  bool              // another broker than the one before, as marked
 	election history.Instant   // the last one that was marked
 	unclean  []uncleanElection // marked, in time
 	deleted  bool              // its offsets started anew: only no-invention can be judged
@@ -142,11 +142,6 @@ func (ix *index) readMarks() {
 			ix.parts[i].mayGo = history.Unbounded
 		}
 	}
-	for i := range ix.parts {
-		if !ix.d.Leaders || ix.d.Marked {
-			ix.parts[i].led = oneLeader
-		}
-	}
 	for i := range ix.h.Marks {
 		m := &ix.h.Marks[i]
 		if m.Partition == history.NoPartition {
@@ -171,9 +166,7 @@ func (ix *index) elected(p *part, m *history.Mark) {
 	if !ix.d.Marked {
 		return
 	}
-	if ix.d.Leaders {
-		p.led = severalLeaders
-	}
+	p.elected = true
 	if m.Kind == history.UncleanLeader {
 		p.unclean = append(p.unclean, uncleanElection{since: p.election, at: m.At, offset: m.Offset})
 		return
@@ -222,10 +215,15 @@ func (s *sighting) add(o history.Offset, at readRef) {
 func (ix *index) collectAcked(p *part) {
 	for _, s := range p.sends {
 		send := &ix.h.Sends[s]
-		if send.Offset >= 0 && ix.d.keeps(send, p.led) {
+		if send.Offset >= 0 && ix.d.keeps(send) {
 			p.acked = append(p.acked, s)
 		}
 	}
+	ix.sortAcked(p)
+}
+
+// sortAcked sorts the sends that must stay by offset.
+func (ix *index) sortAcked(p *part) {
 	slices.SortStableFunc(p.acked, func(a, b int32) int {
 		return cmp.Compare(ix.h.Sends[a].Offset, ix.h.Sends[b].Offset)
 	})

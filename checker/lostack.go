@@ -26,10 +26,7 @@ import (
 func judgeNoLostAck(ix *index, f *findings) {
 	f.unasked = "no send asked for an acknowledgement that promises anything"
 	ix.judged(func(p *part) {
-		l := lostAcks{ix: ix, p: p, fates: ix.fates, lost: make([]witness, len(p.acked)), next: make([]int32, len(p.acked)+1)}
-		for i := range l.next {
-			l.next[i] = int32(i)
-		}
+		l := newLostAcks(ix, ix.withLeaders(p))
 		l.readBacks()
 		l.polls()
 		l.report(f)
@@ -50,6 +47,32 @@ type lostAcks struct {
 
 	confirmed history.Instant // acknowledgements before it were read back
 	whole     history.Instant // and so were those without an offset, of a log that never lost its start
+}
+
+func newLostAcks(ix *index, p *part) *lostAcks {
+	l := &lostAcks{ix: ix, p: p, fates: ix.fates, lost: make([]witness, len(p.acked)), next: make([]int32, len(p.acked)+1)}
+	for i := range l.next {
+		l.next[i] = int32(i)
+	}
+	return l
+}
+
+// withLeaders returns the partition with the sends that only a leader had when it
+// acknowledged them, if it is known that nobody else was elected: they were not
+// committed, but must come to stay.
+func (ix *index) withLeaders(p *part) *part {
+	if !ix.d.Leaders || !ix.d.Marked || p.elected || !ix.d.leaderKeeps() {
+		return p
+	}
+	q := *p
+	q.acked = nil
+	for _, s := range p.sends {
+		if x := &ix.h.Sends[s]; x.Outcome == history.OK && x.Acks != history.AcksNone && x.Offset >= 0 {
+			q.acked = append(q.acked, s)
+		}
+	}
+	ix.sortAcked(&q)
+	return &q
 }
 
 // A witness is the operation that shows a loss. The zero value is none.
@@ -181,7 +204,7 @@ func (l *lostAcks) report(f *findings) {
 func (l *lostAcks) placeless(f *findings) {
 	for _, si := range l.p.sends {
 		s := &l.ix.h.Sends[si]
-		if !l.ix.d.promises(s.Acks, l.p.led) {
+		if !l.ix.d.promises(s.Acks) {
 			continue
 		}
 		f.unasked = ""

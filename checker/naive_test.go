@@ -53,17 +53,16 @@ func (n naive) mayGo(p history.PartitionID) history.Offset {
 }
 
 // keeps says whether a send was promised to stay.
-func (n naive) keeps(s *history.Send) bool { return n.d.keeps(s, n.led(s.Partition)) }
+func (n naive) keeps(s *history.Send) bool { return n.d.keeps(s) }
 
-// led says whether a partition had one leader for sure.
-func (n naive) led(p history.PartitionID) leadership {
+// stays says whether a send was promised to come to stay at least.
+func (n naive) stays(s *history.Send) bool {
 	elected := slices.ContainsFunc(n.h.Marks, func(m history.Mark) bool {
-		return m.Partition == p && (m.Kind == history.Election || m.Kind == history.UncleanLeader)
+		return m.Partition == s.Partition && (m.Kind == history.Election || m.Kind == history.UncleanLeader)
 	})
-	if n.d.Leaders && (elected || !n.d.Marked) {
-		return severalLeaders
-	}
-	return oneLeader
+	alone := n.d
+	alone.Leaders = alone.Leaders && (elected || !alone.Marked || s.Offset < 0)
+	return alone.keeps(s)
 }
 
 // unclean returns the unclean elections of a partition: from the mark of the
@@ -211,7 +210,7 @@ func (n naive) noFailedVisible() int {
 func (n naive) noLostAck() int {
 	bad := 0
 	for i := range n.h.Sends {
-		if s := &n.h.Sends[i]; n.keeps(s) && n.lost(s, -1) {
+		if s := &n.h.Sends[i]; n.stays(s) && n.lost(s, -1) {
 			bad++
 		}
 	}

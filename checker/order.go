@@ -88,7 +88,7 @@ func places(ix *index, s int32) (low, high history.Offset) {
 
 // ackPlace returns the offset of an acknowledgement that promises, or NoOffset.
 func ackPlace(ix *index, s int32) history.Offset {
-	if send := &ix.h.Sends[s]; ix.d.keeps(send, ix.parts[send.Partition].led) {
+	if send := &ix.h.Sends[s]; ix.d.keeps(send) {
 		return send.Offset
 	}
 	return history.NoOffset

@@ -18,10 +18,8 @@ func judgeUncleanBounded(ix *index, f *findings) {
 		q.acked, q.ackedAt = nil, nil
 		clean.collectAcked(&q)
 		q.keepUnexcused(ix.h)
-		l := lostAcks{ix: &clean, p: &q, fates: ix.fates, afterwards: true, lost: make([]witness, len(q.acked)), next: make([]int32, len(q.acked)+1)}
-		for i := range l.next {
-			l.next[i] = int32(i)
-		}
+		l := newLostAcks(&clean, &q)
+		l.afterwards = true
 		l.readBacks()
 		l.polls()
 		l.report(f)

@@ -193,6 +193,9 @@ func (b *brokerHost) losePower() bool {
 	}
 	pending := b.disk.Pending()
 	b.disk.PowerLoss(b.r.profile())
+	if w := b.r.observer.cluster; w != nil {
+		w.lostPower(b)
+	}
 	b.losses++
 	return wasAlive || pending > 0
 }

@@ -1,6 +1,8 @@
 package scenarios
 
 import (
+	"slices"
+
 	"github.com/klammlog/klamm/checker"
 	"github.com/klammlog/klamm/checker/metadata"
 )
@@ -62,4 +64,4 @@ var promises = []Guarantee{
 }
 
 // Guarantees returns all guarantees that are judged.
-func Guarantees() []Guarantee { return promises }
+func Guarantees() []Guarantee { return slices.Concat(promises, clusterGuarantees) }

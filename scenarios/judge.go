@@ -102,7 +102,9 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 		res.Judged = append(res.Judged, survivorServes)
 	}
 	if r.options.clustered() {
-		res.Judged = append(res.Judged, converges)
+		for _, g := range clusterGuarantees {
+			res.Judged = append(res.Judged, g.Name)
+		}
 	} else {
 		res.Judged = append(res.Judged, returnsToRest)
 	}

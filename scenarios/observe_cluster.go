@@ -61,8 +61,9 @@ type window struct {
 	copyOf   func(place) *logCopy    // on its disk, as of the last refresh; nil if there is none
 
 	changed bool
-	lives   map[place]replicaView // of this life of the node, as last seen
-	known   []place               // that it ever had, as they were first seen
+	lives   map[place]replicaView                  // of this life of the node, as last seen
+	known   []place                                // that it ever had, as they were first seen
+	owners  map[kafka.TopicPartition]kafka.TopicID // whose its logs are: topics come back under their names
 	read    map[place]*reading
 	applied kafka.Offset
 	damaged bool
@@ -95,8 +96,17 @@ func newClusterObserver(p clusterPromise, now func() kafka.Instant, tell func(gu
 
 // watch adds a machine.
 func (o *clusterObserver) watch(w window) {
+	w.owners = map[kafka.TopicPartition]kafka.TopicID{}
 	w.lives, w.read, w.applied, w.commit = map[place]replicaView{}, map[place]*reading{}, kafka.NoOffset, kafka.NoOffset
 	o.windows = append(o.windows, &w)
+}
+
+// copy returns what lies on a node's disk of a partition, nil if there is nothing.
+func (w *window) copy(p place) *logCopy {
+	if w.copyOf == nil || w.owners[p.partition] != p.topic {
+		return nil
+	}
+	return w.copyOf(p)
 }
 
 func (o *clusterObserver) window(id kafka.NodeID) *window {

@@ -55,7 +55,7 @@ func (o *clusterObserver) common(p place, a, b kafka.NodeID) kafka.Offset {
 			return 0
 		}
 		w.refresh()
-		if c := w.copyOf(p); c != nil {
+		if c := w.copy(p); c != nil {
 			copies = append(copies, c)
 		}
 	}

@@ -29,7 +29,7 @@ func (o *clusterObserver) checkEqual(s *subject) {
 		if w == nil || w.copyOf == nil || w.damaged || o.promised.Compacts {
 			continue
 		}
-		c := w.copyOf(s.place)
+		c := w.copy(s.place)
 		switch {
 		case c == nil:
 			o.complain(converges, "%s: %d has no log in the end", s.partition, id)

@@ -38,7 +38,7 @@ func (o *clusterObserver) readLogs(w *window) {
 		return
 	}
 	for _, p := range w.known {
-		if c := w.copyOf(p); c != nil {
+		if c := w.copy(p); c != nil {
 			o.readLog(w, o.subject(p), c)
 		}
 	}
@@ -151,7 +151,7 @@ func (o *clusterObserver) checkCommitted(s *subject) {
 		if w == nil || w.copyOf == nil || o.isExcused(w) {
 			continue
 		}
-		c := w.copyOf(s.place)
+		c := w.copy(s.place)
 		if c == nil {
 			o.complain(committedDurable, "%s: offset %d was exposed by %d, and in-sync replica %d has no log", s.partition, s.exposed, s.exposedBy, id)
 			continue

@@ -35,6 +35,7 @@ func (o *clusterObserver) lookAtRaft(w *window, v raftView) {
 	if w.read[metadataPlace] == nil {
 		w.known = append(w.known, metadataPlace)
 		w.read[metadataPlace] = &reading{}
+		w.owners[metadataPlace.partition] = metadataPlace.topic
 	}
 	if v.Term < w.term || v.DurableTerm < w.durableTerm && !o.isExcused(w) {
 		o.complain(epochsForward, "controller %d: its term went back from %d, %d of it durable, to %d and %d", w.id, w.term, w.durableTerm, v.Term, v.DurableTerm)
@@ -116,7 +117,7 @@ func (o *clusterObserver) holders(voters []kafka.NodeID, end kafka.Offset) (entr
 			anyway++
 			continue
 		}
-		c := w.copyOf(metadataPlace)
+		c := w.copy(metadataPlace)
 		if c == nil || c.end() < end {
 			continue
 		}

@@ -22,6 +22,7 @@ func (o *clusterObserver) lookAtReplica(w *window, v replicaView) {
 		}
 		o.checkRecovered(w, v)
 	}
+	w.owners[v.partition] = v.topic
 	s := o.subject(v.place)
 	checkDense(o, w, v)
 	if lived {

@@ -86,7 +86,8 @@ func (o *observer) look(b *brokerHost) {
 			o.complain(offsetsDense, fmt.Sprintf("%s: log start %d, high watermark %d, log end %d at %s",
 				v.Partition, v.LogStart, v.HighWatermark, v.LogEnd, o.r.k.Now()))
 		}
-		if least := o.r.drawn.RetentionBytes; v.LogStart > 0 && v.Partition.Topic == topicName && v.Size < least && o.r.drawn.RetentionTime == 0 && !o.r.drawn.compacts() && !o.r.drawn.DeleteRecords &&
+		// A follower's log begins where its leader's does, whatever it has of it.
+		if least := o.r.drawn.RetentionBytes; v.LogStart > 0 && v.Role == broker.Leading && v.Partition.Topic == topicName && v.Size < least && o.r.drawn.RetentionTime == 0 && !o.r.drawn.compacts() && !o.r.drawn.DeleteRecords &&
 			!o.r.drawn.Unrestricted && !o.r.pageCacheLost() {
 			o.complain(retentionKeeps, fmt.Sprintf("%s: log start %d, and only %d bytes are left of %d that retention.bytes keeps, at %s",
 				v.Partition, v.LogStart, v.Size, least, o.r.k.Now()))
