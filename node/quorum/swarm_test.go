@@ -13,6 +13,7 @@ import (
 
 	"github.com/klammlog/klamm/disksim"
 	"github.com/klammlog/klamm/disksim/media"
+	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/sim"
 )
@@ -151,6 +152,9 @@ func newSwarm(t testing.TB, seed uint64, n int, bug func(*rig)) *swarm {
 		func(m *member) { m.kill() },
 		func(m *member) { m.unplug(media.Profile(draw.IntN(4))) },
 		func(m *member) { r.isolate(m, true) },
+		func(m *member) { s.strike(m, disksim.FaultStall) },
+		func(m *member) { s.strike(m, disksim.FaultFull) },
+		func(m *member) { s.strike(m, disksim.FaultSlow) },
 		func(m *member) { m.node.Pause(time.Duration(draw.Int64N(int64(4 * time.Second)))) },
 		func(*member) {
 			for _, m := range r.members {
@@ -166,11 +170,21 @@ func newSwarm(t testing.TB, seed uint64, n int, bug func(*rig)) *swarm {
 	return s
 }
 
+// strike has a disk misbehave for a while.
+func (s *swarm) strike(m *member, kind disksim.FaultKind) {
+	m.disk.Inject(disksim.Fault{Kind: kind, Disk: m.disk.Name(), Path: "*", N: 20,
+		For: time.Duration(s.draw.Int64N(int64(4 * time.Second)))})
+}
+
 // step lets a little time pass under the judge's eyes.
 func (s *swarm) step(d time.Duration) error {
 	var bad error
 	s.r.try(d, func() bool { bad = s.j.look(); return bad != nil })
 	for _, m := range s.r.members {
+		if errors.Is(m.opened, env.ErrNoSpace) {
+			m.kill() // the process ends, and is started again
+			m.opened = nil
+		}
 		if bad == nil && (m.opened != nil || m.failed != nil) {
 			bad = errors.Join(m.opened, m.failed)
 		}
@@ -217,6 +231,9 @@ func (s *swarm) repair(m *member) {
 // peace ends the faults, and wants everybody equal.
 func (s *swarm) peace() error {
 	s.r.lost, s.r.twice = 0, 0
+	if err := s.step(5 * time.Second); err != nil { // what befell the disks has ended
+		return err
+	}
 	for _, m := range s.r.members {
 		s.repair(m)
 	}
@@ -278,7 +295,7 @@ func (s *swarm) state() string {
 }
 
 func TestSwarm(t *testing.T) {
-	seeds := uint64(32)
+	seeds := uint64(24)
 	if testing.Short() {
 		seeds = 10
 	}
