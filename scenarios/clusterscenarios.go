@@ -268,7 +268,7 @@ var recreateTopic = &Scenario{
 var lostDisk = &Scenario{
 	Name:       "lost-disk",
 	About:      "a node comes back with an empty disk under its old number, or its disk rots, and gets everything from the others",
-	Cluster:    safeCluster,
+	Cluster:    func(c *Cluster, r *rand.Rand) { safeCluster(c, r); c.Controllers, c.Voters = 3, 3 },
 	Always:     []Family{"crash"},
 	Sometimes:  []Family{"disk-empty", "disk-rot", "disk-bad-sector", "power-loss", "pause", "task-stall", "disk-slow"},
 	OneOf:      []Family{"disk-empty", "disk-empty", "disk-rot", "disk-bad-sector"},
@@ -305,11 +305,4 @@ var everyCluster = &Scenario{
 	Guests:     []Family{operatorActs, replicaMoves},
 	LoserOneIn: 6,
 	FlushDrawn: true,
-}
-
-// clusterScenarios lists them from the gentle to the harsh.
-var clusterScenarios = []*Scenario{
-	calmCluster, leaderCrash, rollingRestart, minorityPartition, bridgePartition, oneWayPartition, controllerFailover, isrFlap,
-	wholeClusterPowerLoss, lostDisk, lastReplicaStanding, allReplicasDown, uncleanElection, zombieLeaders, recreateTopic,
-	reassignUnderFire, growAndShrink, everyCluster,
 }

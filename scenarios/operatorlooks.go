@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/klammlog/klamm/checker/metadata"
@@ -89,7 +90,7 @@ func (o *operator) readAt(kind kmsg.ConfigResourceType, name string) (found meta
 	op.Completed = o.r.history.Now()
 	op.Answer = answerOf(op.Act, kafka.Error(resources[0].ErrorCode))
 	for _, c := range resources[0].Configs {
-		if c.Source == ownSource(kind, name) {
+		if c.Source == ownSource(kind, name) && (kind == kmsg.ConfigResourceTypeTopic || isKnob(c.Name)) {
 			op.Settings = append(op.Settings, metadata.Setting{Name: c.Name, Value: c.Value})
 		}
 	}
@@ -108,6 +109,12 @@ func (o *operator) believe(op metadata.Operation) {
 	if !o.r.options.clustered() || o.stocktaking {
 		o.told.Add(op)
 	}
+}
+
+// isKnob reports whether operators turn a setting of brokers: others the cluster sets
+// by itself.
+func isKnob(name string) bool {
+	return slices.ContainsFunc(brokerKnobs, func(k knob) bool { return k.name == name })
 }
 
 // beginWithOrders asks what the topic of the workload is before anything happens to
