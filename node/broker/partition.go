@@ -251,7 +251,9 @@ func (p *Partition) View() View {
 		v.ISR, v.Began = p.leader.Maximal(), p.leader.Began()
 	}
 	if p.log != nil {
-		v.LogStart, v.HighWatermark = p.log.LogStart(), p.high
+		// While the log is cut its ends go first.
+		v.LogStart = p.log.LogStart()
+		v.HighWatermark = max(v.LogStart, min(p.high, p.log.Held()))
 		v.LogEnd, v.Held, v.Durable, v.Size = p.log.End(), p.log.Held(), p.log.Durable(), p.log.Size()
 	}
 	return v

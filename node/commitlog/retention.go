@@ -53,7 +53,7 @@ func (l *Log) retainFrom(now kafka.Timestamp, upTo kafka.Offset) (kafka.Offset, 
 		if err != nil {
 			return l.start, err
 		}
-		excess = l.Size() - above - c.RetentionBytes // second look: sizes have changed
+		excess = l.Size() - above - c.RetentionBytes
 	}
 	from := l.start
 	for i, s := range l.segments() {
@@ -72,20 +72,21 @@ func (l *Log) retainFrom(now kafka.Timestamp, upTo kafka.Offset) (kafka.Offset, 
 	return from, nil
 }
 
-// sizeAbove returns how many bytes there are in batches that end above an offset.
-// Blocks.
+// sizeAbove returns how many bytes there are in batches that end above an offset, at
+// the moment when it returns. Blocks.
 func (l *Log) sizeAbove(upTo kafka.Offset) (n int64, err error) {
-	for _, s := range slices.Backward(slices.Clone(l.segments())) {
-		if s.end <= upTo {
-			break
+	cut := l.segments()[l.segmentFor(upTo)]
+	at, _, err := l.positionOf(cut, upTo)
+	if err != nil {
+		return 0, err
+	}
+	for _, s := range l.segments() {
+		switch {
+		case s == cut:
+			n += s.size - min(at, s.size)
+		case s.base >= cut.end:
+			n += s.size
 		}
-		at := int64(0)
-		if s.base < upTo {
-			if at, _, err = l.positionOf(s, upTo); err != nil {
-				return 0, err
-			}
-		}
-		n += s.size - at
 	}
 	return n, nil
 }
