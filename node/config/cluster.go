@@ -221,13 +221,12 @@ func (v *View) checkCluster() error {
 	return nil
 }
 
-// checkRoles looks at roles, voters and listeners together.
+// checkRoles looks at roles, voters and listeners together. A controller that is
+// not among the voters is one that joins them later.
 func checkRoles(v *View) error {
 	all, id := VotersIn(v), kafka.NodeID(NodeID.In(v))
 	voter := slices.ContainsFunc(all, func(one Voter) bool { return one.ID == id })
 	switch {
-	case IsController(v) && len(all) > 0 && !voter:
-		return fmt.Errorf("controller.quorum.voters=%s: has no node.id=%d, which is a controller", QuorumVoters.In(v), id)
 	case !IsController(v) && voter:
 		return fmt.Errorf("controller.quorum.voters=%s: has node.id=%d, which is no controller", QuorumVoters.In(v), id)
 	case !IsController(v) && len(all) == 0:

@@ -49,7 +49,6 @@ func TestSettingsOfAClusterMustNotContradictEachOther(t *testing.T) {
 		set  []Pair
 		want string
 	}{
-		{"a controller among the voters", []Pair{{"node.id", "4"}}, "has no node.id=4, which is a controller"},
 		{"a broker is no voter", []Pair{{"process.roles", "broker"}, {"listeners", "INSIDE://:1,OUTSIDE://:2"}}, "has node.id=2, which is no controller"},
 		{"a broker knows the voters", []Pair{{"process.roles", "broker"}, {"controller.quorum.voters", ""}}, "controller.quorum.voters is not set"},
 		{"a controller has no broker's listeners", []Pair{{"process.roles", "controller"}}, "process.roles=controller has only those in controller.listener.names"},
