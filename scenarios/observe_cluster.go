@@ -175,10 +175,11 @@ func (o *clusterObserver) isExcused(w *window) bool {
 	return w.damaged || ok
 }
 
-// step looks at the nodes in which something may have changed.
+// step looks at the nodes in which something may have changed. It goes on after a
+// complaint: who judges the history needs to know of every election.
 func (o *clusterObserver) step() {
 	for _, w := range o.windows {
-		if w.changed && o.told == 0 {
+		if w.changed {
 			o.look(w)
 		}
 	}

@@ -151,6 +151,9 @@ func (o *clusterObserver) checkCommitted(s *subject) {
 		if w == nil || w.copyOf == nil || o.isExcused(w) {
 			continue
 		}
+		if w.read[s.place] == nil {
+			continue // its broker has not been seen with it yet
+		}
 		c := w.copy(s.place)
 		if c == nil {
 			o.complain(committedDurable, "%s: offset %d was exposed by %d, and in-sync replica %d has no log", s.partition, s.exposed, s.exposedBy, id)

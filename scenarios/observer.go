@@ -54,7 +54,7 @@ func (o *observer) step() {
 	if o.r.drawn.RetentionTime > 0 {
 		o.latest = max(o.latest, o.r.wallTime())
 	}
-	if o.cluster != nil && len(o.violations) == 0 {
+	if o.cluster != nil {
 		o.cluster.stepped()
 	}
 	if o.steps++; o.steps%everySteps == 0 {

@@ -172,7 +172,11 @@ func (r *run) play() *Outcome {
 func (r *run) settle() sim.Ending {
 	if r.options.clustered() {
 		r.enter("convergence")
-		return r.converge()
+		ending := r.converge()
+		if ending == sim.Finished && len(r.observer.violations) == 0 {
+			r.observer.cluster.ended()
+		}
+		return ending
 	}
 	r.enter("rest")
 	return r.rest()
