@@ -21,7 +21,7 @@ var (
 	QuorumVoters = List{define(&Setting{
 		Name: "controller.quorum.voters", Scope: Broker, Type: TypeList, Optional: true,
 		check: voters,
-		Doc:   "The controllers that decide about the metadata, as id@host:port of their listeners. If not set, the node is alone.",
+		Doc:   "The controllers that a cluster begins with, as id@host:port of their listeners. A controller that is not among them takes part once it was added as a voter. If not set, the node is alone.",
 	})}
 
 	ControllerListenerNames = List{define(&Setting{

@@ -77,8 +77,9 @@ func TestSettingsOfAClusterMustNotContradictEachOther(t *testing.T) {
 
 func TestRolesMayStandApart(t *testing.T) {
 	for name, set := range map[string][]Pair{
-		"a broker":     {{"node.id", "9"}, {"process.roles", "broker"}, {"controller.quorum.voters", "1@a:1"}},
-		"a controller": {{"process.roles", "controller"}, {"controller.quorum.voters", "1@a:1"}, {"listeners", "CONTROLLER://:1"}},
+		"a controller that joins later": cluster(Pair{"node.id", "4"}),
+		"a broker":                      {{"node.id", "9"}, {"process.roles", "broker"}, {"controller.quorum.voters", "1@a:1"}},
+		"a controller":                  {{"process.roles", "controller"}, {"controller.quorum.voters", "1@a:1"}, {"listeners", "CONTROLLER://:1"}},
 	} {
 		if _, err := NewBroker(set); err != nil {
 			t.Errorf("%s: %v", name, err)
