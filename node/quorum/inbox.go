@@ -164,10 +164,16 @@ func (p *peers) see(id kafka.NodeID, dir meta.DirectoryID, now kafka.Instant) {
 }
 
 // directoryOf returns the directory that stands for a member: the one the quorum
-// has agreed on, else the one it was seen with.
+// has agreed on, else the one that an entry of this member's log speaks of,
+// which may not be known to be committed yet, else the one it was seen with.
 func (q *Quorum) directoryOf(id kafka.NodeID) meta.DirectoryID {
 	if v, ok := q.members.find(id); ok && v.Directory != (meta.DirectoryID{}) {
 		return v.Directory
+	}
+	for _, t := range slices.Backward(q.told) {
+		if v, ok := t.members.find(id); ok && v.Directory != (meta.DirectoryID{}) {
+			return v.Directory
+		}
 	}
 	v, _ := q.peers.seen.find(id)
 	return v.Directory

@@ -142,6 +142,9 @@ func (q *Quorum) persist(rd raft.Ready) error {
 	if err := q.despiteFull(func() error { return q.log.append(entries) }); err != nil {
 		return err
 	}
+	if err := q.heed(entries); err != nil {
+		return err
+	}
 	return q.storage.Append(rd.Entries)
 }
 

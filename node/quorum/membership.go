@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/kafka"
@@ -271,4 +272,34 @@ func (q *Quorum) handOver() {
 		return
 	}
 	q.node.TransferLeader(best) // again and again is the same as once
+}
+
+// told is what an entry says of members.
+type told struct {
+	index   uint64
+	members members
+}
+
+// heed notes what entries say of members before they are applied. A member that
+// came back knows less to be committed than it once did; it must not take a voter
+// that lost its disk meanwhile for the one in its own log.
+func (q *Quorum) heed(entries []entry) error {
+	q.told = slices.DeleteFunc(q.told, func(t told) bool { return t.index >= entries[0].index || t.index <= q.applied })
+	for _, e := range entries {
+		if e.kind != kindConfChange {
+			continue
+		}
+		cc := &pb.ConfChangeV2{}
+		if err := proto.Unmarshal(e.data, cc); err != nil {
+			return fmt.Errorf("entry %d: configuration change: %w", e.index, errMalformed)
+		}
+		ms, err := decodeMembers(cc.GetContext())
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", e.index, err)
+		}
+		if len(ms) > 0 {
+			q.told = append(q.told, told{e.index, ms})
+		}
+	}
+	return nil
 }

@@ -115,6 +115,7 @@ type Quorum struct {
 	machine
 	conf    *pb.ConfState
 	members members
+	told    []told // what entries that are not applied say of members
 	base    []kafka.NodeID
 
 	snapshot snapshots

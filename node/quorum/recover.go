@@ -150,6 +150,11 @@ func (q *Quorum) load() error {
 		assert.NoError(q.storage.Append([]*pb.Entry{e.raft()}))
 		q.snapshot.since += e.size()
 	}
+	if len(entries) > 0 {
+		if err := q.heed(entries); err != nil {
+			return fmt.Errorf("metadata log: %w", err)
+		}
+	}
 	if q.state.commit > last {
 		return fmt.Errorf("metadata log ends at entry %d, but %d were committed: entries are gone", last, q.state.commit)
 	}
