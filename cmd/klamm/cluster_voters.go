@@ -66,6 +66,25 @@ func (f *voterFlags) voter(id string) (client.Voter, error) {
 	return v, nil
 }
 
+// direct finds out the directory of a replica, if nobody says it: a voter is one
+// with its disk. Blocks.
+func (c *call) direct(v *client.Voter) error {
+	if v.Directory != [16]byte{} {
+		return nil
+	}
+	q, err := c.client.DescribeQuorum(c.deadline)
+	if err != nil {
+		return err
+	}
+	for _, r := range append(q.Voters, q.Observers...) {
+		if r.ID == v.ID {
+			v.Directory = r.Directory
+			return nil
+		}
+	}
+	return fmt.Errorf("nobody knows the directory of controller %d: name it with --directory, 'klamm format' and 'klamm inspect' tell it", v.ID)
+}
+
 func newVotersAdd() *cobra.Command {
 	var f voterFlags
 	var address, listener string
@@ -73,9 +92,12 @@ func newVotersAdd() *cobra.Command {
 		Use:   "add ID",
 		Short: "Let a controller vote that runs and follows",
 		Long: `Let a controller vote. It is to run already, with --voters that name the present voters
-and not itself: then it follows their log without a vote.`,
-		Example: `  klamm cluster voters add 4 --address 10.0.0.4:9093`,
-		Args:    oneArgument("the number of a controller"),
+and not itself: it waits for this. It learns the metadata log first, and votes when it has
+caught up. Its directory is the one that 'klamm format' told.`,
+		Example: `  klamm format --data-dir data --node-id 4 --cluster-id MkU3OEVBNTcwNTJENDM2Qg
+  klamm serve --data-dir data --node-id 4 --controller-listen 10.0.0.4:9093 --voters 1@10.0.0.1:9093,... &
+  klamm cluster voters add 4 --address 10.0.0.4:9093 --directory 5b02fcfa6a021e7cc9148d760992651b`,
+		Args: oneArgument("the number of a controller"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v, err := f.voter(args[0])
 			if err != nil {
@@ -91,6 +113,9 @@ and not itself: then it follows their log without a vote.`,
 			}
 			v.Host, v.Port, v.Listener = host, uint16(n), listener
 			return f.do(cmd, func(c *call) error {
+				if err := c.direct(&v); err != nil {
+					return err
+				}
 				if err := c.client.AddVoter(v, c.deadline); err != nil {
 					return err
 				}
@@ -100,7 +125,7 @@ and not itself: then it follows their log without a vote.`,
 	}
 	cmd.Flags().StringVar(&address, "address", "", "where its controller listener is, `HOST:PORT`")
 	cmd.Flags().StringVar(&listener, "listener", "CONTROLLER", "the `NAME` of that listener")
-	cmd.Flags().StringVar(&f.directory, "directory", "", "the `ID` of its first log directory; by default whichever it has")
+	cmd.Flags().StringVar(&f.directory, "directory", "", "the `ID` of its first log directory; by default the one that the cluster knows")
 	f.flags(cmd)
 	return cmd
 }
@@ -118,6 +143,9 @@ func newVotersRemove() *cobra.Command {
 				return usage(err)
 			}
 			return f.do(cmd, func(c *call) error {
+				if err := c.direct(&v); err != nil {
+					return err
+				}
 				if err := c.client.RemoveVoter(v, c.deadline); err != nil {
 					return err
 				}
@@ -125,7 +153,7 @@ func newVotersRemove() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&f.directory, "directory", "", "the `ID` of its first log directory; by default whichever it has")
+	cmd.Flags().StringVar(&f.directory, "directory", "", "the `ID` of its first log directory; by default the one that the cluster knows")
 	f.flags(cmd)
 	return cmd
 }

@@ -5,12 +5,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/kafka"
 )
 
 type serveFlags struct {
@@ -68,6 +70,7 @@ func (f *serveFlags) serve(pairs []config.Pair, out io.Writer) error {
 		}
 		defer told.close()
 	}
+	tellIfJoining(pairs, out)
 	p, err := startProcess(pairs, out, f.logLevel)
 	if err != nil {
 		return err
@@ -104,3 +107,16 @@ func (f *serveFlags) serve(pairs []config.Pair, out io.Writer) error {
 // oneSignalWithin is how long another signal counts as the same: timeout(1) and
 // service managers tell the process and then its group.
 const oneSignalWithin = 500 * time.Millisecond
+
+// tellIfJoining says what a controller waits for that is not among the voters.
+func tellIfJoining(pairs []config.Pair, out io.Writer) {
+	settings, err := config.NewBroker(pairs)
+	if err != nil || !config.IsController(settings) {
+		return
+	}
+	voters, id := config.VotersIn(settings), kafka.NodeID(config.NodeID.In(settings))
+	if len(voters) == 0 || slices.ContainsFunc(voters, func(v config.Voter) bool { return v.ID == id }) {
+		return
+	}
+	fmt.Fprintf(out, "klamm: controller %d is not among the voters: it joins when 'klamm cluster voters add %d' says so\n", id, id)
+}
