@@ -163,9 +163,14 @@ func removeAll(fs env.FS, path string) error {
 	return fs.SyncDir(".")
 }
 
+// errNowhere: a partition lies in none of the log directories that are there.
+var errNowhere = errors.New("found in no log directory")
+
 // placeFor returns the log directory of a partition: where it is, or the one in
-// service with the fewest partitions.
-func (b *Broker) placeFor(tp kafka.TopicPartition) (*logDir, error) {
+// service with the fewest partitions. What may lie in a directory that is missing is
+// not begun anew elsewhere, unless others have all that it held.
+func (b *Broker) placeFor(p *Partition) (*logDir, error) {
+	tp := p.name
 	if d, ok := b.places[tp]; ok {
 		return d, nil
 	}
@@ -175,8 +180,8 @@ func (b *Broker) placeFor(tp kafka.TopicPartition) (*logDir, error) {
 			best = d
 		}
 	}
-	if b.starting && b.missing != nil {
-		return nil, fmt.Errorf("%s: found in no log directory, and %w: %w", tp, b.missing, kafka.ErrStorageError)
+	if b.starting && b.missing != nil && !p.anew {
+		return nil, fmt.Errorf("%s: %w, and %w: %w", tp, errNowhere, b.missing, kafka.ErrStorageError)
 	}
 	if best == nil {
 		return nil, fmt.Errorf("%s: every log directory is full or out of service: %w", tp, kafka.ErrStorageError)

@@ -282,7 +282,7 @@ func (b *Broker) AwaitServing(deadline kafka.Instant) error {
 // serves reports whether the broker is registered, has opened its logs, and is
 // neither fenced nor superseded, as far as it knows.
 func (b *Broker) serves() bool {
-	return b.life.opened && b.registered() && b.image.Alive(b.id) && len(b.todo) == 0 && !b.busy
+	return b.life.opened && b.registered() && b.image.Alive(b.id)
 }
 
 // HandOver asks the controllers to take from this broker what it leads, and waits

@@ -34,6 +34,7 @@ type Partition struct {
 	last   *commitlog.Log // the log it had, or has: it knows what became of appends
 	rotten error          // part of the log is corrupt: the records are to come from a peer
 	aside  bool           // its files may be set aside when others have all that they held
+	anew   bool           // they were: it begins anew wherever there is room
 
 	leader  *replica.Leader // while this node leads
 	follows *following      // while it fetches from another
@@ -101,7 +102,7 @@ func (p *Partition) checkEpoch(epoch kafka.LeaderEpoch) error {
 
 // attach makes an opened log the partition's.
 func (p *Partition) attach(l *commitlog.Log) {
-	p.log, p.last, p.broken, p.rotten, p.aside = l, l, nil, nil, false
+	p.log, p.last, p.broken, p.rotten, p.aside, p.anew = l, l, nil, nil, false, false
 	p.high, p.takenBack = l.LogStart(), l.TakenBack()
 	l.OnAdvance(p.advance)
 	l.OnWrite(p.wrote)

@@ -240,7 +240,7 @@ func (p *Partition) gone() bool {
 
 // openLog opens a partition's log, where it is or where there is room. Blocks.
 func (b *Broker) openLog(p *Partition) (*commitlog.Log, error) {
-	d, err := b.placeFor(p.name)
+	d, err := b.placeFor(p)
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +257,7 @@ func (b *Broker) openLog(p *Partition) (*commitlog.Log, error) {
 
 // offline notes why the partition's log could not be opened.
 func (p *Partition) offline(err error) {
-	p.broken, p.aside = p.openError(err), quarantined(err)
+	p.broken, p.aside = p.openError(err), quarantined(err) || errors.Is(err, errNowhere)
 	p.b.w.Log.Error("partition is offline", "partition", p.name.String(), "err", err)
 }
 

@@ -29,7 +29,7 @@ func (b *Broker) setAsideReplica(p *Partition) bool {
 	}
 	b.w.Probe("a replica that was not whole is fetched anew")
 	b.stats.Replaced++
-	p.rotten, p.aside, p.last = nil, false, nil
+	p.rotten, p.aside, p.anew, p.last = nil, false, true, nil
 	return !p.gone()
 }
 
