@@ -75,9 +75,6 @@ func (q *Quorum) Step(from kafka.NodeID, message []byte) error {
 		return nil
 	}
 	f, err := decodeFrame(message)
-	if err == nil {
-		err = q.admit(from, f)
-	}
 	if err != nil {
 		return err
 	}
@@ -87,6 +84,9 @@ func (q *Quorum) Step(from kafka.NodeID, message []byte) error {
 	}
 	if m.GetFrom() != raftID(from) || m.GetTo() != q.id || !slices.Contains(taken, m.GetType()) {
 		return fmt.Errorf("raft message %s of controller %d, from %d to %d: %w", m.GetType(), from, nodeID(m.GetFrom()), nodeID(m.GetTo()), kafka.ErrInvalidRequest)
+	}
+	if err := q.admit(from, f, m.GetType()); err != nil {
+		return err
 	}
 	if m.GetType() == pb.MsgSnap {
 		if _, err := snapshotOf(m.GetSnapshot()); err != nil {
@@ -107,8 +107,13 @@ func (b *inbox) put(q *Quorum, m *pb.Message, size int) {
 	q.wake.Broadcast()
 }
 
-// admit refuses who is not the member that the quorum knows by that id.
-func (q *Quorum) admit(from kafka.NodeID, f frame) error {
+// ofLeaders lists what only a leader sends. Who is one was elected by voters who
+// knew it, and may be known anew to a member that was away.
+var ofLeaders = []pb.MessageType{pb.MsgApp, pb.MsgSnap, pb.MsgHeartbeat, pb.MsgTimeoutNow}
+
+// admit refuses who is not the member that the quorum knows by that id, where it
+// matters: votes, acknowledgements, and who asks for votes.
+func (q *Quorum) admit(from kafka.NodeID, f frame, t pb.MessageType) error {
 	mine := fingerprint(q.base)
 	if f.base != 0 && mine != 0 && f.base != mine {
 		return q.refuse(from, "was told to begin with other voters than this one was: %v", q.base)
@@ -118,12 +123,20 @@ func (q *Quorum) admit(from kafka.NodeID, f frame) error {
 		return q.refuse(from, "knows controller %d by directory %s; this is %s, which has forgotten its votes: remove the voter and add it again",
 			q.o.ID, hex.EncodeToString(f.to[:]), hex.EncodeToString(q.dir[:]))
 	}
-	if known := q.directoryOf(from); known != (meta.DirectoryID{}) && known != f.from {
+	q.peers.hear(from, q.w.Now())
+	if slices.Contains(ofLeaders, t) {
+		return nil
+	}
+	known := q.identities(from)
+	if v, ok := q.peers.seen.find(from); ok && len(known) == 0 {
+		known = []meta.DirectoryID{v.Directory}
+	}
+	if len(known) > 0 && !slices.Contains(known, f.from) {
 		q.w.Probe("a controller that lost its disk was refused")
 		return q.refuse(from, "comes with directory %s, the quorum knows it by %s: it lost its disk, remove the voter and add it again",
-			hex.EncodeToString(f.from[:]), hex.EncodeToString(known[:]))
+			hex.EncodeToString(f.from[:]), hex.EncodeToString(known[0][:]))
 	}
-	q.peers.see(from, f.from, q.w.Now())
+	q.peers.see(from, f.from)
 	return nil
 }
 
@@ -151,29 +164,43 @@ type heard struct {
 	at kafka.Instant
 }
 
-func (p *peers) see(id kafka.NodeID, dir meta.DirectoryID, now kafka.Instant) {
+func (p *peers) hear(id kafka.NodeID, now kafka.Instant) {
 	i := slices.IndexFunc(p.heard, func(h heard) bool { return h.id == id })
 	if i < 0 {
 		p.heard = append(p.heard, heard{id: id})
 		i = len(p.heard) - 1
 	}
 	p.heard[i].at = now
+}
+
+func (p *peers) see(id kafka.NodeID, dir meta.DirectoryID) {
 	if v, ok := p.seen.find(id); !ok || v.Directory != dir {
 		p.seen = p.seen.with(Voter{ID: id, Directory: dir})
 	}
 }
 
-// directoryOf returns the directory that stands for a member: the one the quorum
-// has agreed on, else the one that an entry of this member's log speaks of,
-// which may not be known to be committed yet, else the one it was seen with.
-func (q *Quorum) directoryOf(id kafka.NodeID) meta.DirectoryID {
-	if v, ok := q.members.find(id); ok && v.Directory != (meta.DirectoryID{}) {
-		return v.Directory
+// identities returns the directories that may stand for a member: the one that
+// the quorum has agreed on, and those that entries of this member's log speak of,
+// which it does not know to be committed: a voter is given another directory only
+// after it was removed.
+func (q *Quorum) identities(id kafka.NodeID) []meta.DirectoryID {
+	var known []meta.DirectoryID
+	if v, _ := q.members.find(id); v.Directory != (meta.DirectoryID{}) {
+		known = append(known, v.Directory)
 	}
-	for _, t := range slices.Backward(q.told) {
-		if v, ok := t.members.find(id); ok && v.Directory != (meta.DirectoryID{}) {
-			return v.Directory
+	for _, t := range q.told {
+		if v, _ := t.members.find(id); t.index > q.applied && v.Directory != (meta.DirectoryID{}) {
+			known = append(known, v.Directory)
 		}
+	}
+	return known
+}
+
+// directoryOf returns the directory of a member as far as it is known: the one
+// that was agreed on, else the one that it was seen with; zero if neither.
+func (q *Quorum) directoryOf(id kafka.NodeID) meta.DirectoryID {
+	if v, _ := q.members.find(id); v.Directory != (meta.DirectoryID{}) {
+		return v.Directory
 	}
 	v, _ := q.peers.seen.find(id)
 	return v.Directory

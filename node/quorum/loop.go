@@ -3,6 +3,7 @@ package quorum
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -214,7 +215,13 @@ func (q *Quorum) send(messages []*pb.Message) {
 }
 
 func (q *Quorum) frame(m *pb.Message) []byte {
-	return frame{from: q.dir, to: q.directoryOf(nodeID(m.GetTo())), base: fingerprint(q.base), message: marshal(m)}.encode()
+	f := frame{from: q.dir, base: fingerprint(q.base), message: marshal(m)}
+	if slices.Contains(ofLeaders, m.GetType()) {
+		// A leader knows how far the member's log goes: a disk that is empty
+		// instead must not be told of commits that it cannot have.
+		f.to = q.directoryOf(nodeID(m.GetTo()))
+	}
+	return f.encode()
 }
 
 // commit applies a committed entry, and answers who waited for it.

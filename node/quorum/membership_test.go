@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	pb "go.etcd.io/raft/v3/raftpb"
+
 	"github.com/klammlog/klamm/disksim"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
@@ -172,7 +174,8 @@ func TestVotersWithOtherBeginningsAreRefused(t *testing.T) {
 	if stranger.q.applied > 3 || a.q.View().Role != Leader {
 		t.Errorf("a controller that was told other voters takes part: applied %d", stranger.q.applied)
 	}
-	err := a.q.Step(2, frame{from: stranger.q.dir, base: fingerprint(stranger.q.base)}.encode())
+	m := &pb.Message{Type: pb.MsgPreVote.Enum(), From: new(stranger.q.id), To: new(a.q.id)}
+	err := a.q.Step(2, frame{from: stranger.q.dir, base: fingerprint(stranger.q.base), message: marshal(m)}.encode())
 	if !errors.Is(err, kafka.ErrInvalidRequest) || !strings.Contains(err.Error(), "other voters") {
 		t.Errorf("its message: %v", err)
 	}
