@@ -56,6 +56,7 @@ const complaintsKept = 4
 type window struct {
 	id       kafka.NodeID
 	replicas func() []replicaView    // nil while there is no broker
+	starting func() bool             // it may do anything, and cannot be seen
 	raft     func() (raftView, bool) // false while there is no controller
 	refresh  func()                  // looks at the disk again
 	copyOf   func(place) *logCopy    // on its disk, as of the last refresh; nil if there is none
@@ -101,12 +102,15 @@ func (o *clusterObserver) watch(w window) {
 	o.windows = append(o.windows, &w)
 }
 
-// copy returns what lies on a node's disk of a partition, nil if there is nothing.
+// copy returns what lies on a node's disk of a partition: nothing, if it never got a
+// record.
 func (w *window) copy(p place) *logCopy {
-	if w.copyOf == nil || w.owners[p.partition] != p.topic {
-		return nil
+	if w.owners[p.partition] == p.topic {
+		if c := w.copyOf(p); c != nil {
+			return c
+		}
 	}
-	return w.copyOf(p)
+	return &logCopy{}
 }
 
 func (o *clusterObserver) window(id kafka.NodeID) *window {
@@ -155,6 +159,11 @@ func (o *clusterObserver) started(id kafka.NodeID) {
 // disk, or its page cache where log.flush=os. Until it has registered again, nothing
 // is demanded of its copies.
 func (o *clusterObserver) lost(id kafka.NodeID) {
+	if w := o.window(id); w != nil {
+		for _, r := range w.read { //klamm:unordered each by itself
+			r.last = replicaView{}
+		}
+	}
 	o.excused[id] = meta.NoEpoch
 	if b, ok := o.image.seat(id); ok {
 		o.excused[id] = b.Epoch

@@ -39,7 +39,7 @@ func newHandmade(p clusterPromise) *handmade {
 		h.o.watch(window{
 			id: id, replicas: func() []replicaView { return []replicaView{*h.views[id]} },
 			raft:    func() (raftView, bool) { return *h.rafts[id], true },
-			refresh: func() {}, copyOf: h.copyOf(id),
+			refresh: func() {}, copyOf: h.copyOf(id), starting: func() bool { return false },
 		})
 		h.image.Brokers = append(h.image.Brokers, brokerSeat{ID: id, Epoch: 10 + int64(id)})
 	}
@@ -226,8 +226,9 @@ var handmadeCases = []struct {
 		h.image.Brokers[2].Epoch = 99
 		h.decide()
 	}, committedDurable},
-	{"a restart loses what a leader held", func(h *handmade) {
-		h.cut(1, 4)
+	{"a restart loses what was committed", func(h *handmade) {
+		h.cut(1, 3)
+		h.views[1].HighWatermark = 30
 		h.o.started(1)
 	}, recoversAcked},
 	{"a restart loses what a follower held uncommitted", func(h *handmade) { h.cut(3, 4); h.o.started(3) }, ""},
@@ -330,7 +331,7 @@ func TestLogsAreEqualInTheEnd(t *testing.T) {
 		{"all are equal", func(*handmade) {}, ""},
 		{"one is behind", func(h *handmade) { h.copies[3].batches = h.copies[3].batches[:4] }, logMatching},
 		{"one begins later", func(h *handmade) { h.copies[3].start, h.copies[3].batches = 20, h.copies[3].batches[2:] }, ""},
-		{"one is not there", func(h *handmade) { h.isr(1, 2); h.decide(); h.copies[3] = nil }, converges},
+		{"one is not there", func(h *handmade) { h.isr(1, 2); h.decide(); h.copies[3] = nil }, logMatching},
 	} {
 		h := newHandmade(clusterPromise{})
 		c.change(h)

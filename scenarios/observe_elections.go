@@ -55,12 +55,7 @@ func (o *clusterObserver) common(p place, a, b kafka.NodeID) kafka.Offset {
 			return 0
 		}
 		w.refresh()
-		if c := w.copy(p); c != nil {
-			copies = append(copies, c)
-		}
-	}
-	if len(copies) < 2 {
-		return 0
+		copies = append(copies, w.copy(p))
 	}
 	if at := differ(copies[0], copies[1]); at != kafka.NoOffset {
 		return at

@@ -30,15 +30,10 @@ func (o *clusterObserver) checkEqual(s *subject) {
 			continue
 		}
 		c := w.copy(s.place)
-		switch {
-		case c == nil:
-			o.complain(converges, "%s: %d has no log in the end", s.partition, id)
-		case first == nil:
+		if first == nil {
 			first, by = c, id
-		default:
-			if at := differ(first, c); at != kafka.NoOffset {
-				o.complain(logMatching, "%s: the logs of %d and %d differ at offset %d in the end", s.partition, by, id, at)
-			}
+		} else if at := differ(first, c); at != kafka.NoOffset {
+			o.complain(logMatching, "%s: the logs of %d and %d differ at offset %d in the end", s.partition, by, id, at)
 		}
 	}
 }

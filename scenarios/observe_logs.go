@@ -38,8 +38,8 @@ func (o *clusterObserver) readLogs(w *window) {
 		return
 	}
 	for _, p := range w.known {
-		if c := w.copy(p); c != nil {
-			o.readLog(w, o.subject(p), c)
+		if w.owners[p.partition] == p.topic {
+			o.readLog(w, o.subject(p), w.copy(p))
 		}
 	}
 }
@@ -148,17 +148,10 @@ func (o *clusterObserver) checkCommitted(s *subject) {
 	seen := false
 	for _, id := range slices.Concat(s.decided.ISR, s.decided.ELR) {
 		w := o.window(id)
-		if w == nil || w.copyOf == nil || o.isExcused(w) {
-			continue
-		}
-		if w.read[s.place] == nil {
-			continue // its broker has not been seen with it yet
+		if w == nil || w.copyOf == nil || o.isExcused(w) || w.starting() || w.read[s.place] == nil {
+			continue // the last: its broker has not been seen with it yet
 		}
 		c := w.copy(s.place)
-		if c == nil {
-			o.complain(committedDurable, "%s: offset %d was exposed by %d, and in-sync replica %d has no log", s.partition, s.exposed, s.exposedBy, id)
-			continue
-		}
 		key, there := o.checkMember(s, id, c)
 		switch {
 		case !there:

@@ -118,7 +118,7 @@ func (o *clusterObserver) holders(voters []kafka.NodeID, end kafka.Offset) (entr
 			continue
 		}
 		c := w.copy(metadataPlace)
-		if c == nil || c.end() < end {
+		if c.end() < end {
 			continue
 		}
 		if b := c.at(end - 1); b != nil {

@@ -11,7 +11,6 @@ func (o *clusterObserver) lookAtReplica(w *window, v replicaView) {
 	if !v.open() {
 		if lived {
 			delete(w.lives, v.place)
-			w.read[v.place].last.Role = v.Role // it may be told to cut its log by now
 		}
 		return
 	}
@@ -100,17 +99,14 @@ func (o *clusterObserver) checkAgreed(s *subject, id kafka.NodeID, v replicaView
 	}
 }
 
-// checkRecovered: what a node held in its last life is there. What was not
-// committed may have been cut off, if it did not lead.
+// checkRecovered: what a node held in its last life, and knew to be committed, is
+// there. More may have been cut off by the time that it is seen.
 func (o *clusterObserver) checkRecovered(w *window, v replicaView) {
 	last := w.read[v.place].last
 	if last.partition.Topic == "" || o.promised.Loses || o.isExcused(w) {
 		return
 	}
-	held := last.Durable
-	if last.Role != leadingReplica {
-		held = min(held, last.HighWatermark)
-	}
+	held := min(last.Durable, last.HighWatermark)
 	if v.LogEnd < held {
 		o.complain(recoversAcked, "%s on %d: held up to offset %d before, and ends at %d after recovery", v.partition, w.id, held, v.LogEnd)
 	}

@@ -53,7 +53,8 @@ func (r *run) windowInto(b *brokerHost) window {
 	disk := newDiskReader(r.drawn.Flush, b.disk)
 	w := window{
 		id: kafka.NodeID(b.seat.id), refresh: disk.refresh,
-		copyOf: func(p place) *logCopy { return disk.copyOf(p.partition.String()) },
+		copyOf:   func(p place) *logCopy { return disk.copyOf(p.partition.String()) },
+		starting: func() bool { return b.running == nil && b.node.Alive() },
 	}
 	if b.seat.isBroker() {
 		w.replicas = b.replicas
