@@ -9,12 +9,17 @@ import (
 )
 
 // replaceable reports whether the partition's files are not whole and nobody needs
-// them: another broker leads, and this one counts neither as in sync nor as eligible
-// to lead, so that all that was committed is elsewhere.
+// them.
 func (p *Partition) replaceable() bool {
+	return (p.aside || p.rotten != nil) && p.cutting == 0 && p.dispensable()
+}
+
+// dispensable reports whether nobody needs what this node has of the partition:
+// another broker leads, and this one counts neither as in sync nor as eligible to
+// lead, so that all that was committed is elsewhere.
+func (p *Partition) dispensable() bool {
 	s := &p.state
-	return (p.aside || p.rotten != nil) && p.cutting == 0 && s.Leader != meta.NoLeader && s.Leader != p.b.id &&
-		!slices.Contains(s.ISR, p.b.id) && !slices.Contains(s.ELR, p.b.id)
+	return s.Leader != meta.NoLeader && s.Leader != p.b.id && !slices.Contains(s.ISR, p.b.id) && !slices.Contains(s.ELR, p.b.id)
 }
 
 // setAsideReplica takes the partition's files away, so that it can be fetched anew.
