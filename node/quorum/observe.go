@@ -67,9 +67,13 @@ type fetched struct {
 }
 
 const (
-	observeBytes = 1 << 20         // of one page
-	observeWait  = 5 * time.Second // for one page, where nothing is new
+	observeBytes = 1 << 20 // of one page
 	observePause = 100 * time.Millisecond
+
+	// observeWait is for one page, where nothing is new. It is short, as Kafka's
+	// is: of a controller that lost its power nothing is heard, and until the next
+	// one is asked this node does not know who leads its partitions.
+	observeWait = 500 * time.Millisecond
 )
 
 // Observe brings back the image of the last snapshot, and starts the task that
