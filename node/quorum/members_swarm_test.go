@@ -43,9 +43,8 @@ func (s *moving) move() {
 	deadline := s.r.k.Now().Add(8 * electionTimeout)
 	switch {
 	case !slices.Contains(voters, m.id) && m.q != nil:
-		s.ask(func(q *Quorum) error {
-			return q.AddVoter(Voter{ID: m.id, Address: fmt.Sprintf("c%d:1", m.id), Directory: m.q.dir}, deadline)
-		})
+		v := Voter{ID: m.id, Address: fmt.Sprintf("c%d:1", m.id), Directory: m.q.dir}
+		s.ask(func(q *Quorum) error { return q.AddVoter(v, deadline) })
 	case slices.Contains(voters, m.id) && len(voters) > 3:
 		s.ask(func(q *Quorum) error { return q.RemoveVoter(m.id, deadline) })
 	}
@@ -72,9 +71,8 @@ func (s *moving) lose() error {
 			if v, ok := members(a.q.Voters()).find(m.id); ok && v.Directory == m.q.dir {
 				return nil
 			}
-			s.ask(func(q *Quorum) error {
-				return q.AddVoter(Voter{ID: m.id, Address: fmt.Sprintf("c%d:1", m.id), Directory: m.q.dir}, s.r.k.Now().Add(5*electionTimeout))
-			})
+			v := Voter{ID: m.id, Address: fmt.Sprintf("c%d:1", m.id), Directory: m.q.dir}
+			s.ask(func(q *Quorum) error { return q.AddVoter(v, s.r.k.Now().Add(5*electionTimeout)) })
 		}
 	}
 	return fmt.Errorf("controller %d was not let in again after it lost its disk: %s", m.id, s.state())
