@@ -13,12 +13,13 @@ import (
 // two replicas hold the record, everything is demanded all the same.
 //
 // Of the faults that destroy, only those are in the budget that whoever suffers them
-// can notice: a disk that is empty, bytes that fail their checksum, a page cache that a
+// notices: a disk that is empty, a sector that cannot be read, a page cache that a
 // machine says it relies on. A disk that lies has a node confirm what it does not have,
-// and be elected for it.
+// and be elected for it; what rots of that which a process wrote itself is noticed at
+// its next start only, and by its readers.
 
 // noticeable are the families of a loser's disk.
-var noticeable = []Family{Family(disksim.FaultEmpty), Family(disksim.FaultRot), Family(disksim.FaultBadSector)}
+var noticeable = []Family{Family(disksim.FaultEmpty), Family(disksim.FaultEmpty), Family(disksim.FaultBadSector)}
 
 // drawLoser draws who may lose something, and what, where the cluster can take it.
 func (o *Options) drawLoser(s *Scenario, r *rand.Rand) {
@@ -44,8 +45,8 @@ func (o *Options) loses(f Family) bool {
 	return o.Loser != "" && (disksim.FaultKind(f).Destroys() || o.Flush == "os" && losesPageCache(f))
 }
 
-// spared returns the node that must not die, or "": bytes rot on its disk, and in the
-// end of a log that was not closed, what is torn and what is rotten look the same.
+// spared returns the node that must not die, or "": a sector of its disk is lost, and
+// in the end of a log that was not closed, what is torn and what is lost look the same.
 func (o *Options) spared() string {
 	if o.Loser != "" && slices.ContainsFunc(o.Families, rots) {
 		return o.Loser
@@ -53,10 +54,8 @@ func (o *Options) spared() string {
 	return ""
 }
 
-// rots reports whether a family garbles what lies on a disk while nobody looks.
-func rots(f Family) bool {
-	return f == Family(disksim.FaultRot) || f == Family(disksim.FaultBadSector)
-}
+// rots reports whether a family takes something of what lies on a disk.
+func rots(f Family) bool { return f == Family(disksim.FaultBadSector) }
 
 // deadly reports whether a family ends a process.
 func deadly(f Family) bool {
