@@ -56,6 +56,7 @@ const complaintsKept = 4
 type window struct {
 	id       kafka.NodeID
 	replicas func() []replicaView    // nil while there is no broker
+	snapshot func() kafka.Offset     // on its disk: it stands for the metadata up to there
 	starting func() bool             // it may do anything, and cannot be seen
 	raft     func() (raftView, bool) // false while there is no controller
 	refresh  func()                  // looks at the disk again

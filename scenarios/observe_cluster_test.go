@@ -13,21 +13,22 @@ import (
 // A handmade cluster has three brokers, which are controllers too, and one partition
 // of which 1 leads in epoch 5: four batches are committed, and a fifth is on its way.
 type handmade struct {
-	o        *clusterObserver
-	views    map[kafka.NodeID]*replicaView
-	copies   map[kafka.NodeID]*logCopy
-	rafts    map[kafka.NodeID]*raftView
-	logs     map[kafka.NodeID]*logCopy // of the controllers
-	image    imageView
-	at       kafka.Offset
-	said     []string
-	sentence string
+	o         *clusterObserver
+	views     map[kafka.NodeID]*replicaView
+	copies    map[kafka.NodeID]*logCopy
+	rafts     map[kafka.NodeID]*raftView
+	logs      map[kafka.NodeID]*logCopy // of the controllers
+	snapshots map[kafka.NodeID]kafka.Offset
+	image     imageView
+	at        kafka.Offset
+	said      []string
+	sentence  string
 }
 
 var handmadePlace = place{kafka.TopicID{7}, kafka.TopicPartition{Topic: "orders", Partition: 0}}
 
 func newHandmade(p clusterPromise) *handmade {
-	h := &handmade{views: map[kafka.NodeID]*replicaView{}, copies: map[kafka.NodeID]*logCopy{}, rafts: map[kafka.NodeID]*raftView{}, logs: map[kafka.NodeID]*logCopy{}}
+	h := &handmade{views: map[kafka.NodeID]*replicaView{}, copies: map[kafka.NodeID]*logCopy{}, rafts: map[kafka.NodeID]*raftView{}, logs: map[kafka.NodeID]*logCopy{}, snapshots: map[kafka.NodeID]kafka.Offset{}}
 	h.o = newClusterObserver(p, func() kafka.Instant { return 0 }, func(guarantee, sentence string) {
 		h.said, h.sentence = append(h.said, guarantee), sentence
 	})
@@ -40,6 +41,7 @@ func newHandmade(p clusterPromise) *handmade {
 			id: id, replicas: func() []replicaView { return []replicaView{*h.views[id]} },
 			raft:    func() (raftView, bool) { return *h.rafts[id], true },
 			refresh: func() {}, copyOf: h.copyOf(id), starting: func() bool { return false },
+			snapshot: func() kafka.Offset { return h.snapshots[id] },
 		})
 		h.image.Brokers = append(h.image.Brokers, brokerSeat{ID: id, Epoch: 10 + int64(id)})
 	}
@@ -263,10 +265,15 @@ var handmadeCases = []struct {
 		}
 	}, raftLogMatching},
 	{"what is committed is compacted", func(h *handmade) {
+		for id, c := range h.logs {
+			c.start, c.batches, h.snapshots[id] = 9, c.batches[9:], 9
+		}
+	}, ""},
+	{"what is committed is compacted without a snapshot", func(h *handmade) {
 		for _, c := range h.logs {
 			c.start, c.batches = 9, c.batches[9:]
 		}
-	}, ""},
+	}, raftLogMatching},
 	{"what is committed goes back", func(h *handmade) { h.rafts[3].Commit = 8 }, hwForward},
 	{"two images differ", func(h *handmade) {
 		h.o.applies(1, 50, 111, func() imageView { return h.image })

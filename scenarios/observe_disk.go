@@ -23,6 +23,8 @@ type diskReader struct {
 	durable bool
 	copies  map[string]*diskCopy // by directory
 	listed  map[string]listing
+
+	snapshot kafka.Offset // up to where a snapshot of the metadata stands for its log
 }
 
 // A listing is where a log's segments are.
@@ -43,9 +45,13 @@ func newDiskReader(flush string, disks ...*disksim.Disk) *diskReader {
 
 // refresh lists the segments anew.
 func (r *diskReader) refresh() {
-	r.listed = map[string]listing{}
+	r.listed, r.snapshot = map[string]listing{}, 0
 	for _, d := range r.disks {
 		for _, name := range d.Files() {
+			if rest, ok := strings.CutPrefix(name, "quorum/snapshot-"); ok {
+				r.noteSnapshot(d, name, rest)
+				continue
+			}
 			dir, file, _ := strings.Cut(name, "/")
 			base, ok := strings.CutSuffix(file, ".log")
 			n, err := strconv.ParseInt(base, 10, 64)
@@ -61,6 +67,15 @@ func (r *diskReader) refresh() {
 		if c.stale = true; len(r.listed[dir].bases) == 0 {
 			delete(r.copies, dir)
 		}
+	}
+}
+
+// noteSnapshot looks at a durable file whose name says up to where it is a snapshot.
+func (r *diskReader) noteSnapshot(d *disksim.Disk, name, rest string) {
+	digits, _, _ := strings.Cut(rest, "-")
+	at, err := strconv.ParseInt(digits, 10, 64)
+	if size, lost := d.DurableSize(name); err == nil && lost == nil && size > 0 && !strings.HasSuffix(name, ".tmp") {
+		r.snapshot = max(r.snapshot, kafka.Offset(at))
 	}
 }
 

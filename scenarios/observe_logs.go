@@ -151,6 +151,9 @@ func (o *clusterObserver) checkCommitted(s *subject) {
 		if w == nil || w.copyOf == nil || o.isExcused(w) || w.starting() || w.read[s.place] == nil {
 			continue // the last: its broker has not been seen with it yet
 		}
+		if w.read[s.place].last.LogStart >= s.exposed {
+			continue // all that was exposed has been deleted
+		}
 		c := w.copy(s.place)
 		key, there := o.checkMember(s, id, c)
 		switch {

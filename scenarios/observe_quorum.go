@@ -107,8 +107,8 @@ func (o *clusterObserver) checkQuorum() {
 }
 
 // holders counts the voters whose log goes up to an offset, by the entry that ends
-// it there, and those of which it need not be shown: they are excused, or have
-// applied and forgotten it.
+// it there, and those of which it need not be shown: they are excused, or have a
+// snapshot instead.
 func (o *clusterObserver) holders(voters []kafka.NodeID, end kafka.Offset) (entries map[batchKey]int, anyway int) {
 	entries = map[batchKey]int{}
 	for _, id := range voters {
@@ -118,12 +118,9 @@ func (o *clusterObserver) holders(voters []kafka.NodeID, end kafka.Offset) (entr
 			continue
 		}
 		c := w.copy(metadataPlace)
-		if c.end() < end {
-			continue
-		}
 		if b := c.at(end - 1); b != nil {
 			entries[batchKey{b.base, b.epoch}]++
-		} else {
+		} else if w.snapshot() >= end {
 			anyway++
 		}
 	}

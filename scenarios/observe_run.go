@@ -54,6 +54,7 @@ func (r *run) windowInto(b *brokerHost) window {
 	w := window{
 		id: kafka.NodeID(b.seat.id), refresh: disk.refresh,
 		copyOf:   func(p place) *logCopy { return disk.copyOf(p.partition.String()) },
+		snapshot: func() kafka.Offset { return disk.snapshot },
 		starting: func() bool { return b.running == nil && b.node.Alive() },
 	}
 	if b.seat.isBroker() {
