@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klammlog/klamm/disksim"
 	"github.com/klammlog/klamm/node"
 	"github.com/klammlog/klamm/node/client"
 	"github.com/klammlog/klamm/node/env"
@@ -133,4 +134,28 @@ func TestAControllerJoinsTheVoters(t *testing.T) {
 	if v, ok := late.node.Quorum(); !ok || v.Leader < 2 {
 		t.Errorf("the new voter sees %+v", v)
 	}
+}
+
+func TestAControllerThatLostItsDiskJoinsAgain(t *testing.T) {
+	c := newCluster(t, 5, "bc", "bc", "bc")
+	for _, h := range c.hosts {
+		h.with("controller.quorum.auto.join.enable", "true")
+	}
+	c.start()
+	c.create("orders")
+	c.produce("orders", "x")
+	c.inSync()
+	lost := c.hosts[2]
+	lost.crash()
+	lost.w.LogDirs[0].FS = disksim.New(c.k, "n3/new", disksim.Options{}).FS(lost.sim)
+	lost.start()
+	c.until("the node is back", func() bool { return lost.node != nil })
+	c.inSync()
+	c.hosts[0].crash()
+	c.create("more")
+	lost.on("reading identities", func() {
+		if all, err := node.Identities(lost.w); err != nil || len(all) != 1 || all[0].NodeID != 3 {
+			t.Errorf("identities %+v, %v", all, err)
+		}
+	})
 }

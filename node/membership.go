@@ -57,6 +57,7 @@ func (n *Node) startMetadata(cluster string) error {
 	if n.quorum != nil {
 		n.server.SetController(n.controller)
 		n.server.SetQuorum(n.quorum)
+		n.maybeJoin()
 	}
 	return nil
 }

@@ -42,6 +42,7 @@ type Node struct {
 	quorum     *quorum.Quorum         // nil on a broker that is no controller
 	controller *controller.Controller // nil there, too
 	observer   *quorum.Observer       // of the quorum; nil on a controller
+	joining    *env.Group             // the task that asks for a vote; nil if none does
 	metadata   source                 // the quorum, or the observer
 	broker     *broker.Broker         // nil on a controller that is no broker
 }
@@ -162,6 +163,7 @@ func (n *Node) release(deadline kafka.Instant) error {
 	if n.observer != nil {
 		errs = append(errs, n.observer.Close(deadline))
 	}
+	errs = append(errs, n.stopJoining(deadline))
 	if n.controller != nil {
 		errs = append(errs, n.controller.Close(deadline))
 	}

@@ -54,6 +54,11 @@ var (
 		Doc:   "After how many bytes of the metadata log a snapshot takes the place of what is before it.",
 	})}
 
+	QuorumAutoJoin = Bool{define(&Setting{
+		Name: "controller.quorum.auto.join.enable", Scope: Broker, Type: TypeBool, Default: "false",
+		Doc: "Whether a controller that is no voter, or was one with a disk that is lost, asks the others to make it one.",
+	})}
+
 	BrokerSessionTimeout = Millis{define(&Setting{
 		Name: "broker.session.timeout.ms", Scope: Broker, Type: TypeInt, Default: "9000",
 		check: atLeast(1),

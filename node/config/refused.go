@@ -18,7 +18,7 @@ var reasons = []struct {
 	{"a node that stops hands over until that is done or its time is up", []string{"controlled.shutdown.*"}},
 	{"in-sync sets and eligible replicas are always kept as Kafka's eligible.leader.replicas.version=1 does", []string{"eligible.leader.replicas.*"}},
 	{"controllers notice a dead leader by controller.quorum.election.timeout.ms", []string{"controller.quorum.fetch.timeout.ms"}},
-	{"controllers are controller.quorum.voters, and those that are added by request", []string{"controller.quorum.bootstrap.servers", "controller.quorum.auto.join.enable"}},
+	{"controllers are controller.quorum.voters, and those that are added by request", []string{"controller.quorum.bootstrap.servers"}},
 	{"controllers talk when there is something to say", []string{"controller.*"}},
 	{"the metadata log is cut by its snapshots", []string{"metadata.*"}},
 	{"controllers have taken ZooKeeper's place", []string{"zookeeper.*"}},

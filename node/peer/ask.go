@@ -3,6 +3,8 @@ package peer
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/klammlog/klamm/node/client/backoff"
@@ -10,6 +12,7 @@ import (
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
+	"github.com/klammlog/klamm/node/quorum"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -189,6 +192,33 @@ func (p *Peers) CreateTopic(name string, deadline kafka.Instant) error {
 			return err
 		},
 	}, deadline)
+}
+
+// AddVoter asks the active controller to make a controller a voter. One that was a
+// voter with another directory is taken out first.
+func (p *Peers) AddVoter(v quorum.Voter, deadline kafka.Instant) error {
+	return p.ask(question{
+		lane: controlLane, repeat: always,
+		ask: func() kmsg.Request { return voterRequest(v, p.patience(controlLane)) },
+		read: func(a kmsg.Response) error {
+			code := kafka.Error(a.(*kmsg.AddRaftVoterResponse).ErrorCode)
+			if code == kafka.ErrDuplicateVoter {
+				return nil
+			}
+			return code.AsError()
+		},
+	}, deadline)
+}
+
+func voterRequest(v quorum.Voter, wait time.Duration) *kmsg.AddRaftVoterRequest {
+	q := kmsg.NewPtrAddRaftVoterRequest()
+	q.VoterID, q.VoterDirectoryID, q.TimeoutMillis = int32(v.ID), v.Directory, millis(wait)
+	l := kmsg.NewAddRaftVoterRequestListener()
+	at := strings.LastIndexByte(v.Address, ':')
+	port, _ := strconv.ParseUint(v.Address[at+1:], 10, 16) // an address of the configuration has one
+	l.Name, l.Host, l.Port = "CONTROLLER", strings.Trim(v.Address[:max(at, 0)], "[]"), uint16(port)
+	q.Listeners = append(q.Listeners, l)
+	return q
 }
 
 func createRequest(name string, wait time.Duration) *kmsg.CreateTopicsRequest {
