@@ -56,7 +56,7 @@ const firstFetchPause = 20 * time.Millisecond
 
 // follow has the partition fetched from its leader, if it has one.
 func (p *Partition) follow() {
-	if p.state.Leader == meta.NoLeader || p.b.peers == nil || p.b.closing {
+	if p.state.Leader == meta.NoLeader || p.b.closing {
 		p.unfollow()
 		return
 	}

@@ -200,7 +200,7 @@ func sessionShare(session time.Duration) time.Duration { return session - sessio
 // last told that it lives; while it lasts the leader is in the in-sync set, or a
 // new leader asked it out of it. A broker that has asked to end does not know.
 func (b *Broker) surelyLeads() bool {
-	return b.controllers == nil || !b.life.stopping && b.w.Now() < b.life.surely
+	return !b.life.stopping && b.w.Now() < b.life.surely
 }
 
 // restBeat waits until the next beat is due. Blocks.
@@ -288,7 +288,7 @@ func (b *Broker) serves() bool {
 // HandOver asks the controllers to take from this broker what it leads, and waits
 // until they have, or until the deadline. It goes on serving meanwhile. Blocks.
 func (b *Broker) HandOver(deadline kafka.Instant) error {
-	if b.life.may || b.controllers == nil || !b.serves() || !config.ControlledShutdown.In(b.config) || !b.hasAlive() {
+	if b.life.may || !b.serves() || !config.ControlledShutdown.In(b.config) || !b.hasAlive() {
 		return nil
 	}
 	b.life.stopping = true
