@@ -156,7 +156,7 @@ func (d *decision) settle(c *change) {
 	d.completeReassignment(c)
 	d.keepEligible(c)
 	d.elect(c)
-	c.trim()
+	d.trim(c)
 	s.LeaderEpoch, s.Epoch = old.LeaderEpoch, old.Epoch
 	if s.Leader != old.Leader || lacks(s.Replicas, old.Replicas) {
 		s.LeaderEpoch++
@@ -200,8 +200,9 @@ func (c *change) lastEligible() []kafka.NodeID {
 	return only(union(c.old.LastELR, only(c.lost, union(c.old.ISR, c.old.ELR))), c.next.Replicas)
 }
 
-// trim forgets who was eligible where somebody leads and has made up for them.
-func (c *change) trim() {
+// trim forgets who was eligible where somebody leads and has made up for them, or
+// where they cannot use their log: it may be fetched again then.
+func (d *decision) trim(c *change) {
 	s := &c.next
 	switch {
 	case s.Leader == NoLeader:
@@ -209,6 +210,10 @@ func (c *change) trim() {
 		s.ELR, s.LastELR = nil, nil
 	default:
 		s.LastELR = without(s.LastELR, s.ISR)
+		s.ELR = filter(s.ELR, func(id kafka.NodeID) bool {
+			b := d.broker(id)
+			return b == nil || !b.offline(c.Replica)
+		})
 	}
 }
 

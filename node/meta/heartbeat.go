@@ -115,9 +115,9 @@ func (d *decision) awake(id kafka.NodeID) {
 	}, d.settle)
 }
 
-// offline notes which logs a broker cannot use. It leaves the in-sync sets of
-// those partitions if others are left, and does not count as eligible there:
-// nobody knows what became of its records.
+// offline notes which logs a broker cannot use. Where somebody else may lead it
+// leaves the in-sync set and does not count as eligible: nobody knows what became
+// of its records. Where nobody may it waits for its log with the others.
 func (d *decision) offline(now Broker, listed []Replica) {
 	listed = d.placed(now.ID, listed)
 	if slices.Equal(listed, now.Offline) {
@@ -132,7 +132,7 @@ func (d *decision) offline(now Broker, listed []Replica) {
 			continue
 		}
 		c := d.change(d.m.byID[r.Topic], r.Partition)
-		if s := &c.next; len(without(union(s.ISR, s.ELR), self)) > 0 {
+		if s := &c.next; d.fewest(c, without(union(s.ISR, s.ELR), self)) != NoLeader {
 			c.lost, s.ISR = self, without(s.ISR, self)
 		}
 		d.settle(c)
