@@ -145,6 +145,7 @@ func (c Cluster) pairs(s seat) []config.Pair {
 	add("process.roles", string(s.role))
 	add("listeners", strings.Join(listeners, ","))
 	add("controller.quorum.voters", strings.Join(voters, ","))
+	add("controller.quorum.auto.join.enable", "true") // who lost its disk comes back by itself
 	if s.rack != "" {
 		add("broker.rack", s.rack)
 	}
