@@ -24,6 +24,9 @@ type conn struct {
 	read   reader
 	out    []byte // the writer's buffer
 
+	ofNode    bool // a node's connection, not a client's
+	requests  *budget
+	answers   *budget
 	held      int64 // of both budgets
 	receiving stall // in the middle of a frame
 	sending   stall // in the middle of an answer
@@ -41,15 +44,20 @@ type conn struct {
 var errStopping = errors.New("node is stopping")
 
 func (s *Server) newConn(net env.Conn, l *listener) *conn {
-	return &conn{
+	c := &conn{
 		s:      s,
 		net:    net,
+		ofNode: s.forNodes(l), requests: &s.budget, answers: &s.answers,
 		client: &Client{Principal: Anonymous, Listener: l.name, via: l.via, Peer: net.PeerAddress()},
 		read:   reader{conn: net, pool: &s.pool, busy: &s.ahead},
 		more:   s.w.NewCond("api/more"),
 		fewer:  s.w.NewCond("api/fewer"),
 		tasks:  env.NewGroup(s.w, "api/conn"),
 	}
+	if c.ofNode {
+		c.requests, c.answers = &s.nodeRequests, &s.nodeAnswers
+	}
+	return c
 }
 
 // start starts the connection's tasks.
@@ -180,7 +188,7 @@ func (c *conn) readCall() (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	taken, err := c.s.budget.take(worth)
+	taken, err := c.requests.take(worth)
 	if err != nil {
 		return nil, c.interrupted(err)
 	}

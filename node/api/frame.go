@@ -132,7 +132,7 @@ type frame struct {
 func (f *frame) charge(n int64) {
 	f.charged += n
 	f.c.held += n
-	f.c.s.budget.charge(n)
+	f.c.requests.charge(n)
 }
 
 // grow charges what the request's records need more than they came with.
@@ -152,8 +152,8 @@ func (f *frame) release() {
 	}
 	f.c.held -= f.taken + f.charged
 	f.c.s.grown -= f.grown
-	f.c.s.budget.discharge(f.charged)
-	f.c.s.budget.give(f.taken)
+	f.c.requests.discharge(f.charged)
+	f.c.requests.give(f.taken)
 	if !f.dirty {
 		f.c.s.pool.put(f.bytes)
 	}

@@ -107,7 +107,7 @@ func FuzzConnections(f *testing.F) {
 // readAll reads what comes by a connection until it ends, or would.
 func readAll(t *testing.T, w *env.World, view *config.View, l *listener, b []byte) {
 	s := &Server{w: w, config: view, handlers: handlersByKey(),
-		sessions: newSessions(w, view), budget: budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)}}
+		sessions: newSessions(w, view), nodeRequests: budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)}, budget: budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)}}
 	c := s.newConn(&dripping{b: b}, l)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -127,7 +127,7 @@ func readAll(t *testing.T, w *env.World, view *config.View, l *listener, b []byt
 		}
 	}
 	runtime.ReadMemStats(&after)
-	if s.budget.used != 0 || c.held != 0 {
+	if s.budget.used != 0 || s.nodeRequests.used != 0 || c.held != 0 {
 		t.Fatalf("%d bytes of the budget are not given back, %d are held", s.budget.used, c.held)
 	}
 	// The last frame may claim to be as large as a frame may be.

@@ -19,9 +19,29 @@ import (
 // memory.
 const slowAfter = 10 * time.Second
 
-// full reports whether a connection from an address is one too many.
+// Nodes have limits of their own, as large: clients must not be able to keep
+// controllers from hearing each other. Nodes come by the listeners of controllers,
+// and by that for brokers among each other if clients have another.
+
+// forNodes reports whether nodes come by a listener, and no clients.
+func (s *Server) forNodes(l *listener) bool {
+	if l.via == ofControllers {
+		return true
+	}
+	return len(config.BrokerListeners(s.config)) > 1 && l.name == config.InterBrokerListener(s.config)
+}
+
+// fullFor reports whether a connection by a listener is one too many.
+func (s *Server) fullFor(l *listener, address string) bool {
+	if s.forNodes(l) {
+		return int64(s.nodes) >= config.MaxConnections.In(s.config)
+	}
+	return s.full(address)
+}
+
+// full reports whether a client's connection from an address is one too many.
 func (s *Server) full(address string) bool {
-	return int64(len(s.conns)) >= config.MaxConnections.In(s.config) ||
+	return int64(s.clients) >= config.MaxConnections.In(s.config) ||
 		int64(s.perIP[hostOf(address)]) >= config.MaxConnectionsPerIP.In(s.config)
 }
 
@@ -36,11 +56,21 @@ func hostOf(address string) string {
 // remember counts a connection.
 func (s *Server) remember(c *conn) {
 	s.conns = append(s.conns, c)
+	if c.ofNode {
+		s.nodes++
+		return
+	}
+	s.clients++
 	s.perIP[hostOf(c.client.Peer)]++
 }
 
 // uncount takes a connection off its address's count.
 func (s *Server) uncount(c *conn) {
+	if c.ofNode {
+		s.nodes--
+		return
+	}
+	s.clients--
 	host := hostOf(c.client.Peer)
 	if s.perIP[host]--; s.perIP[host] == 0 {
 		delete(s.perIP, host)
@@ -71,12 +101,12 @@ func (c *conn) slow(now kafka.Instant) bool {
 	return false
 }
 
-// dropSlow ends the connections that hold memory and make the node wait, because
-// others wait for memory.
-func (s *Server) dropSlow() {
+// dropSlow ends the connections that hold memory of a budget, or of its companion,
+// and make the node wait, because others wait for memory.
+func (s *Server) dropSlow(short *budget) {
 	now := s.w.Now()
 	for _, c := range s.conns {
-		if c.ended == nil && c.slow(now) {
+		if c.ended == nil && (c.requests == short || c.answers == short) && c.slow(now) {
 			s.w.Probe("a slow connection was closed because others waited for memory")
 			s.stats.Dropped++
 			c.end(errSlow)
@@ -87,7 +117,7 @@ func (s *Server) dropSlow() {
 // takeForAnswer waits until there is room for an answer of n bytes and returns what
 // is to be given back. Blocks.
 func (c *conn) takeForAnswer(n int64) (int64, error) {
-	got, err := c.s.answers.take(n)
+	got, err := c.answers.take(n)
 	c.held += got
 	return got, err
 }
@@ -95,5 +125,5 @@ func (c *conn) takeForAnswer(n int64) (int64, error) {
 // giveForAnswer returns the room of an answer that was written, or not.
 func (c *conn) giveForAnswer(n int64) {
 	c.held -= n
-	c.s.answers.give(n)
+	c.answers.give(n)
 }

@@ -40,15 +40,21 @@ type Server struct {
 	source     Source
 	quorum     *quorum.Quorum
 
-	handlers  []*handler // by key
-	pool      pool
-	budget    budget // of requests
-	answers   budget
+	handlers []*handler // by key
+	pool     pool
+	budget   budget // of requests
+	answers  budget
+
+	// Of nodes among each other.
+	nodeRequests, nodeAnswers budget
+
 	grown     int64 // bytes by which records of requests under way grew
 	ahead     int   // buffers of those connections that read far ahead
 	listeners []*listener
-	conns     []*conn // in the order they were accepted
-	perIP     map[string]int
+	conns     []*conn        // in the order they were accepted
+	clients   int            // of conns
+	perIP     map[string]int // of the clients'
+	nodes     int            // of conns, those of nodes
 	accepting *env.Group
 	emptied   env.Cond     // a connection has ended on a side that stops
 	stopping  [ofBoth]bool // by side: nothing new is taken up there
@@ -79,17 +85,23 @@ type listener struct {
 // does not block.
 func Listen(w *env.World, view *config.View) (*Server, error) {
 	s := &Server{
-		w:         w,
-		config:    view,
-		handlers:  handlersByKey(),
-		budget:    budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)},
-		answers:   budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)},
+		w:        w,
+		config:   view,
+		handlers: handlersByKey(),
+		budget:   budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)},
+		answers:  budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)},
+
+		nodeRequests: budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)},
+		nodeAnswers:  budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)},
+
 		perIP:     map[string]int{},
 		accepting: env.NewGroup(w, "api/accept"),
 		emptied:   w.NewCond("api/emptied"),
 		sessions:  newSessions(w, view),
 	}
-	s.budget.short, s.answers.short = s.dropSlow, s.dropSlow
+	for _, b := range s.budgets() {
+		b.short = func() { s.dropSlow(b) }
+	}
 	for _, l := range config.ListenersIn(view, config.Listeners) {
 		net, err := w.Net.Listen(l.Address())
 		if err != nil {
@@ -107,6 +119,11 @@ func sideOf(v *config.View, name string) side {
 		return ofControllers
 	}
 	return ofBrokers
+}
+
+// budgets returns those of requests and answers, of clients and of nodes.
+func (s *Server) budgets() []*budget {
+	return []*budget{&s.budget, &s.answers, &s.nodeRequests, &s.nodeAnswers}
 }
 
 // Address returns where clients can dial the first listener.
@@ -202,7 +219,7 @@ func (s *Server) accept(net env.Conn, l *listener) {
 		_ = net.Close()
 		return
 	}
-	if s.stopping[l.via] || s.full(net.PeerAddress()) {
+	if s.stopping[l.via] || s.fullFor(l, net.PeerAddress()) {
 		s.stats.Refused++
 		s.w.Probe("a connection was one too many")
 		_ = net.Close()
@@ -312,11 +329,10 @@ func (s *Server) Stats() Stats {
 // Check returns the first limit that is not kept.
 func (s *Server) Check() error {
 	var broken []string
-	if err := s.budget.check(); err != nil {
-		broken = append(broken, fmt.Sprintf("requests: %v", err))
-	}
-	if err := s.answers.check(); err != nil {
-		broken = append(broken, fmt.Sprintf("answers: %v", err))
+	for i, b := range s.budgets() {
+		if err := b.check(); err != nil {
+			broken = append(broken, fmt.Sprintf("budget %d: %v", i, err))
+		}
 	}
 	if err := s.sessions.Check(); err != nil {
 		broken = append(broken, err.Error())

@@ -286,8 +286,8 @@ func (f served) send(c *conn, call *Call) error {
 	response.SetVersion(call.Version)
 	b := call.appendResponse(c.out[:0], response)
 	if more := int64(len(b)) - taken; more > 0 {
-		c.s.answers.charge(more)
-		defer c.s.answers.discharge(more)
+		c.answers.charge(more)
+		defer c.answers.discharge(more)
 	}
 	return c.write(b)
 }

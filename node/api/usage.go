@@ -23,7 +23,7 @@ type Usage struct {
 // Usage returns what is held now.
 func (s *Server) Usage() Usage {
 	u := Usage{
-		Connections: int64(len(s.conns)), MaxConnections: config.MaxConnections.In(s.config),
+		Connections: int64(s.clients), MaxConnections: config.MaxConnections.In(s.config),
 		MaxOfOneHost: config.MaxConnectionsPerIP.In(s.config),
 		RequestBytes: s.budget.used - s.budget.over, GrownBytes: s.grown, MaxRequests: s.budget.limit, Waiting: int64(len(s.budget.queue)),
 		AnswerBytes: s.answers.used - s.answers.over, MaxAnswers: s.answers.limit,
@@ -38,6 +38,9 @@ func (s *Server) Usage() Usage {
 	for _, c := range s.conns {
 		u.Unanswered = max(u.Unanswered, int64(len(c.queue)))
 		u.AheadBytes = max(u.AheadBytes, int64(len(c.read.buf)))
+		if c.ofNode {
+			continue
+		}
 		host := hostOf(c.client.Peer)
 		hosts[host]++
 		u.OfOneHost = max(u.OfOneHost, hosts[host])
