@@ -80,13 +80,13 @@ var (
 	MaxConnections = Int{define(&Setting{
 		Name: "max.connections", Scope: Broker, Type: TypeInt, Default: "2147483647", Dynamic: true,
 		check: atLeast(0),
-		Doc:   "How many connections the node keeps at once.",
+		Doc:   "How many connections of clients the node keeps at once; nodes among each other have as many places of their own.",
 	})}
 
 	MaxConnectionsPerIP = Int{define(&Setting{
 		Name: "max.connections.per.ip", Scope: Broker, Type: TypeInt, Default: "2147483647", Dynamic: true,
 		check: atLeast(1),
-		Doc:   "How many connections the node keeps at once from one address.",
+		Doc:   "How many connections of clients the node keeps at once from one address.",
 	})}
 
 	FetchSessionSlots = Int{define(&Setting{
