@@ -171,6 +171,7 @@ var handmadeCases = []struct {
 	{"a leader is elected from outside the set", func(h *handmade) { h.isr(2, 3); h.decide() }, leaderInISR},
 	{"a replica leaves the set", func(h *handmade) { h.isr(1, 2); h.decide() }, ""},
 	{"a leader acts on less than was decided", func(h *handmade) { h.views[1].ISR = []kafka.NodeID{1, 2} }, isrAgreement},
+	{"a leader was answered what nobody has applied yet", func(h *handmade) { h.views[1].ISR, h.views[1].Epoch = []kafka.NodeID{1, 2}, 9 }, ""},
 	{"a replica joins while it is fenced", func(h *handmade) {
 		h.isr(1, 2)
 		h.decide()

@@ -19,14 +19,15 @@ type parting struct {
 // unclean one may have taken.
 func (o *clusterObserver) checkElection(s *subject, d decision) {
 	old := &s.decided
-	if d.Leader == meta.NoLeader || d.LeaderEpoch == old.LeaderEpoch {
+	first := s.led == meta.NoLeader
+	if d.Leader == meta.NoLeader || d.LeaderEpoch == old.LeaderEpoch && !first {
 		return
 	}
 	last := s.led
 	s.led = d.Leader
 	switch {
-	case old.Replicas == nil || last == meta.NoLeader:
-		return // the first
+	case first:
+		return
 	case last == d.Leader && d.LeaderEpoch == old.LeaderEpoch+1:
 		return
 	}

@@ -88,8 +88,8 @@ func (o *clusterObserver) leads(s *subject, epoch kafka.LeaderEpoch, id kafka.No
 // acts on.
 func (o *clusterObserver) checkAgreed(s *subject, id kafka.NodeID, v replicaView) {
 	d := &s.decided
-	if !s.exists || d.Leader != id || d.LeaderEpoch != v.LeaderEpoch {
-		return
+	if !s.exists || d.Leader != id || d.LeaderEpoch != v.LeaderEpoch || d.Epoch < v.Epoch {
+		return // the last: nobody that can be seen has applied what the leader was answered
 	}
 	for _, m := range d.ISR {
 		if !has(v.ISR, m) {

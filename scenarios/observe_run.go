@@ -91,7 +91,7 @@ func (b *brokerHost) replicas() []replicaView {
 }
 
 func replicaOf(v broker.View) replicaView {
-	out := replicaView{place: place{v.Topic, v.Partition}, LeaderEpoch: v.LeaderEpoch, ISR: v.ISR,
+	out := replicaView{place: place{v.Topic, v.Partition}, LeaderEpoch: v.LeaderEpoch, Epoch: v.PartitionEpoch, ISR: v.ISR,
 		LogStart: v.LogStart, HighWatermark: v.HighWatermark, Durable: v.Held, LogEnd: v.LogEnd}
 	switch {
 	case v.Broken != nil:

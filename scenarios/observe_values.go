@@ -22,6 +22,7 @@ type replicaView struct {
 	place
 	Role        replicaRole
 	LeaderEpoch kafka.LeaderEpoch
+	Epoch       int32          // of the partition, as a leader knows it
 	ISR         []kafka.NodeID // that a leader acts on: the largest the controllers may have
 
 	LogStart, HighWatermark, Durable, LogEnd kafka.Offset

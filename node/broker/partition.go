@@ -228,28 +228,29 @@ func (p *Partition) checkLeader() error {
 
 // A View is what an observer sees of a partition.
 type View struct {
-	Partition     kafka.TopicPartition
-	Topic         kafka.TopicID
-	Role          Role
-	Leader        kafka.NodeID // as this node knows it
-	LeaderEpoch   kafka.LeaderEpoch
-	ISR           []kafka.NodeID // the set that a leader acts on; elsewhere what the metadata says
-	Began         kafka.Offset   // where the log of a leader ended when its epoch began
-	LogStart      kafka.Offset
-	HighWatermark kafka.Offset
-	LogEnd        kafka.Offset
-	Held          kafka.Offset
-	Durable       kafka.Offset
-	Size          int64 // bytes of all segments
-	Broken        error // why it is not served; then the offsets are zero
+	Partition      kafka.TopicPartition
+	Topic          kafka.TopicID
+	Role           Role
+	Leader         kafka.NodeID // as this node knows it
+	LeaderEpoch    kafka.LeaderEpoch
+	PartitionEpoch int32          // as the metadata has it, or a leader was answered
+	ISR            []kafka.NodeID // the set that a leader acts on; elsewhere what the metadata says
+	Began          kafka.Offset   // where the log of a leader ended when its epoch began
+	LogStart       kafka.Offset
+	HighWatermark  kafka.Offset
+	LogEnd         kafka.Offset
+	Held           kafka.Offset
+	Durable        kafka.Offset
+	Size           int64 // bytes of all segments
+	Broken         error // why it is not served; then the offsets are zero
 }
 
 // View returns the partition as it is now.
 func (p *Partition) View() View {
 	v := View{Partition: p.name, Topic: p.topic.id, Role: p.Role(), Leader: p.state.Leader, LeaderEpoch: p.state.LeaderEpoch,
-		ISR: p.state.ISR, Broken: p.broken}
+		PartitionEpoch: p.state.Epoch, ISR: p.state.ISR, Broken: p.broken}
 	if p.leader != nil {
-		v.ISR, v.Began = p.leader.Maximal(), p.leader.Began()
+		v.ISR, v.Began, v.PartitionEpoch = p.leader.Maximal(), p.leader.Began(), p.leader.State().Epoch
 	}
 	if p.log != nil {
 		// While the log is cut its ends go first.
