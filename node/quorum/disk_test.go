@@ -120,7 +120,7 @@ func TestTheInboxIsBounded(t *testing.T) {
 	var heartbeat []byte
 	r.onSend = func(from, to kafka.NodeID, b []byte) { heartbeat = b }
 	r.startAll()
-	a := r.elect()
+	r.elect()
 	r.level()
 	m := messageIn(heartbeat)
 	to, from := nodeID(m.GetTo()), nodeID(m.GetFrom())
@@ -138,7 +138,6 @@ func TestTheInboxIsBounded(t *testing.T) {
 	if !r.probed("a controller had no room for a message of raft") {
 		t.Error("nothing was dropped")
 	}
-	_ = a
 }
 
 // What is no message of a member is refused, whoever sends it.

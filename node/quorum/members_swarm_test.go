@@ -106,8 +106,8 @@ func (s *moving) equal() bool {
 
 func TestSwarmOfMembers(t *testing.T) {
 	made := 0
-	for seed := range uint64(12) {
-		s := &moving{swarm: newSwarm(t, seed, 3, nil)}
+	for seed := range uint64(8) {
+		s := &moving{swarm: newSwarm(t, seed, 3)}
 		told := s.r.members[0].voters
 		s.r.add(3, told)
 		s.r.add(4, told)

@@ -91,7 +91,6 @@ func TestAQuorumGrowsAndMoves(t *testing.T) {
 			m.forget()
 			m.restart()
 		}
-		a = r.elect()
 		r.level()
 		for _, m := range r.members[1:] {
 			v := m.q.Voters()

@@ -17,7 +17,6 @@
 package quorum
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -239,8 +238,4 @@ func (q *Quorum) Close(deadline kafka.Instant) error {
 		}
 	}
 	return q.log.log.Close()
-}
-
-func (q *Quorum) String() string {
-	return fmt.Sprintf("controller %d, directory %s", q.o.ID, hex.EncodeToString(q.dir[:]))
 }

@@ -91,7 +91,6 @@ func TestAMemberThatIsFarBehindGetsASnapshot(t *testing.T) {
 		}
 		j := newJudge(r)
 		behind.restart()
-		lost := 0
 		r.lost = 300 // the snapshot, too, gets lost now and then
 		r.run(5*time.Minute, "it has caught up", func() bool {
 			if err := j.look(); err != nil {
@@ -100,7 +99,6 @@ func TestAMemberThatIsFarBehindGetsASnapshot(t *testing.T) {
 			return behind.q != nil && behind.q.applied == r.members[0].q.applied && behind.q.applied == r.members[1].q.applied &&
 				behind.q.snapshot.index > 0
 		})
-		_ = lost
 		if !r.probed("a controller took a snapshot from the leader") {
 			t.Error("it caught up without a snapshot")
 		}
