@@ -261,7 +261,13 @@ func (o *operator) takeStock() {
 		o.insist(func() bool { _, ok := o.readAt(kmsg.ConfigResourceTypeTopic, name); return ok })
 	}
 	for _, name := range []string{"", "1"} {
-		o.insist(func() bool { _, ok := o.readAt(kmsg.ConfigResourceTypeBroker, name); return ok })
+		o.insist(func() bool {
+			_, ok := o.readAt(kmsg.ConfigResourceTypeBroker, name)
+			if !ok && o.r.options.clustered() {
+				o.hangUp() // a broker tells of itself alone, and this may be another
+			}
+			return ok
+		})
 	}
 	for _, in := range o.sides {
 		for p := in.first; p < in.partitions; p++ {
