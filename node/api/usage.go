@@ -5,7 +5,8 @@ import "github.com/klammlog/klamm/node/config"
 // Usage is what a server holds of its clients at this moment, and the limits that
 // it keeps itself to.
 type Usage struct {
-	Connections, MaxConnections int64
+	Connections, MaxConnections int64 // of clients
+	NodeConnections             int64 // of nodes, as many at most
 	OfOneHost, MaxOfOneHost     int64 // connections of the host that has most
 	RequestBytes, MaxRequests   int64 // admitted by the budget of requests
 	GrownBytes                  int64 // that records need since they were compressed anew, charged besides
@@ -24,8 +25,9 @@ type Usage struct {
 func (s *Server) Usage() Usage {
 	u := Usage{
 		Connections: int64(s.clients), MaxConnections: config.MaxConnections.In(s.config),
-		MaxOfOneHost: config.MaxConnectionsPerIP.In(s.config),
-		RequestBytes: s.budget.used - s.budget.over, GrownBytes: s.grown, MaxRequests: s.budget.limit, Waiting: int64(len(s.budget.queue)),
+		NodeConnections: int64(s.nodes),
+		MaxOfOneHost:    config.MaxConnectionsPerIP.In(s.config),
+		RequestBytes:    s.budget.used - s.budget.over, GrownBytes: s.grown, MaxRequests: s.budget.limit, Waiting: int64(len(s.budget.queue)),
 		AnswerBytes: s.answers.used - s.answers.over, MaxAnswers: s.answers.limit,
 		Charged:     s.budget.over + s.answers.over,
 		PooledBytes: int64(s.pool.kept), MaxPooled: poolLimit,
