@@ -81,13 +81,18 @@ var bounds = []Bound{
 		func(f *footprint) int64 { return f.diskFiles },
 		func(f *footprint) int64 { return f.openFiles() + f.tasks },
 		func(f *footprint) int64 { return f.openFiles() }},
-	{"tasks", "two for each connection, eight for each log, one for each append under way, eight for each other node, sixteen for the node; when idle those of the node",
+	{"tasks", "two for each connection, eight for each log, one for each append under way, those of eight connections each way and two more for each other node, sixteen for the node; when idle those of the node",
 		func(f *footprint) int64 { return f.tasks },
 		func(f *footprint) int64 {
-			return 16 + 8*f.others + 2*f.API.Connections + 8*(f.partitions+1) + f.Broker.Uncommitted
+			return 16 + perOther*f.others + 2*(f.API.Connections+f.API.NodeConnections) + 8*(f.partitions+1) + f.Broker.Uncommitted
 		},
 		func(f *footprint) int64 { return idleTasks + int64(len(f.Dirs)) }},
 }
+
+// perOther is how many tasks a node has for each other: two for each of eight
+// connections that the other made, one for each that it made itself, one that sends
+// what is raft's, and one that fetches.
+const perOther = 2*8 + 8 + 2
 
 // replicaAnswer is replica.fetch.response.max.bytes.
 const replicaAnswer = 10 << 20
@@ -125,11 +130,21 @@ func bufferLimit(f *footprint) (n int64) {
 	return n
 }
 
+// issuedIDs returns how many producer ids any node knows to be given out: some know
+// of a block later than others.
+func (r *run) issuedIDs() int64 {
+	for _, b := range r.nodes {
+		if b.running != nil {
+			r.issued = max(r.issued, int64(b.running.Image().NextProducerID()))
+		}
+	}
+	return r.issued
+}
+
 // footprint measures a running node.
 func (b *brokerHost) footprint(n *node.Node, partitions int) footprint {
 	usage := n.Usage()
-	b.r.issued = max(b.r.issued, usage.Broker.ProducerIDs) // a broker knows of a block later than others
-	usage.Broker.ProducerIDs = b.r.issued
+	usage.Broker.ProducerIDs = b.r.issuedIDs()
 	return footprint{
 		Usage: usage, tasks: int64(len(b.node.LiveTasks())), diskFiles: int64(b.disk.Open()), partitions: int64(partitions),
 		others: int64(len(b.r.nodes) - 1),

@@ -259,7 +259,7 @@ var recreateTopic = &Scenario{
 	About:     "a topic is deleted and created again over and over, while brokers die and come back with what they had of it",
 	Cluster:   safeCluster,
 	Sometimes: []Family{"crash", "power-loss", "pause", "isolate", "latency", "reset", "graceful-stop"},
-	OneOf:     []Family{"crash", "power-loss", "pause", "isolate"},
+	OneOf:     []Family{"crash", "power-loss", "pause"},
 	AtLeast:   1,
 	AtMost:    4,
 	Shape:     func(o *Options, _ *rand.Rand) { o.Habits.Recreate = true },

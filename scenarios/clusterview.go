@@ -1,6 +1,8 @@
 package scenarios
 
 import (
+	"slices"
+
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
 )
@@ -58,12 +60,25 @@ func (r *run) brokerWith(id kafka.NodeID) *brokerHost {
 	return nil
 }
 
-// controller returns the node that is the active controller, or nil.
-func (r *run) controller() *brokerHost {
+// counts reports whether a broker's replica is in sync, or eligible to lead, so that
+// what it held counts.
+func (r *run) counts(b *brokerHost, tp kafka.TopicPartition) bool {
+	s, ok := r.newestState(tp)
+	id := kafka.NodeID(b.seat.id)
+	return ok && (slices.Contains(s.ISR, id) || slices.Contains(s.ELR, id))
+}
+
+// controller returns the active controller, or nil. Of two that believe it they are,
+// it is the one of the newer term.
+func (r *run) controller() (active *brokerHost) {
+	newest := uint64(0)
 	for _, b := range r.nodes {
-		if b.running != nil && b.seat.isVoter() {
-			return b
+		if b.running == nil || !b.running.Active() {
+			continue
+		}
+		if v, ok := b.running.Quorum(); ok && v.Term >= newest {
+			active, newest = b, v.Term
 		}
 	}
-	return nil
+	return active
 }

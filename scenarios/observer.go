@@ -203,6 +203,9 @@ func (o *observer) started(b *brokerHost) {
 		return
 	}
 	for _, v := range b.running.Partitions() {
+		if o.r.options.clustered() && !o.r.counts(b, v.Partition) {
+			continue // its replica was removed, perhaps, and is another now
+		}
 		held := b.held[place{v.Topic, v.Partition}]
 		switch {
 		case v.Broken != nil && !errors.Is(v.Broken, commitlog.ErrQuarantined):
