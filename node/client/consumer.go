@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/klammlog/klamm/internal/assert"
+	"github.com/klammlog/klamm/node/client/cluster"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 )
@@ -22,6 +23,7 @@ type ConsumerConfig struct {
 	MaxPollRecords    int           // max.poll.records: of a Poll that sets no limit
 	Reset             ResetPolicy   // auto.offset.reset
 	ResetDuration     time.Duration // auto.offset.reset=by_duration: how far to go back
+	Rack              string        // client.rack: a replica in this rack is read, if the leader names one (KIP-392)
 	SkipCRCs          bool          // check.crcs=false: do not look at the batches' checksums
 	MaxUnpacked       int           // bytes a batch may have uncompressed
 }
@@ -344,9 +346,9 @@ func (c *Consumer) attend(cur *cursor, now kafka.Instant) kafka.Instant {
 	if now < cur.notUntil {
 		return cur.notUntil
 	}
-	leader, epoch, ok := c.client.meta.view.Leader(cur.tp)
+	from, epoch := c.source(cur, now)
 	switch {
-	case !ok:
+	case from == cluster.NoNode:
 		c.noLeader(cur)
 	case cur.busy, cur.lost != nil:
 	case !cur.known:
@@ -355,15 +357,32 @@ func (c *Consumer) attend(cur *cursor, now kafka.Instant) kafka.Instant {
 	case cur.unsure(epoch):
 		cur.busy = true
 		c.tasks.Go("validation of "+cur.tp.String(), func() { c.validate(cur) })
-	case c.fetchers[leader.ID] == nil:
-		f := &fetcher{c: c, node: leader.ID}
-		c.fetchers[leader.ID] = f
-		c.tasks.Go(fmt.Sprintf("fetcher from broker %d", leader.ID), f.run)
+	case c.fetchers[from] == nil:
+		f := &fetcher{c: c, node: from}
+		c.fetchers[from] = f
+		c.tasks.Go(fmt.Sprintf("fetcher from broker %d", from), f.run)
 	}
 	if cur.notUntil > now {
 		return cur.notUntil
 	}
 	return kafka.Never
+}
+
+// source returns which broker a partition is read from: the replica that its leader
+// named last, as long as that is one and the leader the same, or else the leader
+// itself. From time to time the leader is asked again, who may know a better one.
+func (c *Consumer) source(cur *cursor, now kafka.Instant) (kafka.NodeID, kafka.LeaderEpoch) {
+	leader, epoch, ok := c.client.meta.view.Leader(cur.tp)
+	if !ok {
+		return cluster.NoNode, epoch
+	}
+	if cur.replica.until <= now || cur.replica.epoch != epoch {
+		return leader.ID, epoch
+	}
+	if _, known := c.client.meta.view.Broker(cur.replica.id); !known {
+		return leader.ID, epoch
+	}
+	return cur.replica.id, epoch
 }
 
 // noLeader asks for newer metadata, and tells Poll if the topic does not exist.

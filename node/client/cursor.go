@@ -30,6 +30,7 @@ type cursor struct {
 	chunks     []chunk
 	bytes      int // of the chunks
 
+	replica   replica // to read from instead of the leader
 	topicID   kafka.TopicID
 	suspect   bool // a broker does not know the topic id any more
 	named     bool // the leader takes topics by name, so it cannot tell
@@ -41,6 +42,14 @@ type cursor struct {
 	err       error // to be told by Poll, once
 	lost      error // to be told by each Poll: there is no position, until restart
 	reason    error // why the position is to be chosen anew
+}
+
+// A replica is one that the leader of an epoch sent a consumer to, and how long that
+// holds.
+type replica struct {
+	id    kafka.NodeID
+	epoch kafka.LeaderEpoch
+	until kafka.Instant
 }
 
 // A chunk is what one fetch brought of a partition.

@@ -17,8 +17,9 @@ import (
 // enough of it is fetched: soon there will be room for it.
 const shortWait = 20 * time.Millisecond
 
-// A fetcher fetches from one broker, one request at a time, everything the
-// broker leads and the consumer has room for.
+// A fetcher fetches from one broker, one request at a time, everything that is to
+// be read there, most of it because the broker leads it, and that the consumer has
+// room for.
 type fetcher struct {
 	c       *Consumer
 	node    kafka.NodeID
@@ -55,8 +56,8 @@ func (f *fetcher) collect(now kafka.Instant) ([]errand, time.Duration) {
 	wait := f.c.c.MaxWait
 	full := f.c.ahead() >= f.c.c.MaxBytes
 	for _, cur := range f.c.cursors {
-		leader, epoch, ok := f.c.client.meta.view.Leader(cur.tp)
-		if !ok || leader.ID != f.node || !cur.fetchable(now) || cur.unsure(epoch) {
+		from, epoch := f.c.source(cur, now)
+		if from != f.node || !cur.fetchable(now) || cur.unsure(epoch) {
 			continue
 		}
 		if cur.bytes >= f.c.c.MaxPartitionBytes || full && cur.bytes > 0 {
@@ -124,6 +125,7 @@ func (f *fetcher) retry(errands []errand, err error) {
 	f.c.client.needUpdate()
 	for _, e := range errands {
 		if e.cur.generation == e.generation {
+			e.cur.replica = replica{}
 			f.c.rest(e.cur)
 		}
 	}
@@ -139,6 +141,7 @@ func (f *fetcher) request(errands []errand, wait time.Duration) (kmsg.Request, l
 	req.MaxWaitMillis = int32(wait.Milliseconds())
 	req.MinBytes, req.MaxBytes = int32(c.MinBytes), int32(c.MaxBytes)
 	req.SessionID, req.SessionEpoch = 0, -1 // no fetch session (KIP-227)
+	req.Rack = c.Rack
 	o := link.Options{MinVersion: 4, Patience: wait}
 	at := make(map[string]int)
 	for _, e := range errands {
@@ -197,10 +200,18 @@ func (f *fetcher) take(errands []errand, resp *kmsg.FetchResponse) {
 			f.c.rest(e.cur) // nothing was said of it
 		case part.ErrorCode != 0:
 			f.refused(e, part)
+		case part.PreferredReadReplica >= 0 && kafka.NodeID(part.PreferredReadReplica) != f.node && len(part.RecordBatches) == 0:
+			f.redirect(e, kafka.NodeID(part.PreferredReadReplica))
 		default:
 			f.accept(e, part)
 		}
 	}
+}
+
+// redirect reads a partition from the replica that the leader names, until the
+// metadata are old.
+func (f *fetcher) redirect(e errand, to kafka.NodeID) {
+	e.cur.replica = replica{id: to, epoch: e.epoch, until: f.c.w.Now().Add(f.c.client.c.MetadataMaxAge)}
 }
 
 func nameOf(errands []errand, id kafka.TopicID) string {
@@ -240,6 +251,12 @@ func (f *fetcher) accept(e errand, part *kmsg.FetchResponseTopicPartition) {
 func (f *fetcher) refused(e errand, part *kmsg.FetchResponseTopicPartition) {
 	code := kafka.Error(part.ErrorCode)
 	err := fmt.Errorf("fetch from broker %d: %w", f.node, code)
+	if e.cur.replica.until > 0 && e.cur.replica.id == f.node {
+		// A follower may not be there yet, or any more: its leader decides.
+		e.cur.replica = replica{}
+		f.c.rest(e.cur)
+		return
+	}
 	switch {
 	case code == kafka.ErrOffsetOutOfRange:
 		f.c.lose(e.cur, err)
