@@ -234,6 +234,16 @@ var handmadeCases = []struct {
 		h.views[1].HighWatermark = 30
 		h.o.started(1)
 	}, recoversAcked},
+	{"a replica moves away and comes back with nothing", func(h *handmade) {
+		d := &h.image.Partitions[0]
+		d.Replicas, d.ISR, d.Epoch = []kafka.NodeID{1, 2}, []kafka.NodeID{1, 2}, 9
+		h.decide()
+		d.Replicas, d.Epoch = []kafka.NodeID{1, 2, 3}, 10
+		h.decide()
+		h.copies[3].batches = nil
+		v := h.views[3]
+		v.HighWatermark, v.Durable, v.LogEnd = 0, 0, 0
+	}, ""},
 	{"a restart loses what a follower held uncommitted", func(h *handmade) { h.cut(3, 4); h.o.started(3) }, ""},
 	{"a second controller leads in a term", func(h *handmade) { h.rafts[1].Leads = true }, oneRaftLeaderPerTerm},
 	{"another controller leads in the next term", func(h *handmade) { h.rafts[1].Leads, h.rafts[1].Term = true, 4 }, ""},

@@ -158,9 +158,21 @@ func (o *clusterObserver) decide(m imageView, single bool) {
 			o.changed(d.Leader)
 		}
 		o.checkElection(s, d)
+		o.dismiss(d)
 		s.decided, s.exists = d, true
 	}
 	o.image = m
+}
+
+// dismiss forgets what those held that have no replica any more: one that they get
+// again begins with nothing.
+func (o *clusterObserver) dismiss(d decision) {
+	for _, w := range o.windows {
+		if r := w.read[d.place]; r != nil && !has(d.Replicas, w.id) {
+			r.last = replicaView{}
+			delete(w.lives, d.place)
+		}
+	}
 }
 
 // checkSeats: broker epochs never go back. A node that has registered again answers

@@ -25,6 +25,7 @@ type options struct {
 	only   string
 	report string
 	list   bool
+	script bool // run the scripted tests, and hunt none
 }
 
 func main() {
@@ -37,6 +38,7 @@ func main() {
 	within := flag.String("scenarios", strings.Join(scenariosHunted, ","), "hunt with these scenarios: names, with commas between")
 	flag.StringVar(&o.report, "o", "", "write the report to this `file`")
 	flag.BoolVar(&o.list, "list", false, "list the mutants and hunt none")
+	flag.BoolVar(&o.script, "scripted", false, "run the mutants' scripted tests and hunt none")
 	flag.Parse()
 	o.hunter.scenarios = strings.Split(*within, ",")
 	if err := o.check(flag.Args()); err != nil {
@@ -87,6 +89,9 @@ func (o *options) run() error {
 		return err
 	}
 	defer os.RemoveAll(o.dir)
+	if o.script {
+		return o.testAll(mutants)
+	}
 	o.sound = filepath.Join(o.dir, "sound")
 	if err := o.build(o.sound); err != nil {
 		return err
@@ -143,6 +148,33 @@ func (o *options) huntAll(mutants []mutant) error {
 	}
 	if len(missed) > 0 {
 		return fmt.Errorf("not found, or its scripted test passes: %s", strings.Join(missed, ", "))
+	}
+	return nil
+}
+
+// testAll runs the scripted tests, and fails unless each fails with its mutant and
+// only then.
+func (o *options) testAll(mutants []mutant) error {
+	var bad []string
+	for _, m := range mutants {
+		if m.Repeat {
+			continue
+		}
+		overlay, err := m.plant(o.root, o.dir)
+		if err != nil {
+			return err
+		}
+		t := trophy{mutant: m}
+		if t.Scripted, err = o.testFails(m, overlay); err != nil {
+			fmt.Println(err)
+		}
+		fmt.Printf("%-46s %s %s\n", m.Name, m.Test[1], t.script())
+		if !t.Scripted {
+			bad = append(bad, m.Name)
+		}
+	}
+	if len(bad) > 0 {
+		return fmt.Errorf("scripted tests that say nothing: %s", strings.Join(bad, ", "))
 	}
 	return nil
 }
