@@ -15,6 +15,7 @@ import (
 
 type consumeFlags struct {
 	remote
+	rack       string
 	from       string
 	to         string
 	partitions []int32
@@ -62,6 +63,7 @@ The record format of -f:
 	flags.Int32SliceVarP(&f.partitions, "partition", "p", nil, "the partitions to read; all by default")
 	flags.IntVarP(&f.count, "count", "n", 0, "end after so many records")
 	flags.BoolVarP(&f.exitAtEnd, "exit-at-end", "e", false, "end after the records that were there at the start: --to end")
+	flags.StringVar(&f.rack, "rack", "", "the `RACK` to read in, from followers too if the brokers allow it (client.rack)")
 	flags.StringVarP(&f.format, "format", "f", `%s\n`, "how to print a record as text")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "offset" {
@@ -138,7 +140,7 @@ func (r *reading) run(topic string) error {
 		return err
 	}
 	config := client.DefaultConsumer()
-	config.Reset = client.ResetNone
+	config.Reset, config.Rack = client.ResetNone, r.f.rack
 	r.cons = r.c.client.NewConsumer(config)
 	defer r.cons.Close(kafka.Never)
 	r.cons.Assign(places...)

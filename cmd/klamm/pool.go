@@ -21,11 +21,13 @@ type order struct {
 	Spec      scenarios.Spec `json:"spec"`
 	Record    string         `json:"record,omitempty"`    // write every event to this file
 	Artifacts string         `json:"artifacts,omitempty"` // on failure, write evidence below this folder
+	Tally     bool           `json:"tally,omitempty"`     // count what became of the sends
 }
 
 // An answer is what a worker says of one order.
 type answer struct {
 	Result scenarios.Result `json:"result"`
+	Fates  []fate           `json:"fates,omitempty"` // if they were asked for
 	Error  string           `json:"error,omitempty"` // the run could not be made
 }
 

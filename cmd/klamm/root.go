@@ -41,6 +41,7 @@ func commands() []*cobra.Command {
 		newInspectCommand(),
 		newRunCommand(),
 		newReplayCommand(),
+		newMatrixCommand(),
 		newListCommand(),
 		newVersionCommand(),
 		newWorkerCommand(),

@@ -63,6 +63,11 @@ func carryOut(o order) answer {
 		return answer{Error: err.Error()}
 	}
 	a := answer{Result: outcome.Result}
+	if o.Tally {
+		if a.Fates, err = tally(outcome); err != nil {
+			return answer{Error: err.Error()}
+		}
+	}
 	if o.Artifacts != "" && outcome.Verdict != scenarios.Held {
 		if err := writeArtifacts(o, outcome); err != nil {
 			a.Error = fmt.Sprintf("evidence cannot be written: %v", err)

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/klammlog/klamm/checker/history"
+	"github.com/klammlog/klamm/scenarios"
+)
+
+// A class is what a producer asked for.
+type class struct {
+	Acks       int8 `json:"acks"`
+	Idempotent bool `json:"idempotent"`
+}
+
+// classes are all there are, the weakest first. Idempotence needs acks=all.
+var classes = []class{{0, false}, {1, false}, {-1, false}, {-1, true}}
+
+func (c class) acks() string {
+	if c.Acks < 0 {
+		return "all"
+	}
+	return fmt.Sprint(c.Acks)
+}
+
+// A fate is what became of the sends of one class, as whoever reads everything in
+// the end finds it. It is counted, not judged: what was promised is not asked.
+type fate struct {
+	Class class  `json:"class"`
+	Sends int    `json:"sends"` // acknowledged; with acks=0 all that were not refused
+	Lost  int    `json:"lost"`  // of them
+	Twice int    `json:"twice"` // records at two offsets, acknowledged or not
+	Lose  string `json:"lose,omitempty"`
+	Dup   string `json:"dup,omitempty"` // the first of each, as a sentence
+}
+
+// tally counts what became of the sends of a run. Partitions that nobody could
+// read back to their ends are left out.
+func tally(o *scenarios.Outcome) ([]fate, error) {
+	var b bytes.Buffer
+	if err := o.WriteHistory(&b); err != nil {
+		return nil, err
+	}
+	h, err := history.Decode(&b, history.DefaultLimits)
+	if err != nil {
+		return nil, err
+	}
+	at := make(map[history.PartitionID]map[history.RecordID]int)
+	for _, r := range h.ReadBacks {
+		if r.Outcome == history.OK {
+			at[r.Partition] = make(map[history.RecordID]int)
+		}
+	}
+	for i := range h.Polls {
+		if p := &h.Polls[i]; p.Final && at[p.Partition] != nil {
+			for _, r := range h.Records(p) {
+				at[p.Partition][r.Record]++
+			}
+		}
+	}
+	fates := make([]fate, len(classes))
+	for i := range fates {
+		fates[i].Class = classes[i]
+	}
+	for i := range h.Sends {
+		s := &h.Sends[i]
+		if found := at[s.Partition]; found != nil {
+			countFate(&fates[classOf(s)], h, s, found[s.Record])
+		}
+	}
+	return fates, nil
+}
+
+// classOf returns the number of a send's class.
+func classOf(s *history.Send) int {
+	switch {
+	case s.Acks == history.AcksNone:
+		return 0
+	case s.Acks == history.AcksLeader:
+		return 1
+	case s.Delivery == history.Idempotent:
+		return 3
+	}
+	return 2
+}
+
+func countFate(f *fate, h *history.History, s *history.Send, times int) {
+	counts := s.Outcome == history.OK || s.Acks == history.AcksNone && s.Outcome == history.Unknown
+	if counts {
+		f.Sends++
+	}
+	if counts && times == 0 {
+		if f.Lost++; f.Lose == "" {
+			f.Lose = h.Event(s.Op).Text
+		}
+	}
+	if times > 1 {
+		if f.Twice++; f.Dup == "" {
+			f.Dup = h.Event(s.Op).Text
+		}
+	}
+}
