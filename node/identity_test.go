@@ -159,3 +159,24 @@ func TestAControllerThatLostItsDiskJoinsAgain(t *testing.T) {
 		}
 	})
 }
+
+func TestASecondLiveBrokerUnderANumberIsRefusedInOneLine(t *testing.T) {
+	c := newCluster(t, 6, "c", "b", "b")
+	twin := c.hosts[2]
+	twin.with("node.id", "2")
+	c.hosts[0].start()
+	c.hosts[1].start()
+	c.until("the first serves", func() bool { return c.hosts[1].node != nil })
+	twin.start()
+	twin.refused("node.id=2 is taken by a broker that is alive at n2:9092")
+
+	c.hosts[1].crash()
+	c.until("its session has ended", func() bool { return !c.hosts[0].node.Image().Alive(2) })
+	twin.start()
+	c.until("the second serves", func() bool { return twin.node != nil })
+
+	// Its former life's disk is known: who has it is the same broker.
+	c.hosts[1].start()
+	c.until("the first is back", func() bool { return c.hosts[1].node != nil })
+	c.until("the second knows that it is over", func() bool { return twin.node.Failed() != nil })
+}

@@ -1,7 +1,7 @@
 package api
 
 import (
-	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
 	"github.com/klammlog/klamm/node/peer"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -16,17 +16,16 @@ import (
 // log directories INVALID_REQUEST. Nothing is ever migrated from ZooKeeper.
 //
 // Ours: a tagged field says whether what the broker calls held may be gone after an
-// unclean end (peer.PrivateTag).
+// unclean end, and in the answer why it was refused (peer.PrivateTag).
 
 func brokerRegistration(x *control, q *kmsg.BrokerRegistrationRequest) *kmsg.BrokerRegistrationResponse {
-	r := kmsg.NewPtrBrokerRegistrationResponse()
 	registration, err := peer.RegistrationOf(q)
+	epoch := meta.NoEpoch
 	if err == nil {
-		r.BrokerEpoch, err = x.c.Register(registration, x.deadline(q))
+		epoch, err = x.c.Register(registration, x.deadline(q))
 	}
-	if r.ErrorCode = kafka.Code(err); err != nil {
+	if err != nil {
 		x.s.w.Log.Warn("broker was not registered", "broker", q.BrokerID, "peer", x.call.Client.Peer, "err", err)
-		r.BrokerEpoch = -1
 	}
-	return r
+	return peer.RegistrationResponse(epoch, err)
 }

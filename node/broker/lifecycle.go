@@ -285,6 +285,10 @@ func (b *Broker) serves() bool {
 	return b.life.opened && b.registered() && b.image.Alive(b.id)
 }
 
+// Failed returns why the broker is none of the cluster's any more, nil if it is:
+// another process has registered under its number, or the cluster refuses it.
+func (b *Broker) Failed() error { return b.life.over }
+
 // HandOver asks the controllers to take from this broker what it leads, and waits
 // until they have, or until the deadline. It goes on serving meanwhile. Blocks.
 func (b *Broker) HandOver(deadline kafka.Instant) error {

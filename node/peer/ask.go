@@ -107,10 +107,9 @@ func (p *Peers) Register(r meta.Registration, deadline kafka.Instant) (epoch int
 	err = p.ask(question{
 		lane: controlLane, repeat: always,
 		ask: func() kmsg.Request { return RegistrationRequest(r) },
-		read: func(a kmsg.Response) error {
-			answer := a.(*kmsg.BrokerRegistrationResponse)
-			epoch = answer.BrokerEpoch
-			return kafka.Error(answer.ErrorCode).AsError()
+		read: func(a kmsg.Response) (err error) {
+			epoch, err = registered(a.(*kmsg.BrokerRegistrationResponse))
+			return err
 		},
 		local: func(l Local) (err error) {
 			epoch, err = l.Register(r, deadline)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
@@ -17,8 +18,8 @@ import (
 // together.
 
 // PrivateTag is the tagged field of klamm's own in Kafka's messages: in
-// BrokerRegistration whether what the broker holds is volatile (one byte), in
-// BrokerHeartbeat the partitions that are offline (topic id and number each), in a
+// BrokerRegistration whether what the broker holds is volatile (one byte), in its
+// answer why it was refused (text), in BrokerHeartbeat the partitions that are offline (topic id and number each), in a
 // partition of Fetch how far the follower holds the log (int64).
 const PrivateTag = 10000
 
@@ -83,6 +84,34 @@ func RegistrationOf(q *kmsg.BrokerRegistrationRequest) (meta.Registration, error
 	volatile, ok := privateTag(&q.UnknownTags)
 	r.Volatile = ok && len(volatile) == 1 && volatile[0] == 1
 	return r, nil
+}
+
+// maxReason is the longest text of a refusal that is sent or read, in bytes.
+const maxReason = 1000
+
+// RegistrationResponse returns the answer to a registration: its epoch, or why it
+// was refused.
+func RegistrationResponse(epoch int64, err error) *kmsg.BrokerRegistrationResponse {
+	r := kmsg.NewPtrBrokerRegistrationResponse()
+	r.BrokerEpoch = epoch
+	if err != nil {
+		code := kafka.ErrorOf(err)
+		why := strings.TrimSuffix(err.Error(), ": "+code.Error())
+		r.ErrorCode, r.BrokerEpoch = int16(code), meta.NoEpoch
+		r.UnknownTags.Set(PrivateTag, []byte(strings.ToValidUTF8(why[:min(len(why), maxReason)], "")))
+	}
+	return r
+}
+
+func registered(r *kmsg.BrokerRegistrationResponse) (epoch int64, err error) {
+	code := kafka.Error(r.ErrorCode)
+	if code == kafka.None {
+		return r.BrokerEpoch, nil
+	}
+	if why, ok := privateTag(&r.UnknownTags); ok {
+		return meta.NoEpoch, fmt.Errorf("%s: %w", strings.ToValidUTF8(string(why[:min(len(why), maxReason)]), ""), code)
+	}
+	return meta.NoEpoch, code
 }
 
 // replicaSize is the bytes of a replica in the heartbeat's private field.

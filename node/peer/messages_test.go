@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -124,6 +125,13 @@ func TestBothSidesOfBrokersMessagesAgree(t *testing.T) {
 	back, err := RegistrationOf(through(t, RegistrationRequest(r), kmsg.NewPtrBrokerRegistrationRequest()))
 	if d := cmp.Diff(r, back); d != "" || err != nil {
 		t.Error(d, err)
+	}
+
+	for _, refused := range []error{nil, fmt.Errorf("node.id=3 is taken: %w", kafka.ErrDuplicateBrokerRegistration)} {
+		epoch, err := registered(through(t, RegistrationResponse(9, refused), kmsg.NewPtrBrokerRegistrationResponse()))
+		if refused == nil && (epoch != 9 || err != nil) || refused != nil && (err == nil || err.Error() != refused.Error() || kafka.ErrorOf(err) != kafka.ErrorOf(refused)) {
+			t.Errorf("epoch %d, %v, want %v", epoch, err, refused)
+		}
 	}
 
 	b := meta.Beat{ID: 3, Epoch: 8, Applied: 44, WantFence: true, WantShutdown: true,
