@@ -247,20 +247,17 @@ func (o *options) runCluster(dir string) error {
 	t := &torment{fleet: f, kills: o.kills, pauses: o.pauses, pace: &pace{}, random: rand.New(rand.NewPCG(o.seed, 0))}
 	t.pace.of.Store(t.steps())
 	fmt.Printf("cluster: seed %d, %d kills, %d pauses, a rolling restart\n", o.seed, t.kills, t.pauses)
-	errs := make([]error, len(o.clients)+1)
-	var ordeals []*ordeal
+	ordeals, err := o.ordealsOn(f, dir)
+	if err != nil {
+		return f.blame(err)
+	}
+	errs := make([]error, len(ordeals)+1)
 	var done sync.WaitGroup
-	for i, name := range o.clients {
-		p, err := programNamed(name)
-		if err != nil {
-			return err
-		}
-		c := &ordeal{program: p, tools: &o.tools, node: f.any, records: o.records, dir: dir}
-		ordeals = append(ordeals, c)
+	for i, c := range ordeals {
 		done.Go(func() { errs[i] = c.produceAlong(t.pace) })
 	}
 	begun := time.Now()
-	errs[len(o.clients)] = t.run()
+	errs[len(ordeals)] = t.run()
 	done.Wait()
 	fmt.Printf("cluster: everything has happened after %.0f s\n", time.Since(begun).Seconds())
 	if err := errors.Join(errs...); err != nil {
@@ -272,6 +269,23 @@ func (o *options) runCluster(dir string) error {
 		}
 	}
 	return nil
+}
+
+// ordealsOn returns one for each client, with a topic each.
+func (o *options) ordealsOn(f *fleet, dir string) ([]*ordeal, error) {
+	var all []*ordeal
+	for _, name := range o.clients {
+		p, err := programNamed(name)
+		if err != nil {
+			return nil, err
+		}
+		c := &ordeal{program: p, tools: &o.tools, node: f.any, records: o.records, dir: dir}
+		if _, err := c.newTopic("cluster", c.codecs[len(c.codecs)-1]); err != nil {
+			return nil, fmt.Errorf("create the topic of %s: %w", name, err)
+		}
+		all = append(all, c)
+	}
+	return all, f.heal()
 }
 
 // blame adds the nodes' last words to an error.

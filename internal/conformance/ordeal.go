@@ -78,13 +78,10 @@ func (o *ordeal) judgeAll() error {
 	return nil
 }
 
-// produceAlong produces a topic as a pace says, and follows it, while something
-// happens to the node.
+// produceAlong produces the only topic as a pace says, and follows it, while
+// something happens to the node.
 func (o *ordeal) produceAlong(along *pace) error {
-	t, err := o.newTopic("cluster", o.codecs[len(o.codecs)-1])
-	if err != nil {
-		return err
-	}
+	t := o.topics[0]
 	follower, err := o.consume(&t.follow, t)
 	if err != nil {
 		return err
