@@ -62,7 +62,7 @@ func beginFetch(s *Server, call *Call) (answer, error) {
 		MaxBytes: int64(q.MaxBytes),
 		Follower: followerOf(q), AnyReplica: q.Rack != "", Rack: q.Rack,
 	}
-	f.session, f.code = s.sessions.Begin(sessionRequest(q), call.Arrived)
+	f.session, f.code = s.sessions.Begin(sessionRequest(q), s.w.Now())
 	if f.code != kafka.None {
 		return f, nil
 	}
