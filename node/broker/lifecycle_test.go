@@ -314,3 +314,31 @@ func TestAReplicaThatRottedIsFetchedAnew(t *testing.T) {
 	c.until("it is fetched anew", func() bool { return m.b.Stats().Replaced == 1 })
 	c.inSync(2)
 }
+
+// A partition whose log is being cut leads only afterwards: what a leader shows is
+// not taken back.
+func TestNobodyLeadsWhileItsLogIsCut(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a")
+	m, p := c.machine(2), c.machine(2).p()
+	led := false
+	c.must(m, func() error {
+		return p.cut(func() error {
+			c.fail(c.machine(1))
+			for range 100 {
+				led = led || p.Role() == Leading
+				if err := m.w.Sleep(time.Millisecond); err != nil {
+					return err
+				}
+			}
+			if p.state.Leader != m.id {
+				t.Errorf("the metadata has %d for a leader", p.state.Leader)
+			}
+			return nil
+		})
+	})
+	if led || p.Role() != Leading {
+		t.Errorf("it led meanwhile: %t; afterwards it is the %s", led, p.Role())
+	}
+}
