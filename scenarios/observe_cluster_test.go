@@ -194,8 +194,15 @@ var handmadeCases = []struct {
 	{"offsets are missing on a disk", func(h *handmade) {
 		h.copies[3].batches = slices.Delete(slices.Clone(h.copies[3].batches), 1, 2)
 	}, offsetsDense},
+	{"a batch differs that does not count yet", func(h *handmade) {
+		h.views[3].Durable = 40
+		h.replace(3, 4, func(b *batch) { b.sum++ })
+	}, ""},
 	{"a batch differs", func(h *handmade) { h.replace(3, 4, func(b *batch) { b.sum++ }) }, logMatching},
-	{"a batch ends elsewhere", func(h *handmade) { h.replace(3, 4, func(b *batch) { b.end++ }) }, logMatching},
+	{"a batch ends elsewhere", func(h *handmade) {
+		h.views[3].Durable, h.views[3].LogEnd = 51, 51
+		h.replace(3, 4, func(b *batch) { b.end++ })
+	}, logMatching},
 	{"another batch is before one that both have", func(h *handmade) { h.replace(3, 2, func(b *batch) { b.epoch = 3 }) }, logMatching},
 	{"what is not committed is written again in another epoch", func(h *handmade) {
 		h.move()

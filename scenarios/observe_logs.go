@@ -39,25 +39,37 @@ func (o *clusterObserver) readLogs(w *window) {
 	}
 	for _, p := range w.known {
 		if w.owners[p.partition] == p.topic {
-			o.readLog(w, o.subject(p), w.copy(p))
+			o.readLog(w, o.subject(p), w.settled(p))
 		}
 	}
 }
 
-func (o *clusterObserver) readLog(w *window, s *subject, c *logCopy) {
+// settled returns the batches of a replica that it counts as held: what else reached
+// the disk may be refused yet, and its offsets given to others.
+func (w *window) settled(p place) []batch {
+	batches := w.copy(p).batches
+	if v, lives := w.lives[p]; lives {
+		for n := len(batches); n > 0 && batches[n-1].end > v.Durable; n-- {
+			batches = batches[:n-1]
+		}
+	}
+	return batches
+}
+
+func (o *clusterObserver) readLog(w *window, s *subject, batches []batch) {
 	r := w.read[s.place]
-	from := r.resume(c.batches)
-	for i := from; i < len(c.batches); i++ {
-		b := &c.batches[i]
+	from := r.resume(batches)
+	for i := from; i < len(batches); i++ {
+		b := &batches[i]
 		var before *batch
 		if i > 0 {
-			before = &c.batches[i-1]
+			before = &batches[i-1]
 			o.checkFollows(w, s, before, b)
 		}
 		o.checkChronicle(w, s, before, b)
 		o.checkProducer(w, s, r, b)
 	}
-	r.told = append(r.told[:from], c.batches[from:]...)
+	r.told = append(r.told[:from], batches[from:]...)
 }
 
 // resume returns the first of the batches that has not been looked at, and forgets
