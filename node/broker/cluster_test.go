@@ -56,6 +56,7 @@ type machine struct {
 	apply  []func([]meta.Record)
 	lags   bool // it hears nothing of the metadata
 	failed error
+	told   meta.Registration // the last
 
 	sessions map[kafka.NodeID]map[meta.Replica]ReplicaItem
 }
@@ -228,6 +229,7 @@ func (m *machine) ask(what string, deadline kafka.Instant, f func()) error {
 // The machine is its broker's Controllers.
 
 func (m *machine) Register(r meta.Registration, deadline kafka.Instant) (epoch int64, err error) {
+	m.told = r
 	lost := m.ask("register", deadline, func() {
 		err = m.c.decide(func(i *meta.Image) (records []meta.Record, err error) {
 			records, epoch, err = i.Register(r, i.Alive, m.c.view(0))

@@ -37,13 +37,13 @@ func TestACleanEndIsToldOfOnce(t *testing.T) {
 	c.machine(1).stop()
 	c.machine(1).start()
 	c.until("it serves", func() bool { return c.machine(1).b != nil && c.machine(1).b.serves() })
-	if got := c.machine(1).b.life.cleanAfter; got != epoch {
+	if got := c.machine(1).told.CleanAfter; got != epoch {
 		t.Errorf("clean after %d, want %d", got, epoch)
 	}
 	c.machine(1).crash()
 	c.machine(1).start()
 	c.until("it serves", func() bool { return c.machine(1).b != nil && c.machine(1).b.serves() })
-	if got := c.machine(1).b.life.cleanAfter; got != meta.NoEpoch {
+	if got := c.machine(1).told.CleanAfter; got != meta.NoEpoch {
 		t.Errorf("clean after %d, and it was not", got)
 	}
 }
@@ -340,5 +340,30 @@ func TestNobodyLeadsWhileItsLogIsCut(t *testing.T) {
 	})
 	if led || p.Role() != Leading {
 		t.Errorf("it led meanwhile: %t; afterwards it is the %s", led, p.Role())
+	}
+}
+
+// What may be set aside is what nobody counts on.
+func TestWhoIsCountedOnKeepsItsFiles(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	p := c.machine(2).p()
+	for name, q := range map[string]struct {
+		s    meta.PartitionState
+		want bool
+	}{
+		"another leads":      {meta.PartitionState{Leader: 1, ISR: []kafka.NodeID{1}}, true},
+		"in sync":            {meta.PartitionState{Leader: 1, ISR: []kafka.NodeID{1, 2}}, false},
+		"eligible to lead":   {meta.PartitionState{Leader: 1, ISR: []kafka.NodeID{1}, ELR: []kafka.NodeID{2}}, false},
+		"the leader":         {meta.PartitionState{Leader: 2, ISR: []kafka.NodeID{2}}, false},
+		"nobody leads":       {meta.PartitionState{Leader: meta.NoLeader, ISR: []kafka.NodeID{1}}, false},
+		"the last that knew": {meta.PartitionState{Leader: meta.NoLeader, LastELR: []kafka.NodeID{2}}, false},
+	} {
+		was := p.state
+		p.state = q.s
+		if got := p.dispensable(); got != q.want {
+			t.Errorf("%s: %t", name, got)
+		}
+		p.state = was
 	}
 }
