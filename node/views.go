@@ -6,6 +6,7 @@ import (
 	"github.com/klammlog/klamm/node/api"
 	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/controller"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
 	"github.com/klammlog/klamm/node/quorum"
@@ -78,8 +79,9 @@ func (n *Node) Check() error {
 
 // Stats are counts since the start and what is in use now, as plain numbers.
 type Stats struct {
-	Broker broker.Stats
-	API    api.Stats
+	Broker     broker.Stats
+	Controller controller.Stats
+	API        api.Stats
 }
 
 // Stats returns the counts.
@@ -87,6 +89,9 @@ func (n *Node) Stats() Stats {
 	s := Stats{API: n.server.Stats()}
 	if n.broker != nil {
 		s.Broker = n.broker.Stats()
+	}
+	if n.controller != nil {
+		s.Controller = n.controller.Stats()
 	}
 	return s
 }

@@ -58,11 +58,12 @@ type Controller struct {
 
 // Stats are counts since the start.
 type Stats struct {
-	Registrations, Heartbeats   uint64
-	Fenced                      uint64 // brokers whose session ended
-	Altered                     uint64 // wishes of leaders
-	Terms                       uint64 // in which it was active
-	Rebalances, UncleanLookouts uint64
+	Registrations, Heartbeats uint64
+	Fenced                    uint64 // brokers whose session ended
+	Altered                   uint64 // wishes of leaders
+	Terms                     uint64 // in which it was active
+	Rebalances                uint64 // in which preferred leaders came back
+	Searches                  uint64 // for leaders where there were none
 }
 
 // Open returns the controller of a member of the quorum.

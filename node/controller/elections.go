@@ -42,7 +42,7 @@ func (c *Controller) electWaiting() error {
 	if !c.leaderless() {
 		return nil
 	}
-	c.stats.UncleanLookouts++
+	c.stats.Searches++
 	err := c.quorum.Change(func(m *meta.Image) ([]meta.Record, error) { return m.ElectWaiting(c.config), nil })
 	if err != nil {
 		c.due = true
