@@ -30,6 +30,8 @@ type reading struct {
 	last  replicaView // as last seen, in whatever life
 	told  []batch     // the batches that were looked at
 	epoch map[kafka.ProducerID]kafka.ProducerEpoch
+
+	dismissed bool // the replica was removed, as the controllers decided
 }
 
 // readLogs looks at the batches on a node's disks that it has not looked at yet.

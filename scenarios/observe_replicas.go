@@ -14,11 +14,15 @@ func (o *clusterObserver) lookAtReplica(w *window, v replicaView) {
 		}
 		return
 	}
+	if w.read[v.place] == nil {
+		w.known = append(w.known, v.place)
+		w.read[v.place] = &reading{}
+	}
+	if r := w.read[v.place]; r.dismissed && (!lived || v.LogEnd < before.LogEnd) {
+		// The replica was removed, and this is another.
+		r.dismissed, r.last, lived = false, replicaView{}, false
+	}
 	if !lived {
-		if w.read[v.place] == nil {
-			w.known = append(w.known, v.place)
-			w.read[v.place] = &reading{}
-		}
 		o.checkRecovered(w, v)
 	}
 	w.owners[v.partition] = v.topic
@@ -164,13 +168,12 @@ func (o *clusterObserver) decide(m imageView, single bool) {
 	o.image = m
 }
 
-// dismiss forgets what those held that have no replica any more: one that they get
-// again begins with nothing.
+// dismiss notes who has no replica any more: one that they get again begins with
+// nothing. They hear of it later, and have the old one until then.
 func (o *clusterObserver) dismiss(d decision) {
 	for _, w := range o.windows {
 		if r := w.read[d.place]; r != nil && !has(d.Replicas, w.id) {
-			r.last = replicaView{}
-			delete(w.lives, d.place)
+			r.dismissed = true
 		}
 	}
 }
