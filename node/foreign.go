@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/klammlog/klamm/node/broker"
+	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/quorum"
 )
 
@@ -51,8 +52,9 @@ func (n *Node) checkDirs() error {
 			return fmt.Errorf("log directory %s is the first of a node of its own, and stands in log.dirs behind %s", l.dir, all[0].dir)
 		}
 	}
+	follows := all[0].signed && !config.IsController(n.settings) // who is a broker only has no metadata log
 	for _, l := range all {
-		if l.partitions && !all[0].metadata && !all[0].signed { // who is a broker only has no metadata log
+		if l.partitions && !all[0].metadata && !follows {
 			return fmt.Errorf("log directory %s holds partitions, and %s, the first in log.dirs, does not hold the metadata of their node", l.dir, all[0].dir)
 		}
 	}

@@ -81,7 +81,9 @@ func (n *Node) start() error {
 	if n.server, err = api.Listen(n.w, n.settings); err != nil {
 		return err
 	}
-	n.server.TurnAway()
+	if len(config.VotersIn(n.settings)) > 1 {
+		n.server.TurnAway() // others may serve who comes; a client of a node alone waits
+	}
 	if err := n.openDirs(); err != nil {
 		return err
 	}

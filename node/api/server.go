@@ -79,10 +79,12 @@ type listener struct {
 	via  side // ofBrokers or ofControllers
 	net  env.Listener
 	open bool // what comes by it is served
+
+	accepting bool // connections are taken from it
 }
 
-// Listen opens the configured listeners. Nothing is accepted before TurnAway. It
-// does not block.
+// Listen opens the configured listeners. Connections wait until somebody serves
+// them, or until TurnAway. It does not block.
 func Listen(w *env.World, view *config.View) (*Server, error) {
 	s := &Server{
 		w:        w,
@@ -184,15 +186,28 @@ func (s *Server) SetBroker(b *broker.Broker) {
 // serve them: who tries several nodes goes on to the next, and does not wait here.
 func (s *Server) TurnAway() {
 	for _, l := range s.listeners {
-		s.accepting.Go("api/accept "+l.net.Address(), func() { s.acceptLoop(l) })
+		s.startAccepting(l)
 	}
 }
 
 // open begins to serve the connections of the listeners of one side.
 func (s *Server) open(via side) {
 	for _, l := range s.listeners {
-		l.open = l.open || l.via == via
+		if l.via == via {
+			l.open = true
+			s.startAccepting(l)
+		}
 	}
+}
+
+// startAccepting accepts connections of a listener from here on. Those that came
+// before have waited.
+func (s *Server) startAccepting(l *listener) {
+	if l.accepting {
+		return
+	}
+	l.accepting = true
+	s.accepting.Go("api/accept "+l.net.Address(), func() { s.acceptLoop(l) })
 }
 
 func (s *Server) acceptLoop(l *listener) {
