@@ -98,7 +98,7 @@ func newClusterObserver(p clusterPromise, now func() kafka.Instant, tell func(gu
 
 // watch adds a machine.
 func (o *clusterObserver) watch(w window) {
-	w.owners = map[kafka.TopicPartition]kafka.TopicID{}
+	w.owners = map[kafka.TopicPartition]kafka.TopicID{metadataPlace.partition: metadataPlace.topic}
 	w.lives, w.read, w.applied, w.commit = map[place]replicaView{}, map[place]*reading{}, kafka.NoOffset, kafka.NoOffset
 	o.windows = append(o.windows, &w)
 }

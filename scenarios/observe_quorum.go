@@ -35,7 +35,6 @@ func (o *clusterObserver) lookAtRaft(w *window, v raftView) {
 	if w.read[metadataPlace] == nil {
 		w.known = append(w.known, metadataPlace)
 		w.read[metadataPlace] = &reading{}
-		w.owners[metadataPlace.partition] = metadataPlace.topic
 	}
 	if v.Term < w.term || v.DurableTerm < w.durableTerm && !o.isExcused(w) {
 		o.complain(epochsForward, "controller %d: its term went back from %d, %d of it durable, to %d and %d", w.id, w.term, w.durableTerm, v.Term, v.DurableTerm)
