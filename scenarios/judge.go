@@ -245,7 +245,7 @@ func (r *run) state() []string {
 // records is acknowledged in the end: it is idempotent, its time is longer than
 // that of all faults, and brokers do not lose what they know of it.
 func (r *run) promisedDelivery() bool {
-	if r.drawn.Unrestricted || r.drawn.Flush == "os" && r.pageCacheLost() || r.clocksApart() {
+	if r.drawn.Unrestricted || r.drawn.Unclean || r.drawn.Flush == "os" && r.pageCacheLost() || r.clocksApart() {
 		return false
 	}
 	return slices.ContainsFunc(r.producers, (*producerClient).patient)
