@@ -36,7 +36,7 @@ type fate struct {
 }
 
 // tally counts what became of the sends of a run. Partitions that nobody could
-// read back to their ends are left out.
+// read back to their ends are left out, and what was removed on purpose.
 func tally(o *scenarios.Outcome) ([]fate, error) {
 	var b bytes.Buffer
 	if err := o.WriteHistory(&b); err != nil {
@@ -47,9 +47,10 @@ func tally(o *scenarios.Outcome) ([]fate, error) {
 		return nil, err
 	}
 	at := make(map[history.PartitionID]map[history.RecordID]int)
+	start := make(map[history.PartitionID]history.Offset)
 	for _, r := range h.ReadBacks {
 		if r.Outcome == history.OK {
-			at[r.Partition] = make(map[history.RecordID]int)
+			at[r.Partition], start[r.Partition] = make(map[history.RecordID]int), r.LogStart
 		}
 	}
 	for i := range h.Polls {
@@ -65,11 +66,17 @@ func tally(o *scenarios.Outcome) ([]fate, error) {
 	}
 	for i := range h.Sends {
 		s := &h.Sends[i]
-		if found := at[s.Partition]; found != nil {
+		if found := at[s.Partition]; found != nil && !mayGo(s, start[s.Partition]) {
 			countFate(&fates[classOf(s)], h, s, found[s.Record])
 		}
 	}
 	return fates, nil
+}
+
+// mayGo reports whether a send's record may be below the start of its log, where
+// retention and operators have removed it.
+func mayGo(s *history.Send, start history.Offset) bool {
+	return start > 0 && (s.Offset == history.NoOffset || s.Offset < start)
 }
 
 // classOf returns the number of a send's class.

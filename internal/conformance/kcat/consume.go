@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -112,6 +113,7 @@ func (r *readers) read(out io.Reader, polls []talk.Poll) {
 			return nil
 		})
 	}
+	r.change(func() error { return errors.New("kcat has ended, and was to read on") })
 }
 
 // listen takes the ends.
