@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/klammlog/klamm/disksim"
 	"github.com/klammlog/klamm/netsim"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/sim"
@@ -48,6 +49,7 @@ var leaderCrash = &Scenario{
 	Aims:        map[Family][]target{"crash": {theLeader}, "power-loss": {theLeader}},
 	TuneProcess: longAway,
 	FlushDrawn:  true,
+	Reaches:     []string{"a broker was fenced, for its session ended"},
 }
 
 var rollingRestart = &Scenario{
@@ -60,6 +62,7 @@ var rollingRestart = &Scenario{
 	Aims:      map[Family][]target{"graceful-stop": {inTurn}},
 	AtMost:    2,
 	AtLeast:   1,
+	Reaches:   []string{"a controller handed leadership over"},
 }
 
 var minorityPartition = &Scenario{
@@ -70,6 +73,7 @@ var minorityPartition = &Scenario{
 	Must:      []Family{"split"},
 	Sometimes: []Family{"crash", "pause", "latency", "reset", "client-crash"},
 	TuneNet:   cutMinority,
+	Reaches:   []string{"a broker was fenced, for its session ended"},
 }
 
 // cutMinority puts the smaller part of the nodes on one side of a split, for about
@@ -128,6 +132,7 @@ var bridgePartition = &Scenario{
 		}
 		lastAWhile(f, in, r)
 	},
+	Reaches: []string{"a broker was fenced, for its session ended"},
 }
 
 var oneWayPartition = &Scenario{
@@ -160,6 +165,7 @@ var controllerFailover = &Scenario{
 	Aims:        map[Family][]target{"crash": {theController, theController, theLeader}, "power-loss": {theController}, "pause": {theController}, "graceful-stop": {theController}},
 	TuneProcess: longAway,
 	Guests:      []Family{operatorActs},
+	Reaches:     []string{"the active controller was looked for again"},
 }
 
 var isrFlap = &Scenario{
@@ -175,6 +181,7 @@ var isrFlap = &Scenario{
 	AtLeast:   2,
 	AtMost:    5,
 	Aims:      map[Family][]target{"slow-node": {aFollower}, "pause": {aFollower, aFollower, theLeader}, "crash": {theLeader, aFollower}},
+	Reaches:   []string{"a leader shrank its in-sync set", "a leader expanded its in-sync set"},
 }
 
 var wholeClusterPowerLoss = &Scenario{
@@ -185,6 +192,7 @@ var wholeClusterPowerLoss = &Scenario{
 	Must:      []Family{"power-loss"},
 	Sometimes: []Family{"crash", "slow-node", "task-stall", "disk-slow"},
 	Aims:      map[Family][]target{"power-loss": {everyNode}},
+	Reaches:   []string{"a leader expanded its in-sync set"},
 }
 
 var lastReplicaStanding = &Scenario{
@@ -203,7 +211,8 @@ var lastReplicaStanding = &Scenario{
 		f.At = kafka.Instant(warmUp) + (f.At-kafka.Instant(warmUp))/6
 		f.For = time.Hour
 	},
-	Shape: func(o *Options, r *rand.Rand) { o.Safety = max(o.Safety, 8*time.Second) },
+	Shape:   func(o *Options, r *rand.Rand) { o.Safety = max(o.Safety, 8*time.Second) },
+	Reaches: []string{"a broker was fenced, for its session ended"},
 }
 
 var allReplicasDown = &Scenario{
@@ -222,6 +231,7 @@ var allReplicasDown = &Scenario{
 	TuneProcess: func(f *sim.Fault, r *rand.Rand) {
 		f.For += time.Duration(r.Int64N(int64(2 * time.Second)))
 	},
+	Reaches: []string{"a broker was fenced, for its session ended"},
 }
 
 var uncleanElection = &Scenario{
@@ -252,6 +262,7 @@ var zombieLeaders = &Scenario{
 			f.For = 500*time.Millisecond + time.Duration(r.Int64N(int64(4*time.Second)))
 		}
 	},
+	Reaches: []string{"an append waited when leadership moved"},
 }
 
 var recreateTopic = &Scenario{
@@ -263,19 +274,27 @@ var recreateTopic = &Scenario{
 	AtLeast:   1,
 	AtMost:    4,
 	Shape:     func(o *Options, _ *rand.Rand) { o.Habits.Recreate = true },
+	Reaches:   []string{"a partition of a deleted topic was removed"},
 }
 
 var lostDisk = &Scenario{
-	Name:       "lost-disk",
-	About:      "a node comes back with an empty disk under its old number, or cannot read a sector, and gets everything from the others",
-	Cluster:    func(c *Cluster, r *rand.Rand) { safeCluster(c, r); c.Controllers, c.Voters = 3, 3 },
-	Always:     []Family{"crash"},
-	Sometimes:  []Family{"disk-empty", "disk-bad-sector", "power-loss", "pause", "task-stall", "disk-slow"},
-	OneOf:      []Family{"disk-empty", "disk-empty", "disk-bad-sector"},
-	AtLeast:    2,
-	AtMost:     4,
-	Aims:       map[Family][]target{"crash": {theLoser, theLoser, theLeader}},
+	Name:      "lost-disk",
+	About:     "a node comes back with an empty disk under its old number, or cannot read a sector, and gets everything from the others",
+	Cluster:   func(c *Cluster, r *rand.Rand) { safeCluster(c, r); c.Controllers, c.Voters = 3, 3 },
+	Always:    []Family{"crash"},
+	Sometimes: []Family{"disk-empty", "disk-bad-sector", "power-loss", "pause", "task-stall", "disk-slow"},
+	OneOf:     []Family{"disk-empty", "disk-empty", "disk-bad-sector"},
+	AtLeast:   2,
+	AtMost:    4,
+	Aims:      map[Family][]target{"crash": {theLoser, theLoser, theLeader}},
+	// An empty disk shows at the next crash, whenever that is.
+	Tune: func(f *disksim.Fault, r *rand.Rand) {
+		if f.Kind == disksim.FaultEmpty {
+			f.At, f.For, f.Times = kafka.Instant(warmUp)+(f.At-kafka.Instant(warmUp))/3, 0, 1
+		}
+	},
 	LoserOneIn: 1,
+	Reaches:    []string{"a log directory of an earlier start is missing"},
 }
 
 var reassignUnderFire = &Scenario{
@@ -287,6 +306,7 @@ var reassignUnderFire = &Scenario{
 	OneOf:     []Family{"crash", "power-loss", "pause", "isolate"},
 	AtLeast:   2,
 	AtMost:    5,
+	Reaches:   []string{"a replica was removed by a reassignment"},
 }
 
 // clusterFamilies are all families that a cluster survives.
@@ -305,4 +325,5 @@ var everyCluster = &Scenario{
 	Guests:     []Family{operatorActs, replicaMoves},
 	LoserOneIn: 6,
 	FlushDrawn: true,
+	Reaches:    []string{"a follower truncated to a diverging epoch"},
 }

@@ -25,6 +25,7 @@ var growAndShrink = &Scenario{
 	OneOf:     []Family{"crash", "pause", "isolate", "power-loss"},
 	AtLeast:   2,
 	AtMost:    4,
+	Reaches:   []string{"a replica was removed by a reassignment"},
 }
 
 // join has a spare broker take part from now on.

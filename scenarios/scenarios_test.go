@@ -2,6 +2,8 @@ package scenarios
 
 import (
 	"bytes"
+	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +13,12 @@ import (
 	"github.com/klammlog/klamm/sim"
 	"pgregory.net/rapid"
 )
+
+// Runs leave much garbage behind, and little else.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 // runTwice makes a run twice and fails the test if the two differ.
 func runTwice(t *testing.T, spec Spec) *Outcome {
