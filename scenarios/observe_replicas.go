@@ -110,6 +110,9 @@ func (o *clusterObserver) checkRecovered(w *window, v replicaView) {
 	if last.partition.Topic == "" || o.promised.Loses || o.isExcused(w) {
 		return
 	}
+	if o.promised.Unclean && v.LeaderEpoch > last.LeaderEpoch {
+		return // it may have been elected uncleanly meanwhile, or have followed who was
+	}
 	held := min(last.Durable, last.HighWatermark)
 	if v.LogEnd < held {
 		o.complain(recoversAcked, "%s on %d: held up to offset %d before, and ends at %d after recovery", v.partition, w.id, held, v.LogEnd)
