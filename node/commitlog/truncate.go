@@ -149,7 +149,9 @@ func (l *Log) carryOutCut(s *segment, at int64, end kafka.Offset) error {
 	if err := l.settle(s); err != nil {
 		return err
 	}
-	facts := []fact{cutFact(s.base, cut{number: l.manifest.catalog.cuts + 1, position: at, offset: end})}
+	// The next recovery reads from the cut on: where epochs below it began, which no
+	// checkpoint has told yet, nothing else would say.
+	facts := append(l.newEpochs(), cutFact(s.base, cut{number: l.manifest.catalog.cuts + 1, position: at, offset: end}))
 	if !l.listed(s) {
 		facts = append([]fact{s.added()}, facts...)
 	}
