@@ -40,10 +40,14 @@ func (o *Options) drawLoser(s *Scenario, r *rand.Rand) {
 	}
 }
 
-// loses reports whether only the loser may meet a family, if there is one.
+// loses reports whether only the loser may meet a family, if there is one. With
+// log.flush=os whoever ends uncleanly has given up its seat in the in-sync set, whether
+// its page cache is there or not: if all did, they would wait for an operator for ever.
 func (o *Options) loses(f Family) bool {
-	return o.Loser != "" && (disksim.FaultKind(f).Destroys() || o.Flush == "os" && losesPageCache(f))
+	return o.Loser != "" && (disksim.FaultKind(f).Destroys() || o.Flush == "os" && (losesPageCache(f) || f == Family(sim.FaultCrash) || isDisk(f)))
 }
+
+func isDisk(f Family) bool { return slices.Contains(diskFamilies(), f) }
 
 // spared returns the node that must not die, or "": a sector of its disk is lost, and
 // in the end of a log that was not closed, what is torn and what is lost look the same.

@@ -104,6 +104,9 @@ func draw(s *Scenario, seed uint64) Options {
 	o.inviteGuests(s, seed)
 	o.Recreate = o.Recreate || !o.Unrestricted && sim.Stream(seed, "options/recreate").IntN(3) == 0
 	o.drawLoser(s, sim.Stream(seed, "options/loser"))
+	if o.clustered() && o.Loser == "" {
+		o.Flush = "ack" // nobody may lose its page cache
+	}
 	if o.Unrestricted {
 		o.Families = withDestroying(o.Families, s.Destroying, sim.Stream(seed, "options/destroying"))
 	}
