@@ -171,6 +171,17 @@ func (o *clusterObserver) lost(id kafka.NodeID) {
 	}
 }
 
+// replaced says that a node has another disk: besides what it held, its votes are
+// gone. It is another voter, if it is one.
+func (o *clusterObserver) replaced(id kafka.NodeID) {
+	for b := range o.quorum.votes { //klamm:unordered each by itself
+		if b.by == id {
+			delete(o.quorum.votes, b)
+		}
+	}
+	o.lost(id)
+}
+
 // damaged says that what lies on a node's disks is not what was written any more.
 // Nothing is demanded of its copies for the rest of the run.
 func (o *clusterObserver) damaged(id kafka.NodeID) {

@@ -205,7 +205,7 @@ func (w *clusterWatch) losses() {
 			case c.Kind == disksim.FaultEmpty:
 				if n := int(c.N); n != h.emptied {
 					h.emptied = n
-					w.lost(h.id)
+					w.replaced(h.id)
 				}
 			case c.Kind.Destroys(), c.Kind == disksim.FaultSyncRevert && w.r.drawn.Flush == "os":
 				w.damaged(h.id)
