@@ -25,6 +25,7 @@ const (
 	badInputRefused = "bad-input-refused"
 	leaderMoves     = "leader-moves"
 	survivorServes  = "survivor-serves"
+	noRot           = "no-rot-of-its-own"
 
 	metadataLinearizable = metadata.Guarantee
 	describesTruly       = "describes-truly"
@@ -60,6 +61,7 @@ var promises = []Guarantee{
 	{describesTruly, "what a broker tells of itself, its topics, settings, producers and directories does not contradict itself"},
 	{leaderMoves, "when a broker dies its partitions have another leader within the session time-out and a second; two elections more if the controller died too"},
 	{survivorServes, "the last broker that is left of those in sync takes writes"},
+	{noRot, "a node whose disk keeps what it is given takes no part of a log for rotten"},
 	{stateChecks, "every stateful part of a node finds its own invariants intact"},
 }
 

@@ -121,6 +121,7 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 		res.Judged = append(res.Judged, delivers)
 	}
 	r.judgeOperators(res)
+	r.judgeRot(res)
 	for _, v := range report.Violations() {
 		var events []string
 		for _, e := range v.Events {
