@@ -175,8 +175,11 @@ func TestASecondLiveBrokerUnderANumberIsRefusedInOneLine(t *testing.T) {
 	twin.start()
 	c.until("the second serves", func() bool { return twin.node != nil })
 
-	// Its former life's disk is known: who has it is the same broker.
+	// The first one's disk is that of a former life: it is refused as any other.
+	c.hosts[1].start()
+	c.hosts[1].refused("node.id=2 is taken by a broker that is alive at n3:9092")
+	twin.crash()
+	c.until("the second's session has ended", func() bool { return !c.hosts[0].node.Image().Alive(2) })
 	c.hosts[1].start()
 	c.until("the first is back", func() bool { return c.hosts[1].node != nil })
-	c.until("the second knows that it is over", func() bool { return twin.node.Failed() != nil })
 }

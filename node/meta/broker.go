@@ -25,8 +25,10 @@ type Broker struct {
 	Endpoints   []Endpoint
 
 	// Directories are the ids of all log directories that the broker ever
-	// registered with: one that is no longer there may hold partitions.
+	// registered with: one that is no longer there may hold partitions. Missing
+	// are those of them that it did not have when it registered last.
 	Directories []DirectoryID
+	Missing     []DirectoryID
 
 	Rack               string // "" for none
 	MinLevel, MaxLevel int16  // the metadata levels that it can follow
@@ -101,10 +103,8 @@ func (r Broker) put(e *encoder) {
 		e.text(p.Host)
 		e.int32(p.Port)
 	}
-	e.count(len(r.Directories))
-	for _, id := range r.Directories {
-		e.raw(id[:])
-	}
+	e.directories(r.Directories)
+	e.directories(r.Missing)
 	e.replicas(r.Offline)
 }
 
@@ -143,13 +143,31 @@ func (d *decoder) broker() Record {
 	for range d.count(8) {
 		r.Endpoints = append(r.Endpoints, Endpoint{Listener: d.text(), Host: d.text(), Port: d.int32()})
 	}
+	r.Directories, r.Missing = d.directories(), d.directories()
+	r.Offline = d.replicas()
+	return r
+}
+
+func (e *encoder) directories(ids []DirectoryID) {
+	e.count(len(ids))
+	for _, id := range ids {
+		e.raw(id[:])
+	}
+}
+
+func (d *decoder) directories() (ids []DirectoryID) {
 	for range d.count(len(DirectoryID{})) {
 		var id DirectoryID
 		copy(id[:], d.take(len(id)))
-		r.Directories = append(r.Directories, id)
+		ids = append(ids, id)
 	}
-	r.Offline = d.replicas()
-	return r
+	return ids
+}
+
+// registeredWith reports whether a broker had a log directory when it registered
+// last.
+func (b Broker) registeredWith(id DirectoryID) bool {
+	return slices.Contains(b.Directories, id) && !slices.Contains(b.Missing, id)
 }
 
 func (d *decoder) brokerChange() Record {

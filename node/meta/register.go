@@ -47,6 +47,11 @@ func (m *Image) Register(r Registration, live func(kafka.NodeID) bool, on *confi
 			b.Directories = append(b.Directories, id)
 		}
 	}
+	for _, id := range b.Directories {
+		if !slices.Contains(r.Directories, id) {
+			b.Missing = append(b.Missing, id)
+		}
+	}
 	d.will(b, b)
 	d.restarted(b.ID, keepsSeats(r, old))
 	return d.done(), b.Epoch, nil
@@ -82,7 +87,7 @@ func checkDuplicate(r Registration, old Broker, live func(kafka.NodeID) bool) er
 		return nil
 	}
 	for _, id := range r.Directories {
-		if slices.Contains(old.Directories, id) {
+		if old.registeredWith(id) {
 			return nil
 		}
 	}
@@ -102,10 +107,11 @@ const (
 	seatLost      // it may lack committed records
 )
 
-// keepsSeats tells whether a broker has all that it counted as held.
+// keepsSeats tells whether a broker has all that it counted as held. What it has
+// lost once it pays for once: what it counted since then lies elsewhere.
 func keepsSeats(r Registration, old Broker) seat {
 	for _, id := range old.Directories {
-		if !slices.Contains(r.Directories, id) {
+		if old.registeredWith(id) && !slices.Contains(r.Directories, id) {
 			return seatLost
 		}
 	}
