@@ -29,7 +29,6 @@ const movementPause = 10 * time.Millisecond
 type leaderWatch struct {
 	r          *run
 	controller string
-	term       int64
 	changes    int
 	without    []kafka.Instant // by partition: since when it could have a leader and has none; negative: it is well
 	gaps       []int64

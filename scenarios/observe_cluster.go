@@ -243,13 +243,5 @@ func (o *clusterObserver) look(w *window) {
 	}
 }
 
-// exposedAt returns the highest high watermark that any leader of a partition had.
-func (o *clusterObserver) exposedAt(p place) kafka.Offset {
-	if s := o.subjects[p]; s != nil {
-		return s.exposed
-	}
-	return 0
-}
-
 // has reports whether the ids contain one.
 func has(ids []kafka.NodeID, id kafka.NodeID) bool { return slices.Contains(ids, id) }

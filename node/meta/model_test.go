@@ -92,8 +92,6 @@ func (m *model) pick(what string, n int) int { return rapid.IntRange(0, n-1).Dra
 
 func (m *model) broker() *process { return m.brokers[m.pick("broker", len(m.brokers))] }
 
-func (m *model) node() kafka.NodeID { return kafka.NodeID(m.pick("node", brokersInModel) + 1) }
-
 // some draws a partition, in the order of topics and numbers.
 func (m *model) some() (Replica, PartitionState, bool) {
 	var all []Replica
