@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 	"slices"
@@ -23,6 +24,7 @@ type diskReader struct {
 	durable bool
 	copies  map[string]*diskCopy // by directory
 	listed  map[string]listing
+	of      map[string]kafka.TopicID // whose logs the copies are
 
 	snapshot kafka.Offset // up to where a snapshot of the metadata stands for its log
 }
@@ -40,7 +42,7 @@ type diskCopy struct {
 }
 
 func newDiskReader(flush string, disks ...*disksim.Disk) *diskReader {
-	return &diskReader{disks: disks, durable: flush == "ack", copies: map[string]*diskCopy{}}
+	return &diskReader{disks: disks, durable: flush == "ack", copies: map[string]*diskCopy{}, of: map[string]kafka.TopicID{}}
 }
 
 // refresh lists the segments anew.
@@ -95,6 +97,37 @@ func (r *diskReader) copyOf(dir string) *logCopy {
 		c.stale = false
 	}
 	return &c.logCopy
+}
+
+// logOf returns what lies in the log of one incarnation of a topic's partition: nil
+// if the directory of its name is that of another, or of none.
+func (r *diskReader) logOf(p place) *logCopy {
+	dir := p.partition.String()
+	l, ok := r.listed[dir]
+	if !ok {
+		return nil
+	}
+	if r.of[dir] != p.topic {
+		delete(r.copies, dir)
+		r.of[dir] = p.topic
+	}
+	if identity := r.whole(l.disk, dir+"/partition"); !bytes.Contains(identity, p.topic[:]) {
+		delete(r.copies, dir)
+		return nil
+	}
+	return r.copyOf(dir)
+}
+
+// whole reads a small file.
+func (r *diskReader) whole(disk *disksim.Disk, name string) []byte {
+	const most = 1024
+	var b []byte
+	if r.durable {
+		b, _ = disk.DurableBytes(name, 0, most) // without the file there is nothing to read
+	} else {
+		b, _ = disk.VisibleBytes(name, 0, most)
+	}
+	return b
 }
 
 // read brings a copy up to date.

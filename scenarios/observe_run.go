@@ -53,7 +53,7 @@ func (r *run) windowInto(b *brokerHost) window {
 	disk := newDiskReader(r.drawn.Flush, b.disk)
 	w := window{
 		id: kafka.NodeID(b.seat.id), refresh: disk.refresh,
-		copyOf:   func(p place) *logCopy { return disk.copyOf(p.partition.String()) },
+		copyOf:   disk.logOf,
 		snapshot: func() kafka.Offset { return disk.snapshot },
 		starting: func() bool { return b.running == nil && b.node.Alive() },
 	}

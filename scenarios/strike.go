@@ -77,13 +77,6 @@ func (r *run) strikeClient(f Fault) {
 			p.died()
 		}
 	}
-	for _, p := range r.raws {
-		if p.node.Name() == f.Process.Node && p.node.Alive() && !p.done {
-			r.took(f.Family, true)
-			r.crashClient(&p.machine, f)
-			p.died()
-		}
-	}
 	for _, c := range r.consumers {
 		if c.node.Name() == f.Process.Node && c.node.Alive() && !c.done {
 			r.took(f.Family, true)

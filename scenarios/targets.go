@@ -108,9 +108,21 @@ func (r *run) partition(n int64) kafka.TopicPartition {
 	return kafka.TopicPartition{Topic: topicName, Partition: int32(n % int64(r.options.Partitions))}
 }
 
+// victimPause is how soon a fault looks again for a victim.
+const victimPause = 200 * time.Millisecond
+
 // strikeNodes has a fault of processes happen to all that it is for.
 func (r *run) strikeNodes(f Fault) {
 	victims := r.resolve(f.Process)
+	if len(victims) == 0 && strings.HasPrefix(f.Process.Node, "@") {
+		// Nobody leads at the moment: it waits for who comes.
+		r.k.After(victimPause, func() {
+			if !r.healed {
+				r.strikeNodes(f)
+			}
+		})
+		return
+	}
 	if spared := r.options.spared(); spared != "" && deadly(f.Family) {
 		victims = slices.DeleteFunc(slices.Clone(victims), func(b *brokerHost) bool { return b.seat.name == spared })
 	}
