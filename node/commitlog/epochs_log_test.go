@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -36,5 +37,24 @@ func TestACutForgetsNoEpochBelowIt(t *testing.T) {
 			t.Error(diff)
 		}
 		r.must(func() error { _, err := readAll(r.log, 0, 1<<20); return err })
+	}
+}
+
+// A chunk of what a truncation then takes is out of range, and no rot.
+func TestAChunkThatWasCutOffIsNotCorrupt(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	r.fill(6, 1, 100)
+	r.do(func() {
+		c, err := r.log.Read(3, 1<<20, 6, TakeOversize)
+		r.want(err)
+		r.want(r.log.Truncate(3))
+		if err := c.Copy(make([]byte, c.Len())); !errors.Is(err, ErrOutOfRange) || errors.Is(err, ErrCorrupt) {
+			t.Errorf("copy: %v", err)
+		}
+		c.Release()
+	})
+	if n := r.log.Stats().Corrupt; n != 0 {
+		t.Errorf("%d reads found rot", n)
 	}
 }

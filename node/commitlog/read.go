@@ -46,16 +46,19 @@ func (c Chunk) Len() int { return c.size }
 // copied instead, because a truncation may rewrite it.
 func (c Chunk) File() (f env.File, at int64, n int) { return c.file, c.at, c.size }
 
-// Copy fills dst, which has Len bytes. Blocks.
+// Copy fills dst, which has Len bytes. It fails with ErrOutOfRange if the log was
+// truncated since. Blocks.
 func (c Chunk) Copy(dst []byte) error {
 	if c.size == 0 {
 		return nil
 	}
-	if err := readFull(c.file, dst[:c.size], c.at); err != nil {
-		return c.log.readError(c.segment, c.at, err)
-	}
+	err := readFull(c.file, dst[:c.size], c.at)
+	// Second look: what was cut off meanwhile is missing, and not rotten.
 	if c.cuts != c.log.manifest.catalog.cuts {
 		return fmt.Errorf("%s: %w: truncated while it was read", c.log.name, ErrOutOfRange)
+	}
+	if err != nil {
+		return c.log.readError(c.segment, c.at, err)
 	}
 	return nil
 }
