@@ -85,7 +85,8 @@ func TestAnAdministratorsDay(t *testing.T) {
 		t.Errorf("undrained: %+v", j)
 	}
 	planned := ask[planJSON](r, "cluster", "balance", "--without", "4")
-	if b := r.broker(4); planned.Status != "planned" || len(planned.Partitions) < 4 || b.Replicas != 4 {
+	// Who begins is drawn, and a broker may get one replica more or less than another.
+	if b := r.broker(4); planned.Status != "planned" || len(planned.Partitions) < b.Replicas || b.Replicas < 3 || b.Replicas > 5 {
 		t.Errorf("%+v, and broker 4 has %d replicas", planned, b.Replicas)
 	}
 	r.do("cluster", "balance", "--without", "4", "--yes")
