@@ -91,7 +91,11 @@ func (s *steward) retire(cl *client.Client, b *brokerHost) {
 // drain moves replicas away from a broker until it has none. Blocks.
 func (s *steward) drain(cl *client.Client, b *brokerHost) {
 	for {
-		on := s.r.placedOn(kafka.NodeID(b.seat.id))
+		on, known := s.r.placedOn(kafka.NodeID(b.seat.id))
+		if !known { // nobody runs who could tell
+			s.world.Sleep(100 * time.Millisecond)
+			continue
+		}
 		if len(on) == 0 {
 			return
 		}
@@ -102,7 +106,7 @@ func (s *steward) drain(cl *client.Client, b *brokerHost) {
 		}
 		_, _ = cl.AlterPartitionReassignments(want, s.soon()) // the next look tells
 		for range 20 {
-			if len(s.r.placedOn(kafka.NodeID(b.seat.id))) == 0 {
+			if on, known := s.r.placedOn(kafka.NodeID(b.seat.id)); known && len(on) == 0 {
 				return
 			}
 			s.world.Sleep(100 * time.Millisecond)
@@ -118,12 +122,13 @@ func (s *steward) replicasWithout(b *brokerHost) []kafka.NodeID {
 }
 
 // placedOn lists the partitions that have a replica on a broker, or are to have one.
-func (r *run) placedOn(id kafka.NodeID) []kafka.TopicPartition {
-	var out []kafka.TopicPartition
+// It is not known while no broker runs.
+func (r *run) placedOn(id kafka.NodeID) (out []kafka.TopicPartition, known bool) {
 	for _, b := range r.brokers {
 		if b.running == nil {
 			continue
 		}
+		known = true
 		for _, t := range b.running.Image().Topics() {
 			for i := range t.Partitions {
 				tp := kafka.TopicPartition{Topic: t.Name, Partition: int32(i)}
@@ -133,5 +138,5 @@ func (r *run) placedOn(id kafka.NodeID) []kafka.TopicPartition {
 			}
 		}
 	}
-	return out
+	return out, known
 }

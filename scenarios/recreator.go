@@ -59,8 +59,9 @@ func (c *recreator) main() {
 		c.delete(maker)
 		c.rest(100 * time.Millisecond)
 	}
-	// What was sent and not answered may still be on its way, to delete the last.
-	c.world.Sleep(20 * time.Second)
+	// What was sent and not answered may still be on its way, to delete the last:
+	// brokers pass a request on to the controllers as long as its client waits.
+	c.world.Sleep(20*time.Second + c.r.requestTimeout)
 	c.create(maker)
 	for c.end == 0 {
 		c.fill(maker)
@@ -115,12 +116,15 @@ func (c *recreator) fill(cl *client.Client) {
 	config := client.DefaultProducer()
 	config.BatchSize, config.Linger = 300, 0
 	config.DeliveryTimeout = c.r.requestTimeout + 5*time.Second
+	config.MaxBlock = c.r.requestTimeout
 	p, err := cl.NewProducer(config)
 	if err != nil {
 		panic(err)
 	}
 	for range 1 + c.draws.IntN(60) {
-		_, _ = p.SendTo(refill.Partition, client.Record{Topic: refill.Topic, Value: fmt.Append(nil, c.topics)})
+		if _, err := p.SendTo(refill.Partition, client.Record{Topic: refill.Topic, Value: fmt.Append(nil, c.topics)}); err != nil {
+			break // a late request has deleted the topic
+		}
 		if c.draws.IntN(20) == 0 {
 			c.rest(20 * time.Millisecond)
 		}
