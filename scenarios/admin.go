@@ -90,6 +90,9 @@ func (a *adminClient) createTopic(cl *client.Client) {
 		if err == nil || errors.Is(err, kafka.ErrTopicAlreadyExists) {
 			return
 		}
+		if a.r.allGivenUp() {
+			return // no broker starts, and each says clearly why
+		}
 		a.world.Sleep(50 * time.Millisecond)
 	}
 }
