@@ -16,6 +16,12 @@
 // their sessions, and restarted one after the other:
 //
 //	go run ./internal/conformance -klamm ./klamm -records 1000000 -kills 100 -pauses 10 -clients franz,kcat
+//
+// It tells how long partitions were without a leader. With -partitions there are no
+// clients: it tells what so many partitions cost the nodes of a cluster, and how
+// long they have no leader when nodes die:
+//
+//	go run ./internal/conformance -klamm ./klamm -partitions 10000 -topics 10 -session 9s
 package main
 
 import (
@@ -40,6 +46,10 @@ type options struct {
 
 	kills, pauses int
 	seed          uint64
+	layout        layout
+
+	partitions, topics int
+	quiet              time.Duration
 }
 
 func main() {
@@ -53,6 +63,11 @@ func main() {
 	flag.IntVar(&o.kills, "kills", 0, "use a cluster, and kill so many leaders and controllers")
 	flag.IntVar(&o.pauses, "pauses", 1, "with -kills: stop a leader so often for longer than its session")
 	flag.Uint64Var(&o.seed, "seed", 1, "with -kills: draws when what happens")
+	flag.DurationVar(&o.layout.session, "session", 2*time.Second, "with -kills or -partitions: broker.session.timeout.ms")
+	flag.BoolVar(&o.layout.apart, "apart", false, "with -kills or -partitions: controllers are processes of their own")
+	flag.IntVar(&o.partitions, "partitions", 0, "use no clients, and a cluster with so many partitions: measure what they cost")
+	flag.IntVar(&o.topics, "topics", 10, "with -partitions: of so many topics")
+	flag.DurationVar(&o.quiet, "quiet", time.Minute, "with -partitions: for how long idle processes are watched")
 	flag.DurationVar(&patience, "patience", patience, "how long one run of a client may take")
 	flag.BoolVar(&o.keep, "keep", false, "keep data, logs and histories, and say where")
 	flag.StringVar(&o.tools.programs, "programs", ".", "the `DIR` of the programs franz and kcat")
@@ -82,13 +97,17 @@ func (o *options) run() (err error) {
 		}
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
-	if o.kills > 0 {
+	switch {
+	case o.partitions > 0:
+		return o.runCrowd(dir)
+	case o.kills > 0:
 		return o.runCluster(dir)
 	}
 	n, err := newNode(o.klamm, dir)
 	if err != nil {
 		return err
 	}
+	n.args = []string{"--listen", n.address}
 	defer n.end(kill)
 	if err := n.start(); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -24,7 +25,7 @@ const (
 // A node is a klamm process that is ended and started again at one address.
 type node struct {
 	klamm, dir, address string
-	args                []string  // of klamm serve, besides where data are and where to listen
+	args                []string  // of klamm serve, besides where data are
 	process             *exec.Cmd // nil while there is none
 }
 
@@ -49,10 +50,13 @@ func (n *node) start() error {
 		return err
 	}
 	defer out.Close()
-	n.process = exec.Command(n.klamm, append([]string{"serve", "--data-dir", filepath.Join(n.dir, "data"), "--listen", n.address}, n.args...)...)
+	n.process = exec.Command(n.klamm, append([]string{"serve", "--data-dir", filepath.Join(n.dir, "data")}, n.args...)...)
 	n.process.Stdout, n.process.Stderr = out, out
 	if err := n.process.Start(); err != nil {
 		return err
+	}
+	if slices.Contains(n.args, "controller") {
+		return n.reach() // it does not answer what clients ask
 	}
 	return n.ask(func(ctx context.Context, c *kgo.Client) error {
 		for {
@@ -63,6 +67,20 @@ func (n *node) start() error {
 			time.Sleep(10 * time.Millisecond) // it is not listening yet
 		}
 	})
+}
+
+// reach waits until the node takes connections.
+func (n *node) reach() error {
+	for begun := time.Now(); ; {
+		c, err := net.Dial("tcp", n.address)
+		if err == nil {
+			return c.Close()
+		}
+		if time.Since(begun) > 30*time.Second {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond) // it is not listening yet
+	}
 }
 
 // end ends the node as a signal does, and waits until it is gone.

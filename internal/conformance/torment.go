@@ -1,135 +1,16 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
-	"os/exec"
-	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 )
-
-// brokers is how many nodes a cluster has; each is a controller too.
-const brokers = 3
-
-// sessionTimeout is how long the controllers hear nothing of a broker before others
-// lead its partitions.
-const sessionTimeout = 2 * time.Second
-
-// A fleet is a cluster of processes on loopback. What is asked of any of them is
-// asked of the node any.
-type fleet struct {
-	nodes []*node
-	any   *node
-}
-
-// newFleet makes the nodes, and starts none.
-func newFleet(klamm, dir string) (*fleet, error) {
-	f := &fleet{any: &node{klamm: klamm, dir: dir}}
-	var addresses, voters, controllers []string
-	for i := range brokers {
-		n, err := newNode(klamm, filepath.Join(dir, fmt.Sprint("node-", i+1)))
-		if err != nil {
-			return nil, err
-		}
-		c, err := newNode(klamm, "")
-		if err != nil {
-			return nil, err
-		}
-		f.nodes, addresses, controllers = append(f.nodes, n), append(addresses, n.address), append(controllers, c.address)
-		voters = append(voters, fmt.Sprintf("%d@%s", i+1, c.address))
-	}
-	f.any.address = strings.Join(addresses, ",")
-	for i, n := range f.nodes {
-		n.args = []string{"--node-id", fmt.Sprint(i + 1), "--controller-listen", controllers[i], "--voters", strings.Join(voters, ","),
-			"--set", "default.replication.factor=3", "--set", "min.insync.replicas=2",
-			"--set", fmt.Sprint("broker.session.timeout.ms=", sessionTimeout.Milliseconds()),
-			"--set", "broker.heartbeat.interval.ms=300", "--set", "replica.lag.time.max.ms=3000"}
-	}
-	return f, nil
-}
-
-// start starts all nodes side by side: one alone has no controller.
-func (f *fleet) start() error {
-	errs := make([]error, len(f.nodes))
-	var started sync.WaitGroup
-	for i, n := range f.nodes {
-		started.Go(func() { errs[i] = n.start() })
-	}
-	started.Wait()
-	return errors.Join(errors.Join(errs...), f.heal())
-}
-
-func (f *fleet) end() {
-	for _, n := range f.nodes {
-		_ = n.end(kill) // it is over
-	}
-}
-
-// healWithin is how long a cluster may take until every replica is in sync again.
-const healWithin = 2 * time.Minute
-
-// heal waits until the cluster is as it should be.
-func (f *fleet) heal() error {
-	out, err := exec.Command(f.any.klamm, "health", "--cluster", "--wait", healWithin.String(), "-b", f.any.address).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("the cluster is not well after %v: %w: %s", healWithin, err, out)
-	}
-	return nil
-}
-
-// state is what is needed of what klamm cluster prints.
-type state struct {
-	Brokers []struct {
-		ID    int
-		Leads int
-	}
-	Quorum struct{ Leader int }
-}
-
-func (f *fleet) state() (s state, err error) {
-	cmd := exec.Command(f.any.klamm, "cluster", "-o", "json", "-b", f.any.address)
-	out, err := cmd.Output()
-	if err == nil {
-		err = json.Unmarshal(out, &s)
-	}
-	if err != nil {
-		return s, fmt.Errorf("klamm cluster: %w: %s", err, out)
-	}
-	return s, nil
-}
-
-// leader returns the node that leads most partitions, controller the one that
-// leads the controllers.
-func (f *fleet) leader() (*node, error) {
-	s, err := f.state()
-	if err != nil {
-		return nil, err
-	}
-	most := s.Brokers[0]
-	for _, b := range s.Brokers {
-		if b.Leads > most.Leads {
-			most = b
-		}
-	}
-	return f.nodes[most.ID-1], nil
-}
-
-func (f *fleet) controller() (*node, error) {
-	s, err := f.state()
-	if err != nil {
-		return nil, err
-	}
-	if s.Quorum.Leader < 1 {
-		return nil, errors.New("the controllers have no leader")
-	}
-	return f.nodes[s.Quorum.Leader-1], nil
-}
 
 // A pace tells producers how much of their records is due: as large a part of them
 // as of what happens to the cluster has begun.
@@ -145,6 +26,8 @@ type torment struct {
 	kills, pauses int
 	pace          *pace
 	random        *rand.Rand
+	watch         *watch
+	told          map[string][]time.Duration // how long partitions that lost their leader had none, by why
 }
 
 // steps is how many things happen: before the first and behind the last the cluster
@@ -180,6 +63,18 @@ func (t *torment) amid() {
 	time.Sleep(time.Duration(10+t.random.IntN(150)) * time.Millisecond)
 }
 
+// suffer has something happen to a node, waits until the cluster is well again, and
+// notes how long what the node led had no leader.
+func (t *torment) suffer(what string, n *node, happen func() error) error {
+	t.amid()
+	t.watch.begin()
+	if err := errors.Join(happen(), t.fleet.heal()); err != nil {
+		return err
+	}
+	t.told[what] = append(t.told[what], t.watch.end(t.fleet.id(n)).lost...)
+	return nil
+}
+
 // kill kills a leader, or the controller, and starts it again: at once, or when
 // others lead its partitions.
 func (t *torment) kill(i int) error {
@@ -187,14 +82,23 @@ func (t *torment) kill(i int) error {
 	if err != nil {
 		return err
 	}
-	t.amid()
-	if err := victim.end(kill); err != nil {
+	controller, err := t.fleet.controller()
+	if err != nil {
 		return err
 	}
-	if t.random.IntN(2) == 0 {
-		time.Sleep(sessionTimeout + sessionTimeout/2)
+	what := "killed brokers"
+	if victim == controller {
+		what = "killed active controllers"
 	}
-	return errors.Join(victim.start(), t.fleet.heal())
+	return t.suffer(what, victim, func() error {
+		if err := victim.end(kill); err != nil {
+			return err
+		}
+		if t.random.IntN(2) == 0 {
+			time.Sleep(t.fleet.session + t.fleet.session/2)
+		}
+		return victim.start()
+	})
 }
 
 // victim takes a leader of partitions and the controller in turns.
@@ -212,31 +116,38 @@ func (t *torment) pause() error {
 	if err != nil {
 		return err
 	}
-	t.amid()
-	if err := victim.process.Process.Signal(syscall.SIGSTOP); err != nil {
-		return err
-	}
-	time.Sleep(sessionTimeout * 2)
-	if err := victim.process.Process.Signal(syscall.SIGCONT); err != nil {
-		return err
-	}
-	return t.fleet.heal()
+	return t.suffer("stopped for two sessions", victim, func() error {
+		if err := victim.process.Process.Signal(syscall.SIGSTOP); err != nil {
+			return err
+		}
+		time.Sleep(t.fleet.session * 2)
+		return victim.process.Process.Signal(syscall.SIGCONT)
+	})
 }
 
 // roll stops and starts one node after the other.
 func (t *torment) roll() error {
 	for _, n := range t.fleet.nodes {
-		t.amid()
-		if err := errors.Join(n.end(stop), n.start(), t.fleet.heal()); err != nil {
+		if err := t.suffer("restarted in turn", n, func() error { return errors.Join(n.end(stop), n.start()) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// tell tells how long partitions had no leader.
+func (t *torment) tell() {
+	for _, what := range slices.Sorted(maps.Keys(t.told)) {
+		all := t.told[what]
+		slices.Sort(all)
+		fmt.Printf("%s: %d times a partition lost its leader, without one: %s\n", what, len(all), spread(all))
+	}
+	fmt.Printf("bound: %v, with the active controller %v\n", t.fleet.session+time.Second, t.fleet.bound())
+}
+
 // runCluster puts clients through it, all on one cluster at once.
 func (o *options) runCluster(dir string) error {
-	f, err := newFleet(o.klamm, dir)
+	f, err := newFleet(o.klamm, dir, o.layout)
 	if err != nil {
 		return err
 	}
@@ -244,7 +155,13 @@ func (o *options) runCluster(dir string) error {
 	if err := f.start(); err != nil {
 		return f.blame(err)
 	}
-	t := &torment{fleet: f, kills: o.kills, pauses: o.pauses, pace: &pace{}, random: rand.New(rand.NewPCG(o.seed, 0))}
+	w, err := watchFleet(f, 10*time.Millisecond)
+	if err != nil {
+		return err
+	}
+	defer w.stop()
+	t := &torment{fleet: f, kills: o.kills, pauses: o.pauses, pace: &pace{}, random: rand.New(rand.NewPCG(o.seed, 0)),
+		watch: w, told: map[string][]time.Duration{}}
 	t.pace.of.Store(t.steps())
 	fmt.Printf("cluster: seed %d, %d kills, %d pauses, a rolling restart\n", o.seed, t.kills, t.pauses)
 	ordeals, err := o.ordealsOn(f, dir)
@@ -260,6 +177,7 @@ func (o *options) runCluster(dir string) error {
 	errs[len(ordeals)] = t.run()
 	done.Wait()
 	fmt.Printf("cluster: everything has happened after %.0f s\n", time.Since(begun).Seconds())
+	t.tell()
 	if err := errors.Join(errs...); err != nil {
 		return f.blame(err)
 	}

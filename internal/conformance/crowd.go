@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// A crowd is many partitions on a cluster of processes, and what they cost: to
+// create, to have, and when a process dies.
+type crowd struct {
+	partitions, topics int
+	quiet              time.Duration // how long nothing happens while costs are counted
+	fleet              *fleet
+}
+
+// watchCrowd is how often each broker is asked what it leads: an answer about ten
+// thousand partitions is half a megabyte.
+const watchCrowd = 100 * time.Millisecond
+
+// runCrowd measures it all, and tells.
+func (o *options) runCrowd(dir string) error {
+	f, err := newFleet(o.klamm, dir, o.layout)
+	if err != nil {
+		return err
+	}
+	defer f.end()
+	c := &crowd{partitions: o.partitions, topics: o.topics, quiet: o.quiet, fleet: f}
+	if err := f.start(); err != nil {
+		return f.blame(err)
+	}
+	for _, step := range []func() error{c.rest, c.create, c.rest, c.killBroker, c.killController, c.killBoth, c.roll, c.rest} {
+		if err := step(); err != nil {
+			return f.blame(err)
+		}
+	}
+	return nil
+}
+
+// rest tells what the processes use while nothing happens.
+func (c *crowd) rest() error {
+	time.Sleep(5 * time.Second) // what happened before may have consequences
+	before, err := c.fleet.costs()
+	if err != nil {
+		return err
+	}
+	time.Sleep(c.quiet)
+	now, err := c.fleet.costs()
+	if err == nil {
+		fmt.Printf("idle for %v: %s\n", c.quiet, since(before, now, c.quiet))
+	}
+	return err
+}
+
+// create creates the topics by one request and waits until every replica is in sync.
+func (c *crowd) create() error {
+	q := kmsg.NewPtrCreateTopicsRequest()
+	q.TimeoutMillis = 120_000
+	for i := range c.topics {
+		t := kmsg.NewCreateTopicsRequestTopic()
+		t.Topic, t.NumPartitions, t.ReplicationFactor = fmt.Sprint("crowd-", i), int32(c.partitions/c.topics), brokers
+		q.Topics = append(q.Topics, t)
+	}
+	before, err := c.fleet.costs()
+	if err != nil {
+		return err
+	}
+	w, err := watchFleet(c.fleet, watchCrowd)
+	if err != nil {
+		return err
+	}
+	defer w.stop()
+	begun := time.Now()
+	if err := c.fleet.any.ask(func(ctx context.Context, cl *kgo.Client) error { return createAll(ctx, cl, q) }); err != nil {
+		return err
+	}
+	answered := time.Since(begun)
+	for w.count() < c.partitions {
+		if time.Since(begun) > healWithin {
+			return fmt.Errorf("%d of %d partitions have a leader after %v", w.count(), c.partitions, healWithin)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	led := time.Since(begun)
+	if err := c.fleet.heal(); err != nil {
+		return err
+	}
+	took := time.Since(begun)
+	now, err := c.fleet.costs()
+	if err == nil {
+		fmt.Printf("created: answered after %v, led after %v, open and in sync after %v: %s\n",
+			rounded(answered), rounded(led), rounded(took), since(before, now, took))
+	}
+	return err
+}
+
+func createAll(ctx context.Context, c *kgo.Client, q *kmsg.CreateTopicsRequest) error {
+	answer, err := q.RequestWith(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, t := range answer.Topics {
+		if t.ErrorCode != 0 {
+			return fmt.Errorf("create %s: error %d: %s", t.Topic, t.ErrorCode, *t.ErrorMessage)
+		}
+	}
+	return nil
+}
+
+// killBroker kills a broker that is not the active controller.
+func (c *crowd) killBroker() error {
+	active, err := c.fleet.controller()
+	if err != nil {
+		return err
+	}
+	victim := c.fleet.nodes[0]
+	if victim == active {
+		victim = c.fleet.nodes[1]
+	}
+	return c.kill("a broker", victim)
+}
+
+// killController kills the active controller, whatever else it is.
+func (c *crowd) killController() error {
+	active, err := c.fleet.controller()
+	if err != nil {
+		return err
+	}
+	return c.kill("the active controller", active)
+}
+
+// killBoth kills the active controller and a broker at once.
+func (c *crowd) killBoth() error {
+	active, err := c.fleet.controller()
+	if err != nil || !c.fleet.apart {
+		return err // with both roles that was the step before
+	}
+	return c.kill("a broker and the active controller", c.fleet.nodes[0], active)
+}
+
+// kill kills nodes, tells how long partitions had no leader, and starts the nodes
+// again.
+func (c *crowd) kill(what string, victims ...*node) error {
+	w, err := watchFleet(c.fleet, watchCrowd)
+	if err != nil {
+		return err
+	}
+	defer w.stop()
+	for w.count() < c.partitions {
+		time.Sleep(10 * time.Millisecond)
+	}
+	w.begin()
+	for _, v := range victims {
+		if err := v.end(kill); err != nil {
+			return err
+		}
+	}
+	time.Sleep(c.fleet.bound() + 2*time.Second)
+	fmt.Printf("killed %s: %v; bound %v\n", what, w.end(c.fleet.id(victims[0])), c.fleet.bound())
+	w.stop()
+	var errs []error
+	for _, v := range victims {
+		errs = append(errs, c.restart(v))
+	}
+	return errors.Join(errs...)
+}
+
+// restart starts a node, and tells how long it takes.
+func (c *crowd) restart(n *node) error {
+	begun := time.Now()
+	if err := n.start(); err != nil {
+		return err
+	}
+	ready := time.Since(begun)
+	if err := c.fleet.heal(); err != nil {
+		return err
+	}
+	used, err := n.cost()
+	if err == nil {
+		fmt.Printf("node %d is started again: answers after %v, cluster healthy after %v, %d ms CPU, %d MiB\n",
+			c.fleet.id(n), rounded(ready), rounded(time.Since(begun)), used.cpu.Milliseconds(), used.bytes>>20)
+	}
+	return err
+}
+
+// roll stops a broker as an operator does, and starts it again.
+func (c *crowd) roll() error {
+	w, err := watchFleet(c.fleet, watchCrowd)
+	if err != nil {
+		return err
+	}
+	defer w.stop()
+	for w.count() < c.partitions {
+		time.Sleep(10 * time.Millisecond)
+	}
+	n := c.fleet.nodes[0]
+	w.begin()
+	begun := time.Now()
+	if err := n.end(stop); err != nil {
+		return err
+	}
+	fmt.Printf("stopped within %v: %v\n", rounded(time.Since(begun)), w.end(1))
+	w.stop()
+	return c.restart(n)
+}
