@@ -101,6 +101,7 @@ type Broker struct {
 	config     *config.View // what is in force: more may be set while the node runs
 	plain      rules        // of topics that set nothing
 	onConfig   []func(*config.View)
+	onLead     []func(kafka.TopicPartition, kafka.LeaderEpoch)
 }
 
 // A topic is this node's part of one incarnation of a topic.

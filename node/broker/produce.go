@@ -44,6 +44,9 @@ type AppendItem struct {
 	Partition int32
 	Records   []byte // their offsets are written into them; replaced if the topic demands a codec of its own
 
+	// Within, if not nil, is the only leader epoch in which they are appended.
+	Within *kafka.LeaderEpoch
+
 	Err        error        // carries a kafka.Error; one that is set before refuses the item
 	Base       kafka.Offset // of the first record
 	AppendTime kafka.Timestamp
@@ -135,7 +138,7 @@ func (b *Broker) admit(it *AppendItem, acks kafka.Acks) {
 	}
 	p, err := b.partitionOf(it)
 	if err == nil {
-		_, err = p.leading(kafka.NoLeaderEpoch)
+		_, err = p.leading(it.within())
 	}
 	if err == nil {
 		err = p.checkInSync(acks)
@@ -151,6 +154,14 @@ func (b *Broker) admit(it *AppendItem, acks kafka.Acks) {
 		p.b.w.Probe("a batch was compressed anew")
 		it.repack = how
 	}
+}
+
+// within returns the leader epoch in which an item may be appended.
+func (it *AppendItem) within() kafka.LeaderEpoch {
+	if it.Within == nil {
+		return kafka.NoLeaderEpoch
+	}
+	return *it.Within
 }
 
 // partitionOf finds the partition of an item by its topic's name or id.
@@ -234,7 +245,7 @@ func (b *Broker) append(a *Append, it *AppendItem) bool {
 		return false
 	}
 	// Second look: the batches may have been checked while other tasks ran.
-	l, err := it.p.leading(kafka.NoLeaderEpoch)
+	l, err := it.p.leading(it.within())
 	if err == nil {
 		err = it.p.checkInSync(a.Acks)
 	}

@@ -76,6 +76,7 @@ func (p *Partition) lead() {
 	}, now)
 	p.b.stats.Elections++
 	p.raise(p.leader.HighWatermark())
+	p.b.announceLead(p.name, p.state.LeaderEpoch)
 }
 
 // resign ends a leadership. Whoever waits for it is woken: what was appended may be
@@ -93,6 +94,7 @@ func (p *Partition) resign() {
 	p.tails.drop()
 	p.pulls.drop()
 	p.announceStart()
+	p.b.announceLead(p.name, kafka.NoLeaderEpoch)
 }
 
 // cut has the log cut by f, which blocks, and sees to it that the partition does not
