@@ -70,8 +70,12 @@ func parseHeader(b []byte, want kind) (header, error) {
 	if len(b) < headerSize {
 		return h, fmt.Errorf("%w: %d bytes", errHeader, len(b))
 	}
-	if [4]byte(b[:4]) != magic || crc32.Checksum(b[:60], castagnoli) != le.Uint32(b[60:]) {
-		return h, fmt.Errorf("%w: magic or checksum", errHeader)
+	// First of all: of what has rotted nothing is believed, not even the version.
+	if sum := le.Uint32(b[60:]); sum != crc32.Checksum(b[:60], castagnoli) {
+		return h, fmt.Errorf("%w: checksum %08x is not that of the header", errHeader, sum)
+	}
+	if [4]byte(b[:4]) != magic {
+		return h, fmt.Errorf("%w: magic %q", errHeader, b[:4])
 	}
 	if v := le.Uint16(b[4:]); v != formatVersion {
 		return h, fmt.Errorf("%w: version %d, want %d", errHeader, v, formatVersion)

@@ -46,6 +46,13 @@ func seal(k fileKind, dir meta.DirectoryID, body []byte) []byte {
 
 // unseal returns the body of a file, or what is wrong with it.
 func unseal(k fileKind, dir meta.DirectoryID, b []byte) ([]byte, error) {
+	if len(b) < headerSize+sumSize {
+		return nil, fmt.Errorf("%d bytes: %w", len(b), errMalformed)
+	}
+	// First of all: of what has rotted nothing is believed, not even the version.
+	if sum := binary.BigEndian.Uint32(b[len(b)-sumSize:]); sum != record.Checksum(b[:len(b)-sumSize]) {
+		return nil, fmt.Errorf("checksum %08x is not that of the file: %w", sum, errMalformed)
+	}
 	r := &reader{b: b}
 	if string(r.take(len(magic))) != magic || fileKind(r.uint16()) != k {
 		return nil, fmt.Errorf("not such a file: %w", errMalformed)
@@ -54,11 +61,8 @@ func unseal(k fileKind, dir meta.DirectoryID, b []byte) ([]byte, error) {
 		return nil, fmt.Errorf("version %d, this code knows %d", v, k.version())
 	}
 	id, size := r.directory(), r.uint64()
-	if r.bad || size != uint64(len(b)-headerSize-sumSize) {
+	if size != uint64(len(b)-headerSize-sumSize) {
 		return nil, fmt.Errorf("%d bytes: %w", len(b), errMalformed)
-	}
-	if sum := binary.BigEndian.Uint32(b[len(b)-sumSize:]); sum != record.Checksum(b[:len(b)-sumSize]) {
-		return nil, fmt.Errorf("checksum %08x is not that of the file: %w", sum, errMalformed)
 	}
 	if id != dir && dir != (meta.DirectoryID{}) {
 		return nil, fmt.Errorf("belongs to log directory %s, this is %s", hex.EncodeToString(id[:]), hex.EncodeToString(dir[:]))
