@@ -3,6 +3,7 @@ package controller
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -75,6 +76,9 @@ type desk struct {
 	w *env.World
 	q *lone
 	c *Controller
+
+	// stop holds the controller's process for a while, from now on.
+	stop func(time.Duration)
 }
 
 func at(t *testing.T, f func(d *desk), set ...config.Pair) {
@@ -96,6 +100,10 @@ func at(t *testing.T, f func(d *desk), set ...config.Pair) {
 			t.Error(err)
 		}
 		d := &desk{t: t, w: w, q: q, c: Open(w, Options{Config: settings, Quorum: q})}
+		d.stop = func(held time.Duration) {
+			k.After(0, func() { n.Pause(held) })
+			d.sleep(time.Nanosecond)
+		}
 		f(d)
 		if err := d.c.Close(kafka.Never); err != nil {
 			t.Errorf("close: %v", err)
@@ -211,6 +219,74 @@ func TestANewControllerGivesEveryBrokerAFullSession(t *testing.T) {
 		}
 		if d.sleep(200 * time.Millisecond); !d.fenced(1) {
 			t.Error("the new controller has not fenced a silent broker")
+		}
+	})
+}
+
+func TestAControllerThatWasStoppedFencesNobodyForIt(t *testing.T) {
+	at(t, func(d *desk) {
+		d.q.lead()
+		epochs := d.serve(1, 2)
+		r := d.create("orders", 1, 2)
+		for range 2 {
+			d.sleep(time.Second)
+			d.beat(1, epochs[1])
+		}
+		before := d.w.Now()
+		d.stop(time.Minute) // 2 has one second left, 1 has three
+		if d.w.Now().Sub(before) < time.Minute {
+			t.Fatal("the process was not stopped")
+		}
+		if d.sleep(600 * time.Millisecond); d.fenced(1) || d.fenced(2) {
+			t.Fatalf("fenced for what nobody heard: 1 %t, 2 %t", d.fenced(1), d.fenced(2))
+		}
+		d.beat(1, epochs[1])
+		if d.sleep(time.Second); d.fenced(1) || !d.fenced(2) || d.leader(r) != 1 {
+			t.Errorf("a broker that was silent before and after: 1 fenced %t, 2 fenced %t, leader %d", d.fenced(1), d.fenced(2), d.leader(r))
+		}
+	})
+}
+
+func TestASecondBrokerIsRefusedAfterAPauseToo(t *testing.T) {
+	at(t, func(d *desk) {
+		d.q.lead()
+		d.serve(1)
+		d.stop(time.Minute)
+		_, err := d.c.Register(registration(1, 2), kafka.Never)
+		d.wants("a second life on other disks, after the controller was stopped", err, kafka.ErrDuplicateBrokerRegistration)
+	})
+}
+
+func TestABrokerThatDiesBeforeItServesLosesItsSeats(t *testing.T) {
+	at(t, func(d *desk) {
+		d.q.lead()
+		epochs := d.serve(1, 2)
+		r := d.create("orders", 1, 2)
+		again := registration(2, 2)
+		again.Directories = registration(2, 1).Directories
+		_, err := d.c.Register(again, kafka.Never)
+		d.must(err)
+		inSync := func() bool {
+			s, _ := d.q.image.Partition(r)
+			return slices.Contains(s.ISR, 2)
+		}
+		for range 5 {
+			if !inSync() {
+				t.Fatal("a broker that registered anew lost its seat within its session")
+			}
+			d.sleep(500 * time.Millisecond)
+			d.beat(1, epochs[1])
+		}
+		if d.sleep(600 * time.Millisecond); inSync() {
+			t.Error("a broker that was not heard of since it registered is in sync after its session")
+		}
+		asked := d.q.asked
+		for range 10 {
+			d.sleep(time.Second)
+			d.beat(1, epochs[1])
+		}
+		if d.q.asked != asked {
+			t.Errorf("%d decisions about a session that is over", d.q.asked-asked)
 		}
 	})
 }

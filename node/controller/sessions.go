@@ -3,6 +3,7 @@ package controller
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/env"
@@ -17,6 +18,8 @@ type sessions struct {
 	ids  []kafka.NodeID // sorted
 
 	prepared bool // what the configuration says for all brokers is in the metadata
+
+	looked kafka.Instant // when this controller last saw to them
 }
 
 // A session is what the active controller knows of a broker's life.
@@ -24,6 +27,7 @@ type session struct {
 	epoch  int64         // of its registration
 	ends   kafka.Instant // if it is not heard of again
 	needed kafka.Offset  // end of the metadata log when it had registered
+	over   bool          // that it ended was decided upon
 }
 
 // refresh begins new sessions when this controller has become active: all brokers
@@ -34,17 +38,45 @@ func (c *Controller) refresh() bool {
 	}
 	_, term := c.quorum.Leader()
 	if term == c.sessions.term {
+		c.excuse()
 		return true
 	}
 	c.w.Probe("a controller became active")
 	c.stats.Terms++
-	c.sessions = sessions{term: term, of: map[kafka.NodeID]*session{}}
+	c.sessions = sessions{term: term, of: map[kafka.NodeID]*session{}, looked: c.w.Now()}
 	for _, b := range c.quorum.Image().Brokers() {
 		c.heard(b.ID, b.Epoch, c.quorum.Applied())
 	}
 	c.due = true
 	c.wake.Broadcast()
 	return true
+}
+
+// looksInASession is how often the controller looks after sessions, at least, while
+// one of them lasts.
+const looksInASession = 10
+
+func (c *Controller) pace() time.Duration {
+	return config.BrokerSessionTimeout.Duration(c.config) / looksInASession
+}
+
+// excuse lets sessions last longer if this process was stopped: whatever the
+// brokers said meanwhile nobody heard. The time in which it was not there does not
+// count, so that a broker that was silent before is silent still. What counts is
+// that the controller has not looked for much longer than it would have waited.
+func (c *Controller) excuse() {
+	now, pace := c.w.Now(), c.pace()
+	away := now.Sub(c.sessions.looked)
+	c.sessions.looked = now
+	if away <= 2*pace {
+		return
+	}
+	for _, id := range c.sessions.ids {
+		if s := c.sessions.of[id]; !s.over {
+			c.w.Probe("a controller was not there for a while and let sessions last longer")
+			s.ends = s.ends.Add(away - pace)
+		}
+	}
 }
 
 // heard notes that a broker lives. needed counts for a session that begins.
@@ -59,7 +91,7 @@ func (c *Controller) heard(id kafka.NodeID, epoch int64, needed kafka.Offset) *s
 	if s.epoch != epoch {
 		s.epoch, s.needed = epoch, needed
 	}
-	s.ends = c.w.Now().Add(config.BrokerSessionTimeout.Duration(c.config))
+	s.ends, s.over = c.w.Now().Add(config.BrokerSessionTimeout.Duration(c.config)), false
 	c.wake.Broadcast()
 	return s
 }
@@ -70,8 +102,9 @@ func (c *Controller) live(id kafka.NodeID) bool {
 	return s != nil && c.w.Now() < s.ends
 }
 
-// overdue returns the brokers that are not fenced though their sessions have
-// ended, and when the next of the others does.
+// overdue returns the brokers whose sessions have ended and of whom that was not
+// decided yet, and when to look again. One that is fenced is among them: it
+// registered anew, and may have kept its seats in in-sync sets until it serves.
 func (c *Controller) overdue() (ids []kafka.NodeID, next kafka.Instant) {
 	next = kafka.Never
 	now := c.w.Now()
@@ -79,11 +112,11 @@ func (c *Controller) overdue() (ids []kafka.NodeID, next kafka.Instant) {
 		s := c.sessions.of[id]
 		b, ok := c.quorum.Image().Broker(id)
 		switch {
-		case !ok || b.Fenced || b.Epoch != s.epoch:
+		case !ok || s.over || b.Epoch != s.epoch:
 		case s.ends <= now:
 			ids = append(ids, id)
 		default:
-			next = min(next, s.ends)
+			next = min(next, s.ends, now.Add(c.pace()))
 		}
 	}
 	return ids, next
@@ -150,21 +183,38 @@ func (c *Controller) fence() error {
 	if ids, _ := c.overdue(); len(ids) == 0 {
 		return nil
 	}
-	var gone []kafka.NodeID
+	var gone, serving []kafka.NodeID
+	var ended []*session
 	err := c.quorum.Change(func(m *meta.Image) ([]meta.Record, error) {
 		if !c.refresh() {
 			return nil, c.errNotActive()
 		}
 		gone, _ = c.overdue() // some may have been heard of meanwhile
+		serving, ended = nil, nil
+		for _, id := range gone {
+			ended = append(ended, c.sessions.of[id])
+			if m.Alive(id) {
+				serving = append(serving, id)
+			}
+		}
 		if len(gone) == 0 {
 			return nil, nil
 		}
 		return m.Fence(gone, c.config), nil
 	})
-	if err == nil && len(gone) > 0 {
-		c.w.Probe("a broker was fenced, for its session ended")
-		c.stats.Fenced += uint64(len(gone))
-		c.w.Log.Info("brokers were not heard of and are fenced", "brokers", gone)
+	if err != nil {
+		return err
 	}
-	return err
+	for _, s := range ended {
+		s.over = s.ends <= c.w.Now() // it may have begun anew
+	}
+	if len(serving) > 0 {
+		c.w.Probe("a broker was fenced, for its session ended")
+		c.stats.Fenced += uint64(len(serving))
+		c.w.Log.Info("brokers were not heard of and are fenced", "brokers", serving)
+	}
+	if len(serving) < len(gone) {
+		c.w.Probe("a broker that registered was not heard of again")
+	}
+	return nil
 }

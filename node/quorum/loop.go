@@ -92,6 +92,7 @@ func (q *Quorum) takeMessages() {
 			q.w.Probe("a controller was sent a snapshot that it has")
 		}
 		_ = q.node.Step(m) // only fails for what comes from nobody it knows
+		q.tick.heard(q, m)
 	}
 }
 
@@ -113,7 +114,7 @@ func (q *Quorum) carryOut(rd raft.Ready) error {
 		}
 	}
 	q.node.Advance(rd)
-	q.tick.redraw(q)
+	q.tick.follow(q)
 	q.followLeader()
 	q.answerReads()
 	return nil
@@ -205,6 +206,7 @@ func (q *Quorum) send(messages []*pb.Message) {
 			if m.GetType() == pb.MsgSnap {
 				q.peers.sent(nodeID(to), q.w.Now().Add(q.snapshotPatience(len(m.GetSnapshot().GetData()))))
 			}
+			q.tick.sent(q, m)
 			frames = append(frames, q.frame(m))
 		}
 		if q.o.Transport != nil {

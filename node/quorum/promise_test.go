@@ -47,6 +47,7 @@ func unplugAfter(t *testing.T, nth int, wanted func(*pb.Message) bool) (*pb.Mess
 				r.isolate(m, false)
 			}
 		}
+		r.k.After(300*time.Millisecond, func() {}) // a clock that nothing is due on stands still
 		r.try(300*time.Millisecond, func() bool { return sent != nil })
 	}
 	if sent == nil {

@@ -72,7 +72,7 @@ const (
 	defaultSnapshotEvery = 20 << 20
 
 	// electionTicks is the election timeout in ticks, of which a leader shows
-	// itself at each. A tick lasts one to two tenths of the timeout (ADR 9).
+	// itself at each.
 	electionTicks = 10
 
 	maxEntry        = 16 << 20 // of one decision's records
@@ -172,7 +172,7 @@ func Open(w *env.World, o Options) (*Quorum, error) {
 	})
 	assert.NoError(err) // the configuration is ours
 	q.node = node
-	q.tick.redraw(q)
+	q.tick = ticker{next: w.Now().Add(q.tenth()), seen: q.standing()}
 	q.working = true
 	w.Go("quorum", q.run)
 	return q, nil
