@@ -37,7 +37,8 @@ var Rooms = []Room{
 	{"node/replica", "internal/assert node/kafka", pure},
 	{"node/meta", "internal/assert node/kafka node/config", pure},
 	{"node/machine", "node/kafka", "what a state machine and who runs it say is a leaf"},
-	{"node/group", "internal/assert node/kafka node/config node/machine", pure},
+	{"node/assignor", "internal/assert node/kafka", pure},
+	{"node/group", "internal/assert node/kafka node/config node/machine node/assignor", pure},
 
 	{"node/commitlog", "internal/assert node/kafka node/env node/config node/record node/txn",
 		"a log knows disks and batches, and nothing of replicas or requests"},
