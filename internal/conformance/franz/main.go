@@ -67,8 +67,12 @@ func lines() *bufio.Scanner {
 	return s
 }
 
+// client returns one that tries again even if a broker is killed between taking a
+// connection and its first answer: by itself it takes that for a listener that wants
+// TLS, and gives up.
 func client(bootstrap string, opts ...kgo.Opt) (*kgo.Client, error) {
-	return kgo.NewClient(append(opts, kgo.SeedBrokers(strings.Split(bootstrap, ",")...), kgo.MetadataMinAge(20*time.Millisecond),
+	return kgo.NewClient(append(opts, kgo.SeedBrokers(strings.Split(bootstrap, ",")...), kgo.AlwaysRetryEOF(),
+		kgo.MetadataMinAge(20*time.Millisecond),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }))...)
 }
 
