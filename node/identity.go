@@ -22,45 +22,78 @@ type Identity struct {
 	Directory meta.DirectoryID
 	NodeID    kafka.NodeID
 	ClusterID string
+
+	// Voters are the controllers that it was formatted with, as
+	// controller.quorum.voters has them, by id; "" if it was formatted without.
+	Voters string
 }
 
 const (
 	identityFile  = "node"
 	identityMagic = "KLND"
 
-	identityVersion = 1
-	maxClusterID    = 249 // bytes
-	maxIdentity     = 4 + 2 + 16 + 4 + 2 + maxClusterID + 4
+	identityVersion = 1 // without voters
+	identityVoters  = 2 // with them
+
+	maxClusterID = 249      // bytes
+	maxVoters    = 16 << 10 // bytes
+	maxIdentity  = 4 + 2 + 16 + 4 + 2 + maxClusterID + 2 + maxVoters + 4
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// encode returns the file: magic, version, directory, node, cluster, checksum.
+// encode returns the file: magic, version, directory, node, cluster, voters if
+// there are any, checksum.
 func (i Identity) encode() []byte {
+	version := uint16(identityVersion)
+	if i.Voters != "" {
+		version = identityVoters
+	}
 	b := append([]byte(nil), identityMagic...)
-	b = binary.BigEndian.AppendUint16(b, identityVersion)
+	b = binary.BigEndian.AppendUint16(b, version)
 	b = append(b, i.Directory[:]...)
 	b = binary.BigEndian.AppendUint32(b, uint32(i.NodeID))
 	b = binary.BigEndian.AppendUint16(b, uint16(len(i.ClusterID)))
 	b = append(b, i.ClusterID...)
+	if version == identityVoters {
+		b = binary.BigEndian.AppendUint16(b, uint16(len(i.Voters)))
+		b = append(b, i.Voters...)
+	}
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
 // decodeIdentity reads what encode writes.
 func decodeIdentity(b []byte) (Identity, error) {
-	const fixed = 4 + 2 + 16 + 4 + 2
-	if len(b) < fixed+4 || string(b[:4]) != identityMagic {
+	const fixed = 4 + 2 + 16 + 4
+	if len(b) < fixed+2+4 || string(b[:4]) != identityMagic {
 		return Identity{}, fmt.Errorf("file %s: %d bytes that klamm did not write", identityFile, len(b))
 	}
-	if v := binary.BigEndian.Uint16(b[4:]); v != identityVersion {
-		return Identity{}, fmt.Errorf("file %s: version %d, known is %d", identityFile, v, identityVersion)
+	version := binary.BigEndian.Uint16(b[4:])
+	if version != identityVersion && version != identityVoters {
+		return Identity{}, fmt.Errorf("file %s: version %d, known are %d and %d", identityFile, version, identityVersion, identityVoters)
 	}
 	body, sum := b[:len(b)-4], binary.BigEndian.Uint32(b[len(b)-4:])
-	i := Identity{Directory: meta.DirectoryID(b[6:22]), NodeID: kafka.NodeID(binary.BigEndian.Uint32(b[22:])), ClusterID: string(body[fixed:])}
-	if crc32.Checksum(body, castagnoli) != sum || int(binary.BigEndian.Uint16(b[26:])) != len(i.ClusterID) {
+	i := Identity{Directory: meta.DirectoryID(b[6:22]), NodeID: kafka.NodeID(binary.BigEndian.Uint32(b[22:]))}
+	rest, whole := body[fixed:], crc32.Checksum(body, castagnoli) == sum
+	if whole {
+		i.ClusterID, rest, whole = takeText(rest)
+	}
+	if whole && version == identityVoters {
+		i.Voters, rest, whole = takeText(rest)
+	}
+	if !whole || len(rest) > 0 {
 		return Identity{}, fmt.Errorf("file %s: damaged", identityFile)
 	}
 	return i, nil
+}
+
+// takeText takes a text behind its length off b.
+func takeText(b []byte) (text string, rest []byte, ok bool) {
+	if len(b) < 2 || int(binary.BigEndian.Uint16(b)) > len(b)-2 {
+		return "", nil, false
+	}
+	end := 2 + int(binary.BigEndian.Uint16(b))
+	return string(b[2:end]), b[end:], true
 }
 
 // readIdentity reads whose a directory is; env.ErrNotExist if nobody has said.
@@ -91,7 +124,7 @@ func readIdentity(fs env.FS) (Identity, error) {
 // writeIdentity puts the file in place, durably, and all of it or nothing.
 // Blocks.
 func writeIdentity(fs env.FS, i Identity) error {
-	assert.That(len(i.ClusterID) <= maxClusterID, "cluster id of %d bytes", len(i.ClusterID))
+	assert.That(len(i.ClusterID) <= maxClusterID && len(i.Voters) <= maxVoters, "cluster id of %d bytes, voters of %d", len(i.ClusterID), len(i.Voters))
 	f, err := fs.OpenFile(identityFile+".tmp", env.Write|env.Create|env.Trunc)
 	if err != nil {
 		return err

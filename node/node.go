@@ -78,6 +78,9 @@ func (n *Node) start() error {
 	if err != nil {
 		return err
 	}
+	if err := n.adoptVoters(); err != nil {
+		return err
+	}
 	if n.server, err = api.Listen(n.w, n.settings); err != nil {
 		return err
 	}

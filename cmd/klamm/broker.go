@@ -12,6 +12,7 @@ import (
 	"github.com/klammlog/klamm/node"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/osenv"
 )
 
@@ -61,6 +62,8 @@ func startProcess(pairs []config.Pair, out io.Writer, level string) (*process, e
 // explainStart says what to do about the mistakes everybody makes.
 func explainStart(err error, settings *config.View) error {
 	switch {
+	case errors.Is(err, kafka.ErrInvalidConfig):
+		return usage(err)
 	case errors.Is(err, env.ErrAddrInUse):
 		return advised{fmt.Sprintf("cannot listen on %s, the port is taken: stop who has it, or choose another with --listen HOST:PORT",
 			strings.Join(config.Listeners.In(settings), ",")), err}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +21,7 @@ type formatJSON struct {
 	Version     int            `json:"_version"`
 	ClusterID   string         `json:"cluster_id"`
 	NodeID      kafka.NodeID   `json:"node_id"`
+	Voters      string         `json:"voters,omitempty"`
 	Already     bool           `json:"already_formatted"`
 	Directories []formattedDir `json:"directories"`
 }
@@ -32,6 +35,7 @@ type formattedDir struct {
 type formatFlags struct {
 	nodeFlags
 	clusterID string
+	initial   string // voters
 	ignore    bool
 	output    string
 }
@@ -46,11 +50,17 @@ no other cluster by mistake. Without --cluster-id a new one is drawn and printed
 it to the other nodes. A node that was not formatted writes the same when it first
 learns its cluster's id.
 
+With --voters the controllers that the cluster begins with are written down, too: then
+controller.quorum.voters can be left out of the configuration of the node, broker or
+controller. One that names other ids is refused when the node starts; another address
+of the same id is taken, for voters may move.
+
 Directories with anything in them are refused, and so are those that are formatted
-already, unless --ignore-formatted says that this is well if they are of the same node
-and cluster. The controllers are not written down: they are in the configuration
-(controller.quorum.voters).`,
+already, unless --ignore-formatted says that this is well if they are of the same node,
+cluster and voters.`,
 		Example: `  klamm format --data-dir data --node-id 1
+  klamm format --data-dir data --node-id 1 --cluster-id MkU3OEVBNTcwNTJENDM2Qg \
+    --voters 1@10.0.0.1:9093,2@10.0.0.2:9093,3@10.0.0.3:9093
   klamm format --config server.properties --cluster-id MkU3OEVBNTcwNTJENDM2Qg --ignore-formatted`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -65,7 +75,11 @@ and cluster. The controllers are not written down: they are in the configuration
 			if err != nil {
 				return usage(err)
 			}
-			j, err := f.format(settings)
+			voters, err := parseVoters(f.initial)
+			if err != nil {
+				return usage(err)
+			}
+			j, err := f.format(settings, voters)
 			if err != nil {
 				return err
 			}
@@ -75,13 +89,36 @@ and cluster. The controllers are not written down: they are in the configuration
 	f.register(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.clusterID, "cluster-id", "", "the `ID` of the cluster; by default a new one")
+	flags.StringVar(&f.initial, "voters", "", "the controllers that the cluster begins with, `ID@HOST:PORT[,ID@HOST:PORT...]`")
 	flags.BoolVar(&f.ignore, "ignore-formatted", false, "succeed if that is what is written there already")
 	outputFlag(cmd, &f.output)
 	return cmd
 }
 
+// parseVoters reads ID@HOST:PORT[,ID@HOST:PORT...].
+func parseVoters(text string) ([]config.Voter, error) {
+	var voters []config.Voter
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item == "" {
+			continue
+		}
+		v, err := config.ParseVoter(item)
+		if err != nil {
+			return nil, fmt.Errorf("--voters: %w", err)
+		}
+		if slices.ContainsFunc(voters, func(o config.Voter) bool { return o.ID == v.ID }) {
+			return nil, fmt.Errorf("--voters: voter %d stands there twice", v.ID)
+		}
+		voters = append(voters, v)
+	}
+	if text != "" && len(voters) == 0 {
+		return nil, fmt.Errorf("--voters %q: want ID@HOST:PORT[,ID@HOST:PORT...]", text)
+	}
+	return voters, nil
+}
+
 // format makes the directories, or leaves nothing behind.
-func (f *formatFlags) format(settings *config.View) (formatJSON, error) {
+func (f *formatFlags) format(settings *config.View, voters []config.Voter) (formatJSON, error) {
 	j := formatJSON{Kind: "klamm.format", Version: 1, NodeID: kafka.NodeID(config.NodeID.In(settings))}
 	dirs, undo, err := makeDirs(config.LogDirs.In(settings))
 	if err != nil {
@@ -105,7 +142,7 @@ func (f *formatFlags) format(settings *config.View) (formatJSON, error) {
 				there[0].NodeID, there[0].ClusterID), nil}
 		}
 		j.Already = len(there) == len(dirs)
-		made, err = node.Format(w, node.FormatOptions{NodeID: j.NodeID, ClusterID: f.clusterID})
+		made, err = node.Format(w, node.FormatOptions{NodeID: j.NodeID, ClusterID: f.clusterID, Voters: voters})
 		return err
 	})
 	if err != nil {
@@ -113,7 +150,7 @@ func (f *formatFlags) format(settings *config.View) (formatJSON, error) {
 		return j, explainStart(err, settings)
 	}
 	for i, one := range made {
-		j.ClusterID = one.ClusterID
+		j.ClusterID, j.Voters = one.ClusterID, one.Voters
 		j.Directories = append(j.Directories, formattedDir{dirs[i], fmt.Sprintf("%x", one.Directory)})
 	}
 	return j, nil
@@ -127,8 +164,12 @@ func (f *formatFlags) print(out io.Writer, j formatJSON) error {
 	if j.Already {
 		told = "already formatted"
 	}
+	among := ""
+	if j.Voters != "" {
+		among = ", voters " + j.Voters
+	}
 	for _, d := range j.Directories {
-		if _, err := fmt.Fprintf(out, "%s %s: node %d of cluster %s\n", told, d.Path, j.NodeID, j.ClusterID); err != nil {
+		if _, err := fmt.Fprintf(out, "%s %s: node %d of cluster %s%s\n", told, d.Path, j.NodeID, j.ClusterID, among); err != nil {
 			return err
 		}
 	}

@@ -28,9 +28,9 @@ func newServeCommand() *cobra.Command {
 		Short: "Run a node until it is told to stop",
 		Long: `Run a node until SIGINT or SIGTERM tells it to stop; a second one ends it at once.
 
-A node is a broker, a controller, or both. Without --voters it is the only controller
-of a cluster of its own; with them it is one of those that it names, or a broker that
-follows them.
+A node is a broker, a controller, or both. Without --voters, and on directories that
+were not formatted with them, it is the only controller of a cluster of its own; with
+them it is one of those that are named, or a broker that follows them.
 
 ` + settingsHelp,
 		Example: `  klamm serve --data-dir data --listen 127.0.0.1:9092

@@ -21,7 +21,7 @@ var (
 	QuorumVoters = List{define(&Setting{
 		Name: "controller.quorum.voters", Scope: Broker, Type: TypeList, Optional: true,
 		check: voters,
-		Doc:   "The controllers that a cluster begins with, as id@host:port of their listeners. A controller that is not among them takes part once it was added as a voter. If not set, the node is alone.",
+		Doc:   "The controllers that a cluster begins with, as id@host:port of their listeners. A controller that is not among them takes part once it was added as a voter. If not set, those that the log directories were formatted with; without such, the node is alone.",
 	})}
 
 	ControllerListenerNames = List{define(&Setting{
@@ -132,6 +132,18 @@ func VotersIn(v *View) []Voter {
 	return out
 }
 
+// WithVoters returns the settings of a node that was told its voters elsewhere, as
+// id@host:port[,id@host:port...]. The error says what contradicts them.
+func (v *View) WithVoters(voters string) (*View, error) {
+	out := newBroker()
+	var errs []error
+	for _, l := range v.layers {
+		errs = append(errs, out.set(l.source, l.pairs)...)
+	}
+	errs = append(errs, out.set(FromStaticBroker, []Pair{{QuorumVoters.Name, voters}})...)
+	return out, first(errs, out.checkTogether())
+}
+
 // IsBroker reports whether a node with these settings is a broker.
 func IsBroker(v *View) bool { return ProcessRoles.Has(v, "broker") }
 
@@ -234,8 +246,6 @@ func checkRoles(v *View) error {
 	switch {
 	case !IsController(v) && voter:
 		return fmt.Errorf("controller.quorum.voters=%s: has node.id=%d, which is no controller", QuorumVoters.In(v), id)
-	case !IsController(v) && len(all) == 0:
-		return errors.New("process.roles=broker: controller.quorum.voters is not set")
 	case !IsBroker(v) && len(BrokerListeners(v)) > 0:
 		return fmt.Errorf("listeners: process.roles=controller has only those in controller.listener.names=%s", ControllerListenerNames.In(v))
 	case IsBroker(v) && len(BrokerListeners(v)) == 0:

@@ -50,7 +50,6 @@ func TestSettingsOfAClusterMustNotContradictEachOther(t *testing.T) {
 		want string
 	}{
 		{"a broker is no voter", []Pair{{"process.roles", "broker"}, {"listeners", "INSIDE://:1,OUTSIDE://:2"}}, "has node.id=2, which is no controller"},
-		{"a broker knows the voters", []Pair{{"process.roles", "broker"}, {"controller.quorum.voters", ""}}, "controller.quorum.voters is not set"},
 		{"a controller has no broker's listeners", []Pair{{"process.roles", "controller"}}, "process.roles=controller has only those in controller.listener.names"},
 		{"a broker has one of its own", []Pair{{"listeners", "CONTROLLER://:1"}}, "a broker has one that is not in controller.listener.names"},
 		{"a broker has no controllers' listeners", []Pair{{"node.id", "7"}, {"process.roles", "broker"}}, "process.roles=broker has none of controller.listener.names"},
@@ -83,6 +82,22 @@ func TestRolesMayStandApart(t *testing.T) {
 	} {
 		if _, err := NewBroker(set); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestVotersThatAreToldElsewhereAreCheckedWithTheRest(t *testing.T) {
+	v := mustBroker(t, Pair{"process.roles", "broker"}, Pair{"node.id", "4"})
+	got, err := v.WithVoters("2@b:9093,1@a:9093")
+	if d := cmp.Diff([]Voter{{1, "a:9093"}, {2, "b:9093"}}, VotersIn(got)); err != nil || d != "" {
+		t.Errorf("%v, (-want +got):\n%s", err, d)
+	}
+	if len(VotersIn(v)) != 0 {
+		t.Error("the settings changed that they were added to")
+	}
+	for _, bad := range []string{"4@d:9093", "1@a", "1@a:1,1@b:1"} {
+		if _, err := v.WithVoters(bad); err == nil {
+			t.Errorf("a broker of number 4 takes %s for its voters", bad)
 		}
 	}
 }
