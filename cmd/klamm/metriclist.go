@@ -88,6 +88,14 @@ var metrics = []metric{
 	count("retention_runs_total", "Rounds through all logs, looking for segments to delete.", func(s *snapshot) uint64 { return s.Broker.RetainRuns }),
 	count("compaction_runs_total", "Compactions of a log begun.", func(s *snapshot) uint64 { return s.Broker.CompactRuns }),
 
+	count("replicated_bytes_total", "Bytes that this node's followers appended.", func(s *snapshot) uint64 { return s.Broker.ReplicatedBytes }),
+	count("leader_throttled_bytes_total", "Bytes sent of replicas that leader.replication.throttled.replicas names.", func(s *snapshot) uint64 { return s.Broker.Sending.Bytes }),
+	count("leader_throttled_total", "Times that such a replica was sent nothing because the quota was used up.", func(s *snapshot) uint64 { return s.Broker.Sending.HeldBack }),
+	gauge("leader_throttled_rate_bytes", "leader.replication.throttled.rate in force, bytes a second.", func(s *snapshot) int64 { return s.Broker.Sending.Rate }),
+	count("follower_throttled_bytes_total", "Bytes fetched of replicas that follower.replication.throttled.replicas names.", func(s *snapshot) uint64 { return s.Broker.Copying.Bytes }),
+	count("follower_throttled_total", "Times that such a replica was not asked for because the quota was used up.", func(s *snapshot) uint64 { return s.Broker.Copying.HeldBack }),
+	gauge("follower_throttled_rate_bytes", "follower.replication.throttled.rate in force, bytes a second.", func(s *snapshot) int64 { return s.Broker.Copying.Rate }),
+
 	gauge("topics", "Topics.", func(s *snapshot) int { return s.Broker.Topics }),
 	gauge("partitions", "Partitions on this node.", func(s *snapshot) int { return s.Broker.Partitions }),
 	gauge("partitions_offline", "Partitions on this node that cannot be used.", func(s *snapshot) int { return s.Broker.Offline }),

@@ -92,6 +92,8 @@ type Broker struct {
 	hurrying bool // fetches do not wait
 	producer producerIDs
 	throttle commitlog.Throttle // of compaction
+	sending  throttle           // of what followers are sent
+	copying  throttle           // of what is fetched from leaders
 	codecs   record.Pool
 	stats    Stats
 	changes  uint64 // of roles, in-sync sets and high watermarks, for observers
@@ -131,6 +133,7 @@ type Stats struct {
 	Truncations, Resets     uint64 // of followers' logs, to where they part and to the leader's log start
 	FetchFailures           uint64 // of followers
 	ReplicatedBytes         uint64 // appended by followers
+	Sending, Copying        ThrottleStats
 	Replaced                uint64 // replicas that were set aside, to be fetched anew
 
 	Leading, Following int
@@ -196,6 +199,7 @@ func (b *Broker) ID() kafka.NodeID { return b.id }
 // Stats returns the counts.
 func (b *Broker) Stats() Stats {
 	s := b.stats
+	s.Sending, s.Copying = b.sending.stats, b.copying.stats
 	for _, p := range b.all() {
 		s.Partitions++
 		s.count(p)

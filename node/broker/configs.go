@@ -17,12 +17,13 @@ type rules struct {
 	limits      record.Limits       // what producers are allowed; the time is filled in
 	repack      *record.Compression // how the log has its records; nil: as they come
 	leastInSync int                 // min.insync.replicas
+	throttled                       // replicas that are copied no faster than the node's rates allow
 }
 
 func (b *Broker) rulesOf(v *config.View) rules {
 	return rules{
 		settings: v, log: b.logConfig(v), limits: limitsIn(v), repack: repackIn(v),
-		leastInSync: int(config.MinInsyncReplicas.In(v)),
+		leastInSync: int(config.MinInsyncReplicas.In(v)), throttled: b.throttledIn(v),
 	}
 }
 
@@ -42,6 +43,7 @@ func (b *Broker) configure() {
 	}
 	b.config = b.configured.InForce(overlay)
 	b.plain = b.rulesOf(config.TopicInForce(b.config, nil))
+	b.setRates()
 }
 
 // reconfigure does that when the image has changed: topics that set nothing
@@ -75,6 +77,7 @@ func (b *Broker) refresh(t *meta.Topic) {
 	} else {
 		local.rules = b.rulesOf(b.SettingsOf(t))
 	}
+	b.hasten(local.partitions)
 	for _, p := range local.partitions {
 		if p != nil && p.leader != nil && p.leader.SetLeast(local.leastInSync) {
 			p.raise(p.leader.HighWatermark())

@@ -30,6 +30,7 @@ type Fetch struct {
 	Rack       string
 
 	wait wait
+	dose dose // of a follower: what was read last
 }
 
 // A FetchItem is where to read in one partition, and what was found.
@@ -55,8 +56,10 @@ type FetchItem struct {
 	Preferred     kafka.NodeID // a replica nearer to the consumer, from which it should read; or NoReplica
 	Chunk         commitlog.Chunk
 
-	p    *Partition
-	upTo kafka.Offset // how far could be read when it was
+	p        *Partition
+	upTo     kafka.Offset // how far could be read when it was
+	heldBack bool         // nothing was read because the leader's quota is used up
+	weight   weight       // of what was read
 }
 
 // NoReplica is no replica to prefer.
@@ -82,6 +85,7 @@ func (b *Broker) Fetch(f *Fetch) error {
 		over := b.hurrying || len(f.Items) == 0 || b.w.Now() >= f.Deadline || b.w.Buggify("answer a fetch early")
 		if urgent || over || got >= f.MinBytes {
 			b.stats.FetchedBytes += uint64(got)
+			b.sending.count(&f.dose, b.w.Now())
 			return nil
 		}
 		if !b.register(f, got) {
@@ -89,7 +93,7 @@ func (b *Broker) Fetch(f *Fetch) error {
 		}
 		f.Release()
 		b.waiting.fetch++
-		err := f.wait.await(b.w, f.Deadline)
+		err := f.wait.await(b.w, min(f.Deadline, f.dose.until))
 		f.wait.leave()
 		b.waiting.fetch--
 		if err != nil {
@@ -125,6 +129,7 @@ func (f *Fetch) Release() {
 // read reads every partition once. urgent says that something was found that the
 // client is told without waiting. Blocks.
 func (b *Broker) read(f *Fetch) (got int64, urgent bool) {
+	f.dose = dose{until: kafka.Never}
 	for i := range f.Items {
 		it := &f.Items[i]
 		first := commitlog.SkipOversize
@@ -135,6 +140,8 @@ func (b *Broker) read(f *Fetch) (got int64, urgent bool) {
 		got += int64(it.Chunk.Len())
 		// Who has left something behind does not wait for what is yet to come.
 		urgent = urgent || it.Err != nil || it.Diverging != nil || it.Preferred != NoReplica || it.Chunk.More()
+		// Nor does a follower that has got all that its leader's quota allows.
+		urgent = urgent || it.heldBack && f.dose.of[bounded] > 0
 	}
 	return got, urgent
 }
@@ -142,6 +149,7 @@ func (b *Broker) read(f *Fetch) (got int64, urgent bool) {
 // readItem reads one partition. Blocks if there is something to read.
 func (b *Broker) readItem(f *Fetch, it *FetchItem, room int64, first commitlog.Oversize) {
 	it.Err, it.Diverging, it.HighWatermark, it.LogStart, it.Preferred = nil, nil, kafka.NoOffset, kafka.NoOffset, NoReplica
+	it.heldBack = false
 	l, err := b.readable(f, it)
 	if err != nil || it.Diverging != nil {
 		it.Err = err
@@ -159,7 +167,10 @@ func (b *Broker) readItem(f *Fetch, it *FetchItem, room int64, first commitlog.O
 	if it.Offset >= it.upTo || room <= 0 && first == commitlog.SkipOversize {
 		return
 	}
-	size := int(max(0, min(int64(it.MaxBytes), room)))
+	size, first, ok := b.portion(f, it, int(max(0, min(int64(it.MaxBytes), room))), first)
+	if !ok {
+		return
+	}
 	if b.w.Buggify("a fetch of one batch") {
 		size, first = 1, commitlog.TakeOversize
 	}
@@ -170,6 +181,7 @@ func (b *Broker) readItem(f *Fetch, it *FetchItem, room int64, first commitlog.O
 		return
 	}
 	it.Chunk = c
+	f.dose.of[it.weight] += int64(c.Len())
 	// Second look: while it was read records may have been deleted or committed.
 	if p.log == l {
 		it.HighWatermark, it.LogStart = p.high, l.LogStart()
@@ -269,7 +281,9 @@ func (b *Broker) register(f *Fetch, got int64) bool {
 		if f.Follower != nil {
 			list = &it.p.pulls
 		}
-		f.wait.add(list, commitlog.AppendResult{})
+		if !it.heldBack { // what comes now is of no use to it
+			f.wait.add(list, commitlog.AppendResult{})
+		}
 	}
 	b.stats.FetchWaits++
 	return true

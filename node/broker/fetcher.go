@@ -44,7 +44,7 @@ type following struct {
 	epoch kafka.LeaderEpoch
 
 	from    kafka.Offset // where the last fetch that asked for it began
-	leaders kafka.Offset // high watermark, as it was told last
+	leaders kafka.Offset // high watermark, as it was told last; kafka.NoOffset before
 	told    bool         // the session has where it is
 	waiting kafka.Offset // it is not asked for before the log holds so much; kafka.NoOffset
 	until   kafka.Instant
@@ -72,7 +72,7 @@ func (p *Partition) follow() {
 		p.b.fetchers[want] = f
 		p.b.fetching.Go("broker/fetch", f.run)
 	}
-	p.follows = &following{p: p, f: f, epoch: p.state.LeaderEpoch, waiting: kafka.NoOffset}
+	p.follows = &following{p: p, f: f, epoch: p.state.LeaderEpoch, leaders: kafka.NoOffset, waiting: kafka.NoOffset}
 	f.members = append(f.members, p.follows)
 	f.by[p.id] = p.follows
 	f.changed.Broadcast()
@@ -213,14 +213,16 @@ func (f *fetcher) advanceSession(q *ReplicaFetch, got *ReplicaFetched) {
 // has changed is in it.
 func (f *fetcher) request() *ReplicaFetch {
 	v, now := f.b.config, f.b.w.Now()
+	room := f.b.copying.quota.Room(now)
 	q := &ReplicaFetch{
 		Self: meta.Member{ID: f.b.id, Epoch: f.b.epoch}, SessionID: f.session, SessionEpoch: f.sessionEpoch,
 		MinBytes: int32(config.ReplicaFetchMinBytes.In(v)), MaxBytes: int32(config.ReplicaFetchResponseMax.In(v)),
 		MaxWait: min(now.Add(config.ReplicaFetchWaitMax.Duration(v)), f.nextUntil()),
 	}
 	for _, fo := range f.members {
-		if fo.waiting != kafka.NoOffset || now < fo.until {
+		if fo.waiting != kafka.NoOffset || now < fo.until || fo.heldBack(room) {
 			f.forget(fo.p.id)
+			fo.told = false
 			continue
 		}
 		if !fo.told {
@@ -248,16 +250,20 @@ func (fo *following) item(v *config.View) ReplicaItem {
 	fo.told, fo.from = true, l.End()
 	return ReplicaItem{
 		Replica: fo.p.id, LeaderEpoch: fo.epoch, LastEpoch: l.Epochs().Latest(), From: fo.from, Held: l.Held(),
-		LogStart: l.LogStart(), MaxBytes: int32(config.ReplicaFetchMaxBytes.In(v)),
+		LogStart: l.LogStart(), MaxBytes: fo.most(v),
 	}
 }
 
 // nextUntil returns when a pause of some partition ends.
 func (f *fetcher) nextUntil() kafka.Instant {
 	next, now := kafka.Never, f.b.w.Now()
+	room := f.b.copying.quota.Until(now)
 	for _, fo := range f.members {
 		if fo.waiting == kafka.NoOffset && fo.until > now {
 			next = min(next, fo.until)
+		}
+		if room > now && fo.bounded() {
+			next = min(next, room)
 		}
 	}
 	return next

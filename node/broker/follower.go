@@ -50,6 +50,7 @@ type appendedPiece struct {
 // takeItem does what a leader says about one partition. It reports whether
 // something was appended. Blocks where the log is cut.
 func (f *fetcher) takeItem(fo *following, it *ReplicaFetchedItem) (at commitlog.AppendResult, appended bool) {
+	fo.count(it.Records)
 	if fo.p.log.End() != fo.from {
 		return at, false // what was queued was refused: it is asked for again
 	}

@@ -14,7 +14,7 @@ var reasons = []struct {
 	}},
 	{"requests are bounded by their bytes: see queued.max.request.bytes", []string{"queued.max.requests", "queued.max.bytes"}},
 	{"followers keep up by their own settings, not by these", []string{"replica.*"}},
-	{"replication is not throttled", []string{"leader.replication.throttled.*", "follower.replication.throttled.*"}},
+	{"a throttle of replication lets a second's worth go at once", []string{"replication.quota.*"}},
 	{"a node that stops hands over until that is done or its time is up", []string{"controlled.shutdown.*"}},
 	{"in-sync sets and eligible replicas are always kept as Kafka's eligible.leader.replicas.version=1 does", []string{"eligible.leader.replicas.*"}},
 	{"controllers notice a dead leader by controller.quorum.election.timeout.ms", []string{"controller.quorum.fetch.timeout.ms"}},

@@ -135,6 +135,9 @@ func (l *Leader) Maximal() []kafka.NodeID {
 	return all
 }
 
+// AwaitedFrom reports whether the high watermark waits for a replica.
+func (l *Leader) AwaitedFrom(id kafka.NodeID) bool { return l.inMaximal(id) }
+
 func (l *Leader) inMaximal(id kafka.NodeID) bool {
 	return slices.Contains(l.state.ISR, id) ||
 		slices.ContainsFunc(l.pending, func(m Member) bool { return m.ID == id })
