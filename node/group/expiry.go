@@ -36,7 +36,9 @@ func (e expiry) chore(s *Shard, g *group) {
 
 // expired returns tombstones of what has expired. The retention of an offset runs
 //
-//   - from when the group lost its last member, in a group that had some;
+//   - from when the group lost its last member, in a group that had some, or from a
+//     commit after that (Kafka does not look at the commit: who resets the offsets of
+//     a group that has been empty for long has them expire at once);
 //   - from its commit, of what its members do not read any more;
 //   - from its commit, where nobody was ever a member;
 //   - to the instant that was asked for with the commit, of very old clients.
@@ -51,11 +53,7 @@ func (s *Shard) expired(g *group) (records []machine.Record) {
 			continue
 		}
 		for p, c := range of.all() {
-			from := c.at
-			if since != kafka.NoTimestamp {
-				from = since
-			}
-			over := s.at.Wall-from >= retention
+			over := s.at.Wall-max(c.at, since) >= retention
 			if c.expires != kafka.NoTimestamp {
 				over = s.at.Wall >= c.expires
 			}

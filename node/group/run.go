@@ -198,7 +198,8 @@ func (s *Shard) answer(t machine.Ticket, value any) {
 
 // Unload answers every ticket with code, and those whose append is on its way, of
 // which nobody here will learn whether it was committed, with a code of unknown
-// outcome. The shard is of no use afterwards.
+// outcome. What nobody has taken yet is not to be appended any more. The shard is of
+// no use afterwards.
 func (s *Shard) Unload(code kafka.Error) {
 	for _, f := range s.flights.queue {
 		f.fail(s, kafka.ErrRequestTimedOut)
@@ -210,5 +211,6 @@ func (s *Shard) Unload(code kafka.Error) {
 		}
 	}
 	s.groups, s.timers, s.flights = table[string, *group]{}, timers{}, flights{last: s.flights.last}
+	s.out.Appends = nil
 	s.loading = true
 }
