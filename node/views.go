@@ -45,6 +45,15 @@ func (n *Node) Partitions() []broker.View {
 	return n.broker.Views()
 }
 
+// Closeup returns what observers see of one replica besides; false if the node has
+// none.
+func (n *Node) Closeup(topic kafka.TopicID, partition int32) (broker.Closeup, bool) {
+	if n.broker == nil {
+		return broker.Closeup{}, false
+	}
+	return n.broker.Closeup(topic, partition)
+}
+
 // Changes counts changes of what Partitions returns, but for the ends of logs.
 func (n *Node) Changes() uint64 {
 	if n.broker == nil {

@@ -55,7 +55,8 @@ const complaintsKept = 4
 // and change nothing.
 type window struct {
 	id       kafka.NodeID
-	replicas func() []replicaView    // nil while there is no broker
+	replicas func() []replicaView // nil while there is no broker
+	closeup  func(place) (closeup, bool)
 	snapshot func() kafka.Offset     // on its disk: it stands for the metadata up to there
 	starting func() bool             // it may do anything, and cannot be seen
 	raft     func() (raftView, bool) // false while there is no controller
@@ -83,6 +84,7 @@ type subject struct {
 	exists    bool // the newest image has it
 	exposed   kafka.Offset
 	exposedBy kafka.NodeID
+	exposedIn kafka.LeaderEpoch // wrote the last record of it
 	since     kafka.LeaderEpoch // of the last unclean election
 	led       kafka.NodeID      // who was elected last
 	partings  []parting

@@ -16,6 +16,7 @@ type handmade struct {
 	o         *clusterObserver
 	views     map[kafka.NodeID]*replicaView
 	copies    map[kafka.NodeID]*logCopy
+	counted   []counted // by the leader
 	rafts     map[kafka.NodeID]*raftView
 	logs      map[kafka.NodeID]*logCopy // of the controllers
 	snapshots map[kafka.NodeID]kafka.Offset
@@ -39,6 +40,7 @@ func newHandmade(p clusterPromise) *handmade {
 		h.logs[id] = handmadeEntries()
 		h.o.watch(window{
 			id: id, replicas: func() []replicaView { return []replicaView{*h.views[id]} },
+			closeup: func(place) (closeup, bool) { return h.closeup(id) },
 			raft:    func() (raftView, bool) { return *h.rafts[id], true },
 			refresh: func() {}, copyOf: h.copyOf(id), starting: func() bool { return false },
 			snapshot: func() kafka.Offset { return h.snapshots[id] },
@@ -51,6 +53,25 @@ func newHandmade(p clusterPromise) *handmade {
 		Replicas: []kafka.NodeID{1, 2, 3}, ISR: []kafka.NodeID{1, 2, 3}}}
 	h.decide()
 	return h
+}
+
+func (h *handmade) closeup(id kafka.NodeID) (closeup, bool) {
+	c := closeup{replicaView: *h.views[id], epochAt: func(at kafka.Offset) kafka.LeaderEpoch {
+		if b := h.copies[id].at(at); b != nil {
+			return b.epoch
+		}
+		return kafka.NoLeaderEpoch
+	}}
+	if c.Role == leadingReplica {
+		c.counted = h.counted
+	}
+	return c, h.copies[id] != nil
+}
+
+// counts has the leader count what a follower says, and commit another batch.
+func (h *handmade) counts(c counted) {
+	h.counted = []counted{c}
+	h.views[1].HighWatermark, h.views[1].Epoch = 50, h.image.Partitions[0].Epoch
 }
 
 func (h *handmade) copyOf(id kafka.NodeID) func(place) *logCopy {
@@ -252,6 +273,58 @@ var handmadeCases = []struct {
 		v.HighWatermark, v.Durable, v.LogEnd = 0, 0, 0
 	}, ""},
 	{"a restart loses what a follower held uncommitted", func(h *handmade) { h.cut(3, 4); h.o.started(3) }, ""},
+	{"more is committed", func(h *handmade) { h.views[1].HighWatermark = 50 }, ""},
+	{"more is committed than an in-sync replica has", func(h *handmade) { h.cut(3, 4); h.views[1].HighWatermark = 50 }, committedDurable},
+	{"more is committed than a replica has that is not in sync", func(h *handmade) {
+		h.isr(1, 2)
+		h.views[1].ISR = []kafka.NodeID{1, 2}
+		h.decide()
+		h.cut(3, 4)
+		h.views[1].HighWatermark = 50
+	}, ""},
+	{"something else is committed than an in-sync replica has", func(h *handmade) {
+		h.replace(3, 4, func(b *batch) { b.epoch, b.sum = 4, 77 })
+		h.views[3].Durable = 40
+		h.views[1].HighWatermark = 50
+	}, committedDurable},
+	{"a replica joins that lacks what was exposed", func(h *handmade) {
+		h.isr(1, 2)
+		h.decide()
+		h.cut(3, 3)
+		h.views[3].HighWatermark = 30
+		h.o.started(3)
+		h.o.window(3).read[handmadePlace].last = replicaView{}
+		h.isr(1, 2, 3)
+		h.decide()
+	}, committedDurable},
+	{"a leader counts what a follower has", func(h *handmade) { h.counts(counted{ID: 3, Epoch: 13, Held: 50}) }, ""},
+	{"a leader counts more than a follower has", func(h *handmade) {
+		h.isr(1, 2)
+		h.views[1].ISR = []kafka.NodeID{1, 2}
+		h.decide()
+		h.cut(3, 4)
+		h.counts(counted{ID: 3, Epoch: 13, Held: 50})
+	}, countsTruly},
+	{"a leader counts what a follower had in an earlier life", func(h *handmade) {
+		h.isr(1, 2)
+		h.views[1].ISR = []kafka.NodeID{1, 2}
+		h.decide()
+		h.cut(3, 4)
+		h.counts(counted{ID: 3, Epoch: 12, Held: 50})
+	}, ""},
+	{"a leader counts what differs from its own", func(h *handmade) {
+		h.isr(1, 2)
+		h.views[1].ISR = []kafka.NodeID{1, 2}
+		h.decide()
+		h.replace(3, 4, func(b *batch) { b.epoch, b.sum = 4, 77 })
+		h.views[3].Durable = 40
+		h.counts(counted{ID: 3, Epoch: 13, Held: 50})
+	}, countsTruly},
+	{"a leader counts who knows of no such epoch", func(h *handmade) {
+		h.image.Partitions[0].LeaderEpoch, h.views[1].LeaderEpoch = 6, 6
+		h.decide()
+		h.counts(counted{ID: 3, Epoch: 13, Held: 50})
+	}, countsTruly},
 	{"a second controller leads in a term", func(h *handmade) { h.rafts[1].Leads = true }, oneRaftLeaderPerTerm},
 	{"another controller leads in the next term", func(h *handmade) { h.rafts[1].Leads, h.rafts[1].Term = true, 4 }, ""},
 	{"a term goes back", func(h *handmade) { h.rafts[3].Term = 2 }, epochsForward},

@@ -10,6 +10,7 @@ const (
 	leaderInISR          = "leader-in-isr"
 	isrAlive             = "isr-alive"
 	isrAgreement         = "isr-agreement"
+	countsTruly          = "counts-truly"
 	oneRaftLeaderPerTerm = "one-raft-leader-per-term"
 	raftLogMatching      = "raft-log-matching"
 	imageAgreement       = "image-agreement"
@@ -26,6 +27,7 @@ var clusterGuarantees = []Guarantee{
 	{leaderInISR, "the leader of a partition is in its in-sync set"},
 	{isrAlive, "no fenced or shutting-down broker is added to an in-sync set"},
 	{isrAgreement, "the controllers' in-sync set is a subset of the one that the leader acts on"},
+	{countsTruly, "what a leader counts of a follower the follower holds, and has said in the leader's epoch"},
 	{oneRaftLeaderPerTerm, "at most one controller ever leads in a term"},
 	{raftLogMatching, "two controllers that have an entry of one index and term have the same entries up to there, and what is committed stays"},
 	{imageAgreement, "all nodes that applied the metadata up to an offset have the same image"},

@@ -33,6 +33,9 @@ func (o *clusterObserver) lookAtReplica(w *window, v replicaView) {
 	}
 	if v.Role == leadingReplica {
 		o.lookAtLeader(w, s, v)
+		if !lived || before.HighWatermark != v.HighWatermark || before.LeaderEpoch != v.LeaderEpoch || before.Epoch != v.Epoch {
+			o.lookAtFollowers(w, s)
+		}
 	}
 	w.lives[v.place] = v
 	w.read[v.place].last = v
@@ -73,7 +76,8 @@ func (o *clusterObserver) lookAtLeader(w *window, s *subject, v replicaView) {
 		o.complain(leaderInISR, "%s: %d leads in epoch %d with the in-sync set %v", v.partition, w.id, v.LeaderEpoch, v.ISR)
 	}
 	if v.HighWatermark > s.exposed && v.LeaderEpoch >= s.since {
-		s.exposed, s.exposedBy = v.HighWatermark, w.id
+		s.exposed, s.exposedBy, s.exposedIn = v.HighWatermark, w.id, w.epochAt(s.place, v.HighWatermark-1)
+		o.checkMembers(s)
 	}
 	o.checkAgreed(s, w.id, v)
 }
@@ -166,7 +170,11 @@ func (o *clusterObserver) decide(m imageView, single bool) {
 		}
 		o.checkElection(s, d)
 		o.dismiss(d)
+		joined := !subset(d.ISR, s.decided.ISR)
 		s.decided, s.exists = d, true
+		if joined {
+			o.checkMembers(s)
+		}
 	}
 	o.image = m
 }

@@ -58,7 +58,7 @@ func (r *run) windowInto(b *brokerHost) window {
 		starting: func() bool { return b.running == nil && b.node.Alive() },
 	}
 	if b.seat.isBroker() {
-		w.replicas = b.replicas
+		w.replicas, w.closeup = b.replicas, b.closeup
 	}
 	if b.seat.isVoter() {
 		voters := r.voters()
@@ -88,6 +88,22 @@ func (b *brokerHost) replicas() []replicaView {
 		out = append(out, replicaOf(v))
 	}
 	return out
+}
+
+// closeup returns what the observer sees of one replica besides.
+func (b *brokerHost) closeup(p place) (closeup, bool) {
+	if b.running == nil {
+		return closeup{}, false
+	}
+	v, ok := b.running.Closeup(p.topic, p.partition.Partition)
+	if !ok || v.Epochs == nil {
+		return closeup{}, false
+	}
+	c := closeup{replicaView: replicaOf(v.View), epochAt: v.Epochs.EpochAt}
+	for _, f := range v.Followers {
+		c.counted = append(c.counted, counted{ID: f.ID, Epoch: f.BrokerEpoch, Held: f.Held})
+	}
+	return c, true
 }
 
 func replicaOf(v broker.View) replicaView {

@@ -31,6 +31,20 @@ type replicaView struct {
 // open reports whether its log can be used.
 func (v replicaView) open() bool { return v.Role != offlineReplica }
 
+// A closeup is a replica with what else the observer needs of it.
+type closeup struct {
+	replicaView
+	epochAt func(kafka.Offset) kafka.LeaderEpoch // that wrote the record, kafka.NoLeaderEpoch if nobody knows
+	counted []counted                            // by a leader
+}
+
+// A counted is what a leader believes of a follower.
+type counted struct {
+	ID    kafka.NodeID
+	Epoch int64        // of its broker, in which it said so
+	Held  kafka.Offset // kafka.NoOffset if it has not said anything yet
+}
+
 // A raftView is what one controller thinks of the quorum. Offsets are ends: so many
 // entries are committed, applied.
 type raftView struct {

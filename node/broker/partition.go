@@ -261,6 +261,29 @@ func (p *Partition) View() View {
 	return v
 }
 
+// A Closeup is what an observer sees of a replica besides its View.
+type Closeup struct {
+	View
+	Epochs    *commitlog.Epochs  // of its log, which goes on changing them; nil without one
+	Followers []replica.Progress // that a leader counts
+}
+
+// Closeup returns a replica as it is now; false if this node has none.
+func (b *Broker) Closeup(topic kafka.TopicID, partition int32) (Closeup, bool) {
+	p, err := b.PartitionByID(topic, partition)
+	if err != nil {
+		return Closeup{}, false
+	}
+	c := Closeup{View: p.View()}
+	if p.log != nil {
+		c.Epochs = p.log.Epochs()
+	}
+	if p.leader != nil {
+		c.Followers = p.leader.Followers()
+	}
+	return c, true
+}
+
 // clientError turns what a log fails with into what the client is told. What
 // may have been appended is of unknown outcome.
 func (p *Partition) clientError(err error) error {
