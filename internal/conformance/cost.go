@@ -2,30 +2,47 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"time"
-
-	"github.com/prometheus/procfs"
 )
 
 // A cost is what a process has used so far, and holds.
 type cost struct {
 	cpu   time.Duration // user and system
-	bytes int           // resident
+	bytes int64         // resident
 	files int           // open descriptors
 }
 
+// tick is the unit of processor time in /proc: USER_HZ is 100 wherever Linux runs.
+const tick = 10 * time.Millisecond
+
 func (n *node) cost() (c cost, err error) {
-	p, err := procfs.NewProc(n.process.Process.Pid)
+	dir := fmt.Sprintf("/proc/%d/", n.process.Process.Pid)
+	stat, err := os.ReadFile(dir + "stat")
 	if err != nil {
 		return c, err
 	}
-	s, err := p.Stat()
+	// The name in parentheses, which may hold anything, is the second field.
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 22 {
+		return c, fmt.Errorf("%sstat: %q", dir, stat)
+	}
+	for _, at := range []int{11, 12} {
+		ticks, err := strconv.ParseInt(fields[at], 10, 64)
+		if err != nil {
+			return c, err
+		}
+		c.cpu += time.Duration(ticks) * tick
+	}
+	pages, err := strconv.ParseInt(fields[21], 10, 64)
 	if err != nil {
 		return c, err
 	}
-	c.files, err = p.FileDescriptorsLen()
-	c.cpu, c.bytes = time.Duration(s.CPUTime()*float64(time.Second)), s.ResidentMemory()
+	open, err := os.ReadDir(dir + "fd")
+	c.bytes, c.files = pages*int64(os.Getpagesize()), len(open)
 	return c, err
 }
 

@@ -187,7 +187,7 @@ func (c *crowd) restart(n *node) error {
 	return err
 }
 
-// roll stops a broker as an operator does, and starts it again.
+// roll stops the broker that leads most as an operator does, and starts it again.
 func (c *crowd) roll() error {
 	w, err := watchFleet(c.fleet, watchCrowd)
 	if err != nil {
@@ -197,13 +197,16 @@ func (c *crowd) roll() error {
 	for w.count() < c.partitions {
 		time.Sleep(10 * time.Millisecond)
 	}
-	n := c.fleet.nodes[0]
+	n, err := c.fleet.leader()
+	if err != nil {
+		return err
+	}
 	w.begin()
 	begun := time.Now()
 	if err := n.end(stop); err != nil {
 		return err
 	}
-	fmt.Printf("stopped within %v: %v\n", rounded(time.Since(begun)), w.end(1))
+	fmt.Printf("stopped within %v: %v\n", rounded(time.Since(begun)), w.end(c.fleet.id(n)))
 	w.stop()
 	return c.restart(n)
 }

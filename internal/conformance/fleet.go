@@ -168,4 +168,3 @@ func (f *fleet) controller() (*node, error) {
 	}
 	return f.nodes[s.Quorum.Leader-1], nil
 }
-
