@@ -13,8 +13,8 @@ import (
 
 // The scenarios about clusters that lose brokers and controllers.
 
-// anyCluster takes what is drawn for every cluster.
-func anyCluster(*Cluster, *rand.Rand) {}
+// asDrawn takes what is drawn for every cluster.
+func asDrawn(*Cluster, *rand.Rand) {}
 
 // safeCluster is what most of these scenarios are about: three replicas, of which
 // two acknowledge.
@@ -36,7 +36,7 @@ func longAway(f *sim.Fault, r *rand.Rand) {
 var calmCluster = &Scenario{
 	Name:    "cluster",
 	About:   "several brokers and no faults",
-	Cluster: anyCluster,
+	Cluster: asDrawn,
 }
 
 var leaderCrash = &Scenario{
@@ -315,9 +315,61 @@ func clusterFamilies() []Family {
 }
 
 var everyCluster = &Scenario{
-	Name:       "everything",
-	About:      "a cluster, and all fault families, some of them in each seed",
-	Cluster:    anyCluster,
+	Name:  "everything",
+	About: "three brokers, three replicas of which two acknowledge, and all fault families, some of them in each seed",
+	Cluster: func(c *Cluster, r *rand.Rand) {
+		c.Brokers, c.Voters, c.Replicas, c.MinISR = 3, 3, 3, 2
+		c.Session = pick(r, 600*time.Millisecond, time.Second)
+		c.Beat = c.Session / 5
+	},
+	// Of everything there is a little: many seeds show more than long ones.
+	Shape: func(o *Options, r *rand.Rand) {
+		o.Sends, o.Least = 700+r.IntN(400), minSends
+		o.Safety = time.Duration(5+r.IntN(4)) * time.Second
+	},
+	Sometimes: slices.Concat(clusterFamilies(), slices.Repeat([]Family{"split", "split", "isolate", "crash"}, 4)), // these more often than others
+	OneOf:     []Family{"crash", "power-loss", "pause", "isolate", "split", "split"},
+	Must:      []Family{"crash", "power-loss", "pause", "isolate", "split"},
+	AtLeast:   3,
+	AtMost:    10,
+	Aims: map[Family][]target{
+		"crash":      {aNode, theAhead, theAhead, theController, someNodes, everyNode},
+		"power-loss": {aNode, theAhead, theAhead, theController, someNodes, everyNode},
+		"pause":      {aNode, theAhead, theAhead, theController, someNodes},
+	},
+	TuneNet:    cutLeader,
+	Guests:     []Family{operatorActs, replicaMoves},
+	LoserOneIn: 6,
+	FlushDrawn: true,
+	Reaches:    []string{truncationProbe},
+}
+
+// cutLeader has most cuts of the network part a leader from the other nodes, with
+// records that they do not have, until another leads; some clients stay with it.
+func cutLeader(f *netsim.Fault, c cast, in netsim.Window, r *rand.Rand) {
+	if f.Family != netsim.Isolate && f.Family != netsim.Split || r.IntN(4) == 0 {
+		return
+	}
+	f.A, f.B = []string{theAhead}, nil
+	if f.Family == netsim.Split {
+		f.B = []string{theOtherNodes}
+		for _, name := range c.clients {
+			switch r.IntN(3) { // some reach both
+			case 0:
+				f.A = append(f.A, name)
+			case 1:
+				f.B = append(f.B, name)
+			}
+		}
+	}
+	f.At = in.Start.Add(time.Duration(r.Int64N(int64(in.End.Sub(in.Start) * 3 / 4))))
+	f.For = c.options.Session + time.Duration(r.Int64N(int64(1500*time.Millisecond)))
+}
+
+var anyCluster = &Scenario{
+	Name:       "any-cluster",
+	About:      "a cluster of any size, with any number of replicas, and all fault families, some of them in each seed",
+	Cluster:    asDrawn,
 	Sometimes:  clusterFamilies(),
 	OneOf:      []Family{"crash", "power-loss", "graceful-stop", "pause", "isolate", "split"},
 	AtLeast:    3,
@@ -325,5 +377,5 @@ var everyCluster = &Scenario{
 	Guests:     []Family{operatorActs, replicaMoves},
 	LoserOneIn: 6,
 	FlushDrawn: true,
-	Reaches:    []string{"a follower truncated to a diverging epoch"},
+	Reaches:    []string{truncationProbe},
 }

@@ -22,6 +22,7 @@ type Options struct {
 	CrowdSize  int // connections of each
 	Partitions int32
 	Sends      int // by all producers together
+	Least      int // operations of all clients; producers send on until there were so many
 	ValueMax   int // bytes
 	Safety     time.Duration
 
@@ -55,8 +56,8 @@ type Options struct {
 	SlowLink  bool
 }
 
-// minSends is how many sends a run makes at least. With polls and lookups beside
-// them, every run has at least 2,000 client operations.
+// minSends is how many sends a run makes at least, or operations of all kinds where
+// fewer are sent: every run has at least 2,000 client operations.
 const minSends = 2000
 
 // draw draws the options of one run. Each group comes from the same stream in a
@@ -135,8 +136,8 @@ func (o Options) lines() []string {
 		families = append(families, string(f))
 	}
 	return []string{
-		fmt.Sprintf("producers=%d consumers=%d raws=%d partitions=%d sends=%d value.max=%d safety=%s",
-			o.Producers, o.Consumers, o.Raws, o.Partitions, o.Sends, o.ValueMax, o.Safety),
+		fmt.Sprintf("producers=%d consumers=%d raws=%d partitions=%d sends=%d operations.min=%d value.max=%d safety=%s",
+			o.Producers, o.Consumers, o.Raws, o.Partitions, o.Sends, o.Least, o.ValueMax, o.Safety),
 		fmt.Sprintf("log.flush=%s segment.bytes=%d retention.bytes=%d index.interval.bytes=%d flush.messages=%d max.message.bytes=%d",
 			o.Flush, o.SegmentBytes, o.RetentionBytes, o.IndexInterval, o.FlushMessages, o.MessageMax),
 		o.Keeping.String(),

@@ -97,8 +97,9 @@ func (p *producerClient) main() {
 	if err != nil {
 		panic(err)
 	}
-	for p.left > 0 {
+	for p.left > 0 || p.r.needsMore() {
 		burst := 1 + p.draws.IntN(2*meanBurst-1)
+		p.left = max(p.left, 1)
 		for range min(burst, p.left) {
 			p.left--
 			p.send(producer)
@@ -118,6 +119,9 @@ func (p *producerClient) main() {
 	}
 	p.done = true
 }
+
+// needsMore reports whether there were too few operations yet.
+func (r *run) needsMore() bool { return r.history.History().Operations() < r.options.Least }
 
 // send sends one record and leaves a task behind that awaits its result.
 func (p *producerClient) send(producer *client.Producer) {

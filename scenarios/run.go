@@ -50,6 +50,7 @@ type run struct {
 	undelivered []Violation       // of the promise to deliver
 	stamps      []kafka.Timestamp // of the records acknowledged, in that order
 	effects     map[Family]uint64 // of faults that the network and the disk do not count
+	cutUntil    kafka.Instant     // how long a leader is cut off
 	healed      bool
 	phase       string
 	healedAt    kafka.Instant

@@ -148,6 +148,7 @@ var registry = []*Scenario{
 	recreateTopic,
 	reassignUnderFire,
 	growAndShrink,
+	anyCluster,
 	everyCluster,
 }
 

@@ -150,7 +150,7 @@ func drawFault(family Family, r *rand.Rand, cast cast, in netsim.Window) Fault {
 		if f.At > 0 {
 			f.At += in.Start
 		}
-		if node == theLeader || node == aFollower || node == theOthers {
+		if node == theLeader || node == theAhead || node == aFollower || node == theOthers {
 			f.N = r.Int64N(int64(cast.partitions))
 		}
 		if tune := cast.scenario.TuneProcess; tune != nil {

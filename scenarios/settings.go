@@ -33,7 +33,7 @@ var optionSettings = []optionSetting{
 	{"run.hostiles", intOption(0, 64, func(o *Options) *int { return &o.Hostiles })},
 	{"run.crowds", intOption(0, 64, func(o *Options) *int { return &o.Crowds })},
 	{"run.crowd.size", intOption(1, 10_000, func(o *Options) *int { return &o.CrowdSize })},
-	{"run.sends", intOption(1, 1_000_000, func(o *Options) *int { return &o.Sends })},
+	{"run.sends", intOption(1, 1_000_000, func(o *Options) *int { o.Least = 0; return &o.Sends })},
 	{"run.value.max", intOption(16, 1<<20, func(o *Options) *int { return &o.ValueMax })},
 	{"run.partitions", func(o *Options, s string) error {
 		var n int

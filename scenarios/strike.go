@@ -4,6 +4,7 @@ import (
 	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/disksim/media"
 	"github.com/klammlog/klamm/internal/assert"
+	"github.com/klammlog/klamm/netsim"
 	"github.com/klammlog/klamm/sim"
 )
 
@@ -15,8 +16,7 @@ func (r *run) strike(f Fault) {
 	r.mark(history.Fault, "", f.String())
 	switch {
 	case f.Net != nil:
-		_, err := r.network.Apply(*f.Net)
-		assert.NoError(err)
+		r.strikeNetwork(*f.Net)
 	case f.Disk != nil:
 		for _, b := range r.nodes {
 			if b.disk.Name() == f.Disk.Disk {
@@ -33,6 +33,22 @@ func (r *run) strike(f Fault) {
 			}
 		}
 	}
+}
+
+// strikeNetwork has a fault of the network happen, or looks again soon if it is for a
+// leader and there is none.
+func (r *run) strikeNetwork(f netsim.Fault) {
+	aimed, ok := r.aimed(f)
+	if !ok {
+		r.k.After(aheadPause, func() {
+			if !r.healed {
+				r.strikeNetwork(f)
+			}
+		})
+		return
+	}
+	_, err := r.network.Apply(aimed)
+	assert.NoError(err)
 }
 
 func (r *run) mark(kind history.MarkKind, target, note string) {

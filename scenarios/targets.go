@@ -26,6 +26,12 @@ const (
 	theLoser      target = "@loser" // who may lose what it acknowledged
 	theOthers     target = "@all-but-leader"
 	inTurn        target = "@in-turn" // every node, the next when the last is back
+	theAhead      target = "@ahead"   // a leader with records that no follower in sync has; after a while any leader
+	theOtherNodes target = "@others"  // in cuts of the network: all nodes that are not on the other side
+
+	// Drawn with the schedule: one node, and more than one.
+	aNode     target = "@node"
+	someNodes target = "@some"
 
 	// All brokers but one, which is drawn when the fault strikes.
 	allButOne       target = "@all-but-one"
@@ -38,7 +44,7 @@ func (c cast) drawTarget(kind Family, r *rand.Rand) target {
 		return c.options.Loser
 	}
 	if aims := c.scenario.Aims[kind]; len(aims) > 0 {
-		return c.named(pick(r, aims...))
+		return c.named(pick(r, aims...), r)
 	}
 	if len(c.nodes) == 1 {
 		return c.nodes[0]
@@ -54,9 +60,14 @@ func (c cast) drawTarget(kind Family, r *rand.Rand) target {
 }
 
 // named replaces words that mean the same for the whole of a run.
-func (c cast) named(t target) target {
-	if t == theLoser && c.options.Loser != "" {
+func (c cast) named(t target, r *rand.Rand) target {
+	switch {
+	case t == theLoser && c.options.Loser != "":
 		return c.options.Loser
+	case t == aNode:
+		return c.victim(r)
+	case t == someNodes:
+		return c.several(r)
 	}
 	return t
 }
@@ -73,6 +84,8 @@ func (r *run) resolve(f *sim.Fault) []*brokerHost {
 	switch t := f.Node; t {
 	case theLeader:
 		return found(r.leader(r.partition(f.N)))
+	case theAhead:
+		return found(r.ahead(leadAgainst(Family(f.Kind)), f.At, r.partition(f.N)))
 	case theController:
 		return found(r.controller())
 	case aFollower:
@@ -108,15 +121,25 @@ func (r *run) partition(n int64) kafka.TopicPartition {
 	return kafka.TopicPartition{Topic: topicName, Partition: int32(n % int64(r.options.Partitions))}
 }
 
-// victimPause is how soon a fault looks again for a victim.
-const victimPause = 200 * time.Millisecond
+// Nobody leads at the moment, or is ahead: a fault waits for who comes.
+const (
+	victimPause = 200 * time.Millisecond // before it looks again for a victim
+	aheadPause  = 500 * time.Microsecond // before it looks again for one that is ahead
+	aheadWait   = time.Second            // until any leader will do
+)
+
+func pauseFor(t target) time.Duration {
+	if t == theAhead {
+		return aheadPause
+	}
+	return victimPause
+}
 
 // strikeNodes has a fault of processes happen to all that it is for.
 func (r *run) strikeNodes(f Fault) {
 	victims := r.resolve(f.Process)
 	if len(victims) == 0 && strings.HasPrefix(f.Process.Node, "@") {
-		// Nobody leads at the moment: it waits for who comes.
-		r.k.After(victimPause, func() {
+		r.k.After(pauseFor(f.Process.Node), func() {
 			if !r.healed {
 				r.strikeNodes(f)
 			}
