@@ -298,9 +298,13 @@ var lostDisk = &Scenario{
 }
 
 var reassignUnderFire = &Scenario{
-	Name:      "reassign-under-fire",
-	About:     "replicas are moved between brokers, and that is taken back, while brokers die",
-	Cluster:   func(c *Cluster, r *rand.Rand) { safeCluster(c, r); c.Brokers, c.Replicas, c.MinISR = 5, 3, 2 },
+	Name:  "reassign-under-fire",
+	About: "replicas are moved between brokers, throttled in every other seed, and that is taken back, while brokers die",
+	Cluster: func(c *Cluster, r *rand.Rand) {
+		safeCluster(c, r)
+		c.Brokers, c.Replicas, c.MinISR = 5, 3, 2
+		c.Throttle = pick[int64](r, 0, 0, 4000, 16_000)
+	},
 	Always:    []Family{replicaMoves},
 	Sometimes: []Family{"crash", "power-loss", "pause", "isolate", "graceful-stop", "latency", "slow-node", "disk-slow"},
 	OneOf:     []Family{"crash", "power-loss", "pause", "isolate"},
@@ -329,7 +333,6 @@ var everyCluster = &Scenario{
 	},
 	Sometimes: slices.Concat(clusterFamilies(), slices.Repeat([]Family{"split", "split", "isolate", "crash"}, 4)), // these more often than others
 	OneOf:     []Family{"crash", "power-loss", "pause", "isolate", "split", "split"},
-	Must:      []Family{"crash", "power-loss", "pause", "isolate", "split"},
 	AtLeast:   3,
 	AtMost:    10,
 	Aims: map[Family][]target{
