@@ -298,13 +298,9 @@ var lostDisk = &Scenario{
 }
 
 var reassignUnderFire = &Scenario{
-	Name:  "reassign-under-fire",
-	About: "replicas are moved between brokers, throttled in every other seed, and that is taken back, while brokers die",
-	Cluster: func(c *Cluster, r *rand.Rand) {
-		safeCluster(c, r)
-		c.Brokers, c.Replicas, c.MinISR = 5, 3, 2
-		c.Throttle = pick[int64](r, 0, 0, 4000, 16_000)
-	},
+	Name:      "reassign-under-fire",
+	About:     "replicas are moved between brokers, and that is taken back, while brokers die",
+	Cluster:   func(c *Cluster, r *rand.Rand) { safeCluster(c, r); c.Brokers, c.Replicas, c.MinISR = 5, 3, 2 },
 	Always:    []Family{replicaMoves},
 	Sometimes: []Family{"crash", "power-loss", "pause", "isolate", "graceful-stop", "latency", "slow-node", "disk-slow"},
 	OneOf:     []Family{"crash", "power-loss", "pause", "isolate"},
