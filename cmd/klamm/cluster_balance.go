@@ -26,11 +26,14 @@ func newClusterBalance() *cobra.Command {
 few moves, and show the plan; with --yes carry it out and wait. A new broker gets its
 share; --without takes everything off brokers that are to go.
 
+--throttle bounds how many bytes a second each broker sends and takes of what is moved, as
+that of klamm topic reassign does.
+
 A partition stays in as many racks as it is. -o json prints the plan as a file for
 klamm topic reassign --plan.`,
 		Example: `  klamm cluster balance
   klamm cluster balance --yes
-  klamm cluster balance --without 3 --yes
+  klamm cluster balance --without 3 --yes --throttle 50000000
   klamm cluster balance -o json > plan.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -44,6 +47,9 @@ klamm topic reassign --plan.`,
 					return usage(errors.New("--without moves replicas, and --leaders none"))
 				}
 			}
+			if err := f.checkThrottle(); err != nil {
+				return usage(err)
+			}
 			return f.do(cmd, func(c *call) error { return f.run(cmd, c, without) })
 		},
 	}
@@ -52,6 +58,7 @@ klamm topic reassign --plan.`,
 	flags.StringVar(&f.without, "without", "", "take every replica off the brokers `ID[,ID...]`")
 	flags.BoolVar(&f.leaders, "leaders", false, "only prefer other replicas as leaders, and move none")
 	flags.BoolVar(&f.noWait, "no-wait", false, "with --yes: return as soon as the moves have begun")
+	f.throttleFlag(flags)
 	f.flags(cmd)
 	return cmd
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/klammlog/klamm/node/client"
 	"github.com/klammlog/klamm/node/client/cluster"
@@ -50,6 +51,8 @@ type reassignFlags struct {
 	list       bool
 	dryRun     bool
 	noWait     bool
+	throttle   int64
+	unthrottle bool
 }
 
 func newTopicReassign() *cobra.Command {
@@ -66,13 +69,21 @@ partition gets the list as it stands. --plan reads a file of JSON, as klamm clus
 balance -o json and Kafka's tools write it.
 
 A signal ends the waiting, not the move: --list shows what is under way, --cancel puts
-it back. How fast replicas are copied is limited by the settings
-leader.replication.throttled.rate and follower.replication.throttled.rate of brokers.`,
+it back.
+
+--throttle bounds how many bytes a second each broker sends and takes of what is moved,
+beside what replicas in sync need; choose more than what is written meanwhile. As Kafka's
+tools do, it sets leader.replication.throttled.rate and follower.replication.throttled.rate
+of the brokers and leader.replication.throttled.replicas and
+follower.replication.throttled.replicas of the topics, in the place of what was set there,
+and removes all four when the moves have ended. After a signal they stay: --unthrottle
+removes them from the topics, or from all, and from every broker.`,
 		Example: `  klamm topic reassign orders --replicas 1,2,3
   klamm topic reassign orders --partition 4 --replicas 3,1 --no-wait
-  klamm topic reassign --plan plan.json
+  klamm topic reassign --plan plan.json --throttle 50000000
   klamm topic reassign --list
-  klamm topic reassign orders --cancel`,
+  klamm topic reassign orders --cancel
+  klamm topic reassign --unthrottle`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if err := f.check(names); err != nil {
 				return usage(err)
@@ -86,22 +97,41 @@ leader.replication.throttled.rate and follower.replication.throttled.rate of bro
 	flags.Int32SliceVarP(&f.partitions, "partition", "p", nil, "these partitions of the topic only")
 	flags.BoolVar(&f.cancel, "cancel", false, "put back what is under way")
 	flags.BoolVar(&f.list, "list", false, "show what is under way")
+	flags.BoolVar(&f.unthrottle, "unthrottle", false, "remove what --throttle has set")
+	f.throttleFlag(flags)
 	flags.BoolVar(&f.dryRun, "dry-run", false, "only show what would be moved")
 	flags.BoolVar(&f.noWait, "no-wait", false, "return as soon as the move has begun")
 	f.flags(cmd)
 	return cmd
 }
 
+func (f *reassignFlags) throttleFlag(flags *pflag.FlagSet) {
+	flags.Int64Var(&f.throttle, "throttle", 0, "move no more than so many `BYTES` a second from and to each broker; 0: as fast as can be")
+}
+
+// checkThrottle looks at the flags about how fast to move.
+func (f *reassignFlags) checkThrottle() error {
+	switch {
+	case f.throttle < 0:
+		return fmt.Errorf("--throttle %d: want bytes a second", f.throttle)
+	case f.throttle > 0 && f.noWait:
+		return errors.New("--throttle is removed when the moves have ended: want no --no-wait")
+	case f.throttle > 0 && (f.cancel || f.list || f.unthrottle):
+		return errors.New("--throttle is for --replicas and --plan")
+	}
+	return nil
+}
+
 func (f *reassignFlags) check(names []string) error {
 	ways := 0
-	for _, way := range []bool{f.plan != "", f.replicas != "", f.cancel, f.list} {
+	for _, way := range []bool{f.plan != "", f.replicas != "", f.cancel, f.list, f.unthrottle} {
 		if way {
 			ways++
 		}
 	}
 	switch {
 	case ways != 1:
-		return errors.New("want one of --replicas, --plan, --cancel and --list")
+		return errors.New("want one of --replicas, --plan, --cancel, --list and --unthrottle")
 	case f.plan != "" && len(names) > 0:
 		return errors.New("--plan says which topics: want none besides")
 	case f.replicas != "" && len(names) == 0:
@@ -109,10 +139,13 @@ func (f *reassignFlags) check(names []string) error {
 	case len(f.partitions) > 0 && len(names) != 1:
 		return errors.New("--partition: want the name of one topic")
 	}
-	return nil
+	return f.checkThrottle()
 }
 
 func (f *reassignFlags) run(cmd *cobra.Command, c *call, names []string) error {
+	if f.unthrottle {
+		return c.unthrottle(names)
+	}
 	if f.list || f.cancel {
 		moving, err := c.moving(names, f.partitions)
 		if err != nil {
@@ -259,9 +292,12 @@ func (r *reassignFlags) execute(cmd *cobra.Command, c *call, moves []move) error
 	if len(moves) == 0 {
 		return r.printPlan(cmd.OutOrStdout(), nil, "nothing to move")
 	}
+	if err := r.slow(c, moves); err != nil {
+		return errors.Join(err, r.unslow(c, moves))
+	}
 	results, err := c.client.AlterPartitionReassignments(reassignments(moves), c.deadline)
 	if err != nil {
-		return err
+		return errors.Join(err, r.unslow(c, moves))
 	}
 	if r.noWait {
 		return r.printFates(cmd.OutOrStdout(), moves, results, "begun")
@@ -272,7 +308,8 @@ func (r *reassignFlags) execute(cmd *cobra.Command, c *call, moves []move) error
 			begun = append(begun, m)
 		}
 	}
-	if err := c.awaitMoves(cmd.ErrOrStderr(), begun); err != nil {
+	err = c.awaitMoves(cmd.ErrOrStderr(), begun)
+	if err := errors.Join(err, r.unslow(c, moves)); err != nil {
 		return err
 	}
 	return r.printFates(cmd.OutOrStdout(), moves, results, "moved")
