@@ -29,6 +29,8 @@ type Cluster struct {
 	Election time.Duration // controller.quorum.election.timeout.ms
 
 	SnapshotBytes int // metadata.log.max.record.bytes.between.snapshots
+
+	Throttle int64 // bytes a second that a steward lets brokers copy of what is not in sync; 0: no limit
 }
 
 // alone is the cluster of one broker.
@@ -65,8 +67,8 @@ func drawCluster(r *rand.Rand) Cluster {
 }
 
 func (c Cluster) String() string {
-	return fmt.Sprintf("brokers=%d spares=%d controllers=%d voters=%d racks=%d replicas=%d min.insync.replicas=%d loser=%s unclean=%t rebalance=%t lag.max=%s session=%s beat=%s election=%s snapshot.bytes=%d",
-		c.Brokers, c.Spares, c.Controllers, c.Voters, c.Racks, c.Replicas, c.MinISR, c.Loser, c.Unclean, c.Rebalance, c.LagMax, c.Session, c.Beat, c.Election, c.SnapshotBytes)
+	return fmt.Sprintf("brokers=%d spares=%d controllers=%d voters=%d racks=%d replicas=%d min.insync.replicas=%d loser=%s unclean=%t rebalance=%t lag.max=%s session=%s beat=%s election=%s snapshot.bytes=%d throttle=%d",
+		c.Brokers, c.Spares, c.Controllers, c.Voters, c.Racks, c.Replicas, c.MinISR, c.Loser, c.Unclean, c.Rebalance, c.LagMax, c.Session, c.Beat, c.Election, c.SnapshotBytes, c.Throttle)
 }
 
 // A role is what a node does in the cluster.
@@ -158,6 +160,9 @@ func (c Cluster) pairs(s seat) []config.Pair {
 	add("leader.imbalance.check.interval.seconds", "1")
 	add("metadata.log.max.record.bytes.between.snapshots", strconv.Itoa(c.SnapshotBytes))
 	// Of all topics, whoever creates them.
+	if c.Throttle > 0 {
+		add("replica.fetch.max.bytes", strconv.Itoa(throttledFetch)) // so that a replica is many fetches
+	}
 	add("min.insync.replicas", strconv.Itoa(c.MinISR))
 	add("unclean.leader.election.enable", strconv.FormatBool(c.Unclean))
 	return out

@@ -48,11 +48,13 @@ func (s *steward) main() {
 	if s.r.options.Spares > 0 {
 		s.resize(cl)
 	}
+	s.throttle(cl)
 	pause := 2 * s.r.options.Safety / time.Duration(s.r.options.StewardActs)
 	for !s.r.healed {
 		s.act(cl)
 		s.world.Sleep(time.Duration(s.draws.Int64N(int64(pause))))
 	}
+	s.unthrottle(cl)
 	s.doing = "waiting for the last replica to be moved"
 	for {
 		moving, err := cl.ListPartitionReassignments(nil, s.soon())
