@@ -1,6 +1,8 @@
 package group
 
 import (
+	"fmt"
+
 	"github.com/klammlog/klamm/node/machine"
 )
 
@@ -42,11 +44,30 @@ func (s *Shard) applyGeneration(k key, value []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := next.check(); err != nil {
+		return err
+	}
 	g := s.group(k.group)
 	g.recorded = true
 	g.classic.since = next.since
 	if s.loading {
 		g.classic.install(s, g, &next)
+	}
+	return nil
+}
+
+// check says what is wrong with a generation that nobody can have written.
+func (g *generation) check() error {
+	ids, instances := map[string]bool{}, map[string]bool{}
+	for i := range g.members {
+		m := &g.members[i]
+		if m.id == "" || ids[m.id] || m.instance != "" && instances[m.instance] {
+			return fmt.Errorf("member %q with instance id %q: %w", m.id, m.instance, errMalformed)
+		}
+		ids[m.id], instances[m.instance] = true, true
+	}
+	if len(g.members) > 0 && g.protocol == "" {
+		return fmt.Errorf("%d members without a protocol: %w", len(g.members), errMalformed)
 	}
 	return nil
 }
