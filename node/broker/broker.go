@@ -92,6 +92,7 @@ type Broker struct {
 	hurrying bool // fetches do not wait
 	producer producerIDs
 	throttle commitlog.Throttle // of compaction
+	scrubs   commitlog.Throttle // of reading logs again
 	sending  throttle           // of what followers are sent
 	copying  throttle           // of what is fetched from leaders
 	codecs   record.Pool
@@ -125,6 +126,8 @@ type Stats struct {
 	TopicsRemoved           uint64
 	RecordDeletions         uint64 // partitions whose log start DeleteRecords moved, or found moved
 	RetainRuns, CompactRuns uint64
+	ScrubRuns               uint64 // rounds through all logs that ended
+	Damages                 uint64 // parts of logs that were found not to be what was written
 	ProducerIDs, Blocks     uint64 // given out, and taken from the cluster
 	Partitions, Offline     int
 
@@ -171,6 +174,7 @@ func Open(w *env.World, o Options) (*Broker, error) {
 		b.dirs = append(b.dirs, &logDir{Dir: d.Dir, fs: d.FS})
 	}
 	b.throttle.Rate = func() int64 { return config.LogCleanerIOMax.In(b.config) }
+	b.scrubs.Rate = func() int64 { return config.LogScrubIOMax.In(b.config) }
 	b.producer.turn = env.NewTurn(w, "broker/producer-ids")
 	if err := b.begin(o.Incarnation); err != nil {
 		return nil, err
@@ -182,6 +186,7 @@ func Open(w *env.World, o Options) (*Broker, error) {
 	b.tasks.Go("broker/insync", b.insyncLoop)
 	b.tasks.Go("broker/tick", b.tickLoop)
 	b.tasks.Go("broker/clean", b.cleanLoop)
+	b.tasks.Go("broker/scrub", b.scrubLoop)
 	return b, nil
 }
 

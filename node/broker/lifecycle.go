@@ -261,8 +261,7 @@ func (b *Broker) offline() []meta.Replica {
 	}
 	var out []meta.Replica
 	for _, p := range b.all() {
-		others := slices.ContainsFunc(p.state.ISR, func(id kafka.NodeID) bool { return id != b.id })
-		if p.broken != nil && kafka.ErrorOf(p.broken) == kafka.ErrStorageError || p.rotten != nil && others {
+		if p.broken != nil && kafka.ErrorOf(p.broken) == kafka.ErrStorageError || p.rotten != nil && p.elsewhere() {
 			out = append(out, p.id)
 		}
 	}

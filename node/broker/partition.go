@@ -106,6 +106,7 @@ func (p *Partition) attach(l *commitlog.Log) {
 	p.high, p.takenBack = l.LogStart(), l.TakenBack()
 	l.OnAdvance(p.advance)
 	l.OnWrite(p.wrote)
+	l.OnDamage(func(err error) { p.damaged(l, err) })
 	p.takeRole()
 	p.advance()
 }

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/config"
@@ -84,5 +85,23 @@ func (p *Partition) unreadable(err error) {
 	}
 	p.b.w.Probe("a replica is not whole any more")
 	p.rotten = err
+	if p.replaceable() {
+		p.b.changedTopic(p.topic.id) // nobody will tell: it does not count as it is
+	}
 	p.b.tellOffline()
+}
+
+// damaged is told by a log, which may long be another's.
+func (p *Partition) damaged(l *commitlog.Log, err error) {
+	p.b.stats.Damages++
+	if p.last == l {
+		p.unreadable(err)
+	}
+}
+
+// elsewhere reports whether another broker that may lead has all that was committed.
+func (p *Partition) elsewhere() bool {
+	s := &p.state
+	has := func(id kafka.NodeID) bool { return id != p.b.id && p.b.image.Usable(id, p.id) }
+	return slices.ContainsFunc(s.ISR, has) || slices.ContainsFunc(s.ELR, has)
 }

@@ -155,7 +155,7 @@ func (p *compaction) readMarkers(ends *outcomes) error {
 		}
 		read, err := l.eachControl(s, ends.readMarker)
 		if err == nil {
-			err = p.pay(read)
+			err = l.pay(l.o.Throttle, read)
 		}
 		if err != nil {
 			return p.because(s, err)
@@ -265,7 +265,7 @@ func (p *compaction) eachChunk(s *segment, f func(record.Batch) error, then func
 		if err := then(); err != nil {
 			return err
 		}
-		if err := p.pay(int64(used)); err != nil {
+		if err := l.pay(l.o.Throttle, int64(used)); err != nil {
 			return err
 		}
 		if err := p.interrupted(s); err != nil {
@@ -281,17 +281,13 @@ func (p *compaction) eachChunk(s *segment, f func(record.Batch) error, then func
 // more. Blocks.
 func (p *compaction) fill(v *verifying, f env.File, n int) error {
 	p.in = slices.Grow(p.in[:0], n)[:n]
-	for try := 0; ; try++ {
+	for try := 1; ; try++ {
 		if err := readFull(f, p.in, v.at); err != nil {
 			return err
 		}
-		if v.s.fresh {
-			v.at += int64(wholeBatches(p.in))
-			return nil
-		}
 		before := *v
 		err := v.check(&reader{f: f, at: v.at, end: v.at + int64(wholeBatches(p.in)), buf: p.in, pos: v.at, held: n})
-		if err == nil || !errors.Is(err, errBatch) || try == 2 {
+		if err == nil || !errors.Is(err, errBatch) || try == tries {
 			return err
 		}
 		*v = before

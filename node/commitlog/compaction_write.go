@@ -63,7 +63,7 @@ func (p *compaction) copyCleaned(w *cleanedFile, old *segment) error {
 	return p.eachChunk(old, clean, func() error {
 		err := w.write(p.out)
 		if err == nil {
-			err = p.pay(int64(len(p.out)))
+			err = p.l.pay(p.l.o.Throttle, int64(len(p.out)))
 		}
 		p.out = p.out[:0]
 		return err

@@ -82,6 +82,7 @@ type Log struct {
 	waiters    waiters
 	advanced   []func()
 	wrote      []func()
+	hurt       []func(error)
 	changed    env.Cond   // a background task of the log ended, or a segment is ready
 	writing    bool       // the writer task exists
 	keeping    bool       // the keeper task exists
@@ -160,6 +161,11 @@ func (l *Log) OnAdvance(f func()) { l.advanced = append(l.advanced, f) }
 // before that is synced: whoever copies the log elsewhere does not wait for this
 // disk. f must not block.
 func (l *Log) OnWrite(f func()) { l.wrote = append(l.wrote, f) }
+
+// OnDamage has f called, as long as the log exists, after a part of it was found not
+// to be what was put there, which is an ErrCorrupt: it is not served any more. f must
+// not block.
+func (l *Log) OnDamage(f func(error)) { l.hurt = append(l.hurt, f) }
 
 // announce tells everybody that something they may wait for has changed.
 func (l *Log) announce() {

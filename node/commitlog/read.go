@@ -30,6 +30,7 @@ type Chunk struct {
 	segment *segment
 	file    env.File
 	at      int64
+	first   kafka.Offset // of its first batch
 	size    int
 	cuts    uint32
 	more    bool
@@ -47,20 +48,43 @@ func (c Chunk) Len() int { return c.size }
 func (c Chunk) File() (f env.File, at int64, n int) { return c.file, c.at, c.size }
 
 // Copy fills dst, which has Len bytes. It fails with ErrOutOfRange if the log was
-// truncated since. Blocks.
+// truncated since, and with ErrCorrupt if it is not what was put there. Blocks.
 func (c Chunk) Copy(dst []byte) error {
 	if c.size == 0 {
 		return nil
 	}
-	err := readFull(c.file, dst[:c.size], c.at)
-	// Second look: what was cut off meanwhile is missing, and not rotten.
-	if c.cuts != c.log.manifest.catalog.cuts {
-		return fmt.Errorf("%s: %w: truncated while it was read", c.log.name, ErrOutOfRange)
+	for try := 1; ; try++ {
+		at, err := c.copy(dst[:c.size])
+		// Second look: what was cut off meanwhile is missing, and not rotten.
+		if c.cuts != c.log.manifest.catalog.cuts {
+			return fmt.Errorf("%s: %w: truncated while it was read", c.log.name, ErrOutOfRange)
+		}
+		if err == nil {
+			return nil
+		}
+		if rotten := errors.Is(err, errBatch); rotten && try < tries {
+			continue
+		} else if rotten {
+			c.log.takeOut(c.segment, at, err)
+		}
+		return c.log.readError(c.segment, at, err)
 	}
-	if err != nil {
-		return c.log.readError(c.segment, c.at, err)
+}
+
+// copy reads the chunk and looks at what it has in its hands anyway: who fetches a
+// log and is sent rot does not get on. It returns where it came upon something.
+// Blocks.
+func (c Chunk) copy(dst []byte) (int64, error) {
+	err := readFull(c.file, dst, c.at)
+	if err != nil || c.segment.gone {
+		return c.at, err
 	}
-	return nil
+	v := verifying{l: c.log, s: c.segment, at: c.at, end: c.first}
+	err = v.check(&reader{f: c.file, at: c.at, end: c.at + int64(c.size), buf: dst, pos: c.at, held: c.size})
+	if c.segment.gone {
+		err = nil // its index may be gone
+	}
+	return v.at, err
 }
 
 // Release lets go of the file. The chunk is empty afterwards. It does not block.
@@ -165,7 +189,7 @@ func (r *reading) in(s *segment) (c Chunk, passed bool, err error) {
 	if err == nil && found {
 		var to int64
 		if to, err = r.stop(s, f, h); err == nil && to > h.position {
-			c.at = h.position
+			c.at, c.first = h.position, h.base
 			to, err = l.verify(s, f, c.at, to)
 			c.size = int(to - c.at)
 			c.more = s.end < r.upTo || to < s.size && s.end <= r.upTo

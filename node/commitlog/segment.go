@@ -148,6 +148,17 @@ func (r ranges) first(from, to int64) (span, bool) {
 	return found, ok
 }
 
+// below returns what of the ranges lies below a position.
+func (r ranges) below(at int64) ranges {
+	var out ranges
+	for _, s := range r {
+		if s.from < at {
+			out = append(out, span{s.from, min(s.to, at)})
+		}
+	}
+	return out
+}
+
 func (r *ranges) add(from, to int64) {
 	var out ranges
 	for _, s := range *r {

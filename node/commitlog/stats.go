@@ -15,6 +15,8 @@ type Stats struct {
 	Cut      uint64 // bytes that recovery cut off as a torn tail
 	Scanned  uint64 // bytes that recovery read
 
+	Scrubbed uint64 // bytes that were read again and are what was put there
+
 	Compactions    uint64 // passes that were carried out
 	CompactRead    uint64 // bytes
 	CompactWritten uint64 // bytes

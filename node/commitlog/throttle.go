@@ -32,14 +32,14 @@ func (t *Throttle) spend(now kafka.Instant, bytes int64) kafka.Instant {
 	return t.free
 }
 
-// pay rests as long as the bytes that the pass has just read or written demand,
-// and fails if the log's end has come meanwhile. Nothing is held. Blocks.
-func (p *compaction) pay(bytes int64) error {
-	l := p.l
-	if l.o.Throttle == nil {
+// pay rests as long as the bytes that were just read or written demand, and fails
+// if the log's end has come meanwhile. Without a throttle it does not rest. Nothing
+// is held. Blocks.
+func (l *Log) pay(t *Throttle, bytes int64) error {
+	if t == nil {
 		return nil
 	}
-	until := l.o.Throttle.spend(l.w.Now(), bytes)
+	until := t.spend(l.w.Now(), bytes)
 	for now := l.w.Now(); now < until; now = l.w.Now() {
 		if err := l.w.Sleep(min(until.Sub(now), throttlePoll)); err != nil {
 			return err

@@ -198,7 +198,7 @@ func (l *Log) shorten(s *segment, at int64, end kafka.Offset) error {
 	s.size, s.durable, s.sealed = at, at, false
 	s.end = max(s.base, end)
 	s.letGo()
-	s.checked, s.bad = nil, nil
+	s.checked, s.bad = nil, s.bad.below(at)
 	if err := s.index.cut(l, at); err != nil && !errors.Is(err, errIndex) {
 		return l.judge("cut index of "+s.String(), err)
 	}

@@ -10,7 +10,8 @@ import (
 	"github.com/klammlog/klamm/node/kafka"
 )
 
-// What this process did not write itself is checked before it is served, once. A
+// What this process did not write itself is checked before it is served, once; what
+// is copied on its way out is looked at each time, and all of it by a scrub. A
 // batch's checksum leaves out its base offset and its leader epoch; those have to
 // follow from the batch before, from the index, and from the leader epochs that
 // the log knows. So a check begins at a batch that the index identifies.
@@ -18,6 +19,9 @@ import (
 // What is bad is read twice more, then it is taken out: it is never served nor
 // looked at again, up to the next batch that the index knows. What is before and
 // behind it is served.
+
+// tries is how often a batch is read before it counts as bad.
+const tries = 3
 
 // verify checks the batches of a range, the first time it is read; and every time
 // once the directory has failed, because then the page cache may show anything.
@@ -41,7 +45,7 @@ func (l *Log) verify(s *segment, f env.File, from, to int64) (int64, error) {
 		v.at, v.end = from, kafka.NoOffset // there is no index
 	}
 	began, cuts := v.at, l.manifest.catalog.cuts
-	for try := 0; ; try++ {
+	for try := 1; ; try++ {
 		err := v.check(&reader{f: f, at: v.at, end: to})
 		if err == nil {
 			s.checked.add(began, to)
@@ -50,7 +54,7 @@ func (l *Log) verify(s *segment, f env.File, from, to int64) (int64, error) {
 		if !errors.Is(err, errBatch) {
 			return from, err
 		}
-		if try < 2 {
+		if try < tries {
 			continue
 		}
 		if cuts == l.manifest.catalog.cuts {
@@ -79,19 +83,27 @@ type verifying struct {
 // place is errBatch. Blocks.
 func (v *verifying) check(r *reader) error {
 	for {
-		at := r.at
-		b, ok, err := r.next()
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return fmt.Errorf("%w: file ends before %d", errBatch, r.end)
-		}
-		if err != nil || !ok {
+		if more, err := v.next(r); err != nil || !more {
 			return err
 		}
-		if err := v.belongs(headOf(b, at), entryOf(b, at)); err != nil {
-			return err
-		}
-		v.at, v.end = r.at, b.EndOffset()
 	}
+}
+
+// next goes on by one batch, if there is one more. Blocks.
+func (v *verifying) next(r *reader) (more bool, err error) {
+	at := r.at
+	b, ok, err := r.next()
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return false, fmt.Errorf("%w: file ends before %d", errBatch, r.end)
+	}
+	if err != nil || !ok {
+		return false, err
+	}
+	if err := v.belongs(headOf(b, at), entryOf(b, at)); err != nil {
+		return false, err
+	}
+	v.at, v.end = r.at, b.EndOffset()
+	return true, nil
 }
 
 // belongs checks what a batch's checksum leaves out: its place in the log. Blocks.
@@ -144,10 +156,9 @@ func (v *verifying) entryFor(at int64) (entry, error) {
 }
 
 // checkHead is belongs for a head on the way to what is looked for. Only what does
-// not follow the batch before is asked about, and nothing that this process
-// wrote. Blocks.
+// not follow the batch before is asked about. Blocks.
 func (v *verifying) checkHead(h head, w *walk) error {
-	if v.s.fresh || h.base == v.end && h.end <= v.s.end {
+	if h.base == v.end && h.end <= v.s.end {
 		v.at, v.end = h.next(), h.end
 		return nil
 	}
@@ -185,6 +196,9 @@ func (l *Log) takeOut(s *segment, at int64, err error) {
 	s.bad.add(at, to)
 	l.stats.TakenOut += uint64(to - at)
 	l.w.Probe("a part of a log was taken out because it is corrupt")
+	for _, f := range l.hurt {
+		f(fmt.Errorf("%s: %s at %d: %w: %w", l.name, s, at, ErrCorrupt, err))
+	}
 	if s.blamed {
 		return
 	}

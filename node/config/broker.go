@@ -124,6 +124,18 @@ var (
 		Doc:   "How many bytes a second compaction reads and writes at most, all logs together.",
 	})}
 
+	LogScrubInterval = Millis{define(&Setting{
+		Name: "log.scrub.interval.ms", Scope: Broker, Type: TypeLong, Default: "604800000", Dynamic: true,
+		check: atLeast(1),
+		Doc:   "How long the node rests before it reads all its logs again, to find what has rotted on its disks while other replicas have it.",
+	})}
+
+	LogScrubIOMax = Rate{define(&Setting{
+		Name: "log.scrub.io.max.bytes.per.second", Scope: Broker, Type: TypeDouble, Default: "10485760", Dynamic: true,
+		check: atLeast(millionths),
+		Doc:   "How many bytes a second are read again at most, all logs together.",
+	})}
+
 	ProducerIDExpiration = Millis{define(&Setting{
 		Name: "producer.id.expiration.ms", Scope: Broker, Type: TypeInt, Default: "86400000", Dynamic: true,
 		check: atLeast(1),

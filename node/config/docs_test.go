@@ -33,8 +33,8 @@ func TestSettingsAreListed(t *testing.T) {
 
 func page() string {
 	var b strings.Builder
-	b.WriteString("# Settings\n\nNames, types and defaults are Kafka's; `log.flush`, `max.requests.in.flight.per.connection` and the default of\n" +
-		"`queued.max.request.bytes` are klamm's own. Whatever is accepted acts; all else is refused by name.\n" +
+	b.WriteString("# Settings\n\nNames, types and defaults are Kafka's; `log.flush`, `log.scrub.interval.ms`, `log.scrub.io.max.bytes.per.second`,\n" +
+		"`max.requests.in.flight.per.connection` and the default of `queued.max.request.bytes` are klamm's own. Whatever is accepted acts; all else is refused by name.\n" +
 		"`klamm topic config` and `klamm broker config` show and change settings.\n" + `
 ## Topics
 
