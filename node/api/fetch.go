@@ -70,7 +70,27 @@ func beginFetch(s *Server, call *Call) (answer, error) {
 	for i := range f.fetch.Items {
 		f.fetch.Items[i] = fetchItem(f.session.At(i))
 	}
+	if f.fetch.Follower != nil {
+		f.session.Watch = func(i int, s session.Sleeper) session.Watched { return f.fetch.Items[i].Watch(s) }
+		if f.session.Sleeping() {
+			f.fetch.Rest = rest{f.session}
+		}
+	}
 	return f, nil
+}
+
+// A rest is the partitions of a follower's session of which there was nothing new.
+type rest struct{ *session.Fetch }
+
+// More returns those of which there may be by now.
+func (r rest) More() []broker.FetchItem {
+	n := r.Len()
+	r.Fetch.More()
+	var more []broker.FetchItem
+	for i := n; i < r.Len(); i++ {
+		more = append(more, fetchItem(r.At(i)))
+	}
+	return more
 }
 
 // followerOf returns the follower that asks, nil for consumers. Before v15 it does
@@ -192,6 +212,7 @@ func (f *fetched) finish() {
 		return session.Found{
 			Code: kafka.ErrorOf(it.Err), HighWatermark: it.HighWatermark, LogStart: it.LogStart,
 			Urgent: it.Diverging != nil || it.Preferred != broker.NoReplica, Records: it.Chunk.Len() > 0,
+			Settled: f.fetch.Follower != nil && it.Settled(),
 		}
 	}
 	f.id, f.code = f.session.Finish(found, func(i int) { f.items = append(f.items, int32(i)) }, f.s.w.Now())

@@ -24,6 +24,9 @@ type Fetch struct {
 	// registration; nil for consumers.
 	Follower *meta.Member
 
+	// Rest is what else a follower's session has; nil if there is nothing.
+	Rest Rest
+
 	// Of a consumer that may read from any replica (KIP-392), and where it is; "" if
 	// nobody says.
 	AnyReplica bool
@@ -76,13 +79,14 @@ type Diverging = replica.Divergence
 func (b *Broker) Fetch(f *Fetch) error {
 	b.stats.Fetches++
 	if f.Follower != nil {
-		b.noteProgress(f)
+		b.noteProgress(f, f.Items)
 	}
 	f.MaxBytes = max(0, min(f.MaxBytes, config.FetchMaxBytes.In(b.config)))
 	f.MinBytes = min(f.MinBytes, f.MaxBytes)
 	for {
+		b.takeMore(f)
 		got, urgent := b.read(f)
-		over := b.hurrying || len(f.Items) == 0 || b.w.Now() >= f.Deadline || b.w.Buggify("answer a fetch early")
+		over := b.hurrying || len(f.Items) == 0 && f.Rest == nil || b.w.Now() >= f.Deadline || b.w.Buggify("answer a fetch early")
 		if urgent || over || got >= f.MinBytes {
 			b.stats.FetchedBytes += uint64(got)
 			b.sending.count(&f.dose, b.w.Now())
@@ -94,11 +98,19 @@ func (b *Broker) Fetch(f *Fetch) error {
 		f.Release()
 		b.waiting.fetch++
 		err := f.wait.await(b.w, min(f.Deadline, f.dose.until))
-		f.wait.leave()
+		f.leave()
 		b.waiting.fetch--
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// leave ends register.
+func (f *Fetch) leave() {
+	f.wait.leave()
+	if f.Rest != nil {
+		f.Rest.Leave()
 	}
 }
 
@@ -267,13 +279,17 @@ func (p *Partition) epochEnd(epoch kafka.LeaderEpoch) (kafka.LeaderEpoch, kafka.
 // register has the partitions credit the fetch with the bytes that come, until it
 // has MinBytes. It returns false if there are more already than were read.
 func (b *Broker) register(f *Fetch, got int64) bool {
+	if f.Rest != nil && !f.Rest.Park(f.wait.credit) {
+		f.Release()
+		return false
+	}
 	f.wait.need, f.wait.got = f.MinBytes, got
 	f.wait.grow(len(f.Items))
 	for i := range f.Items {
 		it := &f.Items[i]
 		if it.p == nil || it.p.log == nil || it.p.readUpTo(f) != it.upTo {
 			// Second look: it changed while the others were read.
-			f.wait.leave()
+			f.leave()
 			f.Release()
 			return false
 		}
@@ -296,5 +312,6 @@ func (b *Broker) Hurry() {
 	for _, p := range b.all() {
 		p.tails.each(math.MaxInt32)
 		p.pulls.each(math.MaxInt32)
+		p.stirAll()
 	}
 }

@@ -47,10 +47,11 @@ type Partition struct {
 
 	takenBack uint64 // by the log, when it was last looked at
 
-	held      marks // appends that wait for this machine
-	committed marks // appends that wait for the high watermark
-	tails     marks // fetches that wait for bytes below the high watermark
-	pulls     marks // fetches of followers, that wait for bytes to be written
+	held      marks     // appends that wait for this machine
+	committed marks     // appends that wait for the high watermark
+	tails     marks     // fetches that wait for bytes below the high watermark
+	pulls     marks     // fetches of followers, that wait for bytes to be written
+	watchers  []Watcher // sessions of followers that were told everything
 
 	started env.Cond // deletions that wait for the followers; nil if there was none
 }
@@ -141,6 +142,7 @@ func (p *Partition) advance() {
 		p.follows.moved()
 	}
 	p.committed.passed(p.high)
+	p.touch()
 	if all {
 		p.held.dropLost(p.lost)
 		p.committed.dropLost(p.lost)
@@ -160,6 +162,7 @@ func (p *Partition) wrote() {
 	}
 	p.leader.Moved(p.position(), p.b.w.Now())
 	p.pulls.each(math.MaxInt32)
+	p.stirAll()
 }
 
 func (p *Partition) position() replica.Position {
@@ -193,6 +196,7 @@ func (p *Partition) raise(high kafka.Offset) {
 	}
 	p.sizes = p.sizes[passed:]
 	p.tails.each(max(bytes, 1)) // something has come, whoever counted
+	p.touch()
 	p.committed.passed(high)
 }
 
@@ -205,6 +209,9 @@ func (p *Partition) Check() error {
 		if err := p.checkLeader(); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
+	}
+	if p.leader == nil && len(p.watchers) > 0 {
+		return fmt.Errorf("%s: %d sessions of followers watch it, and it does not lead", p.name, len(p.watchers))
 	}
 	if p.log == nil {
 		return nil

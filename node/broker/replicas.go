@@ -12,13 +12,13 @@ import (
 	"github.com/klammlog/klamm/node/replica"
 )
 
-// noteProgress records what a follower's fetch says about the follower, before
-// anything is read. What diverges from the leader's log, is out of its range, or is
+// noteProgress records what a follower's fetch says of some partitions, before
+// anything is read of them. What diverges from the leader's log, is out of its range, or is
 // said in another leader epoch does not count. It does not block.
-func (b *Broker) noteProgress(f *Fetch) {
+func (b *Broker) noteProgress(f *Fetch, items []FetchItem) {
 	now := b.w.Now()
-	for i := range f.Items {
-		it := &f.Items[i]
+	for i := range items {
+		it := &items[i]
 		it.Diverging = nil
 		l, err := b.readable(f, it)
 		if err != nil || it.Diverging != nil || it.Offset < l.LogStart() || it.Offset > l.Written() {

@@ -58,6 +58,7 @@ func (p *Partition) takeRole() {
 		p.resign()
 		p.follow()
 	}
+	p.touch()
 }
 
 // lead makes this node the leader, or tells the leader what has changed.
@@ -93,6 +94,7 @@ func (p *Partition) resign() {
 	p.committed.drop()
 	p.tails.drop()
 	p.pulls.drop()
+	p.stirAll()
 	p.announceStart()
 	p.b.announceLead(p.name, kafka.NoLeaderEpoch)
 }

@@ -3,6 +3,7 @@ package meta
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/klammlog/klamm/node/config"
@@ -111,8 +112,11 @@ func (m *Image) search(name string) (int, bool) {
 	})
 }
 
+// searchBroker is asked for every replica in what clients are told: brokers are not
+// copied to be compared.
 func (m *Image) searchBroker(id kafka.NodeID) (int, bool) {
-	return slices.BinarySearchFunc(m.brokers, id, func(b Broker, id kafka.NodeID) int { return int(b.ID) - int(id) })
+	i := sort.Search(len(m.brokers), func(i int) bool { return m.brokers[i].ID >= id })
+	return i, i < len(m.brokers) && m.brokers[i].ID == id
 }
 
 // Check returns the first broken invariant.

@@ -6,6 +6,10 @@
 // have records for it, or of which something else has changed. Consumers and
 // followers have sessions alike.
 //
+// A partition of which a reader was told everything sleeps, if somebody can tell
+// when that changes: it is not read until it is stirred. So what a fetch costs
+// follows what has changed, and not what the session has.
+//
 // It is pure: no clock, no randomness, no waiting. The one rule for callers:
 // Begin in the order in which requests arrive; Finish once the partitions have
 // been read, in any order, however much later.
@@ -147,7 +151,7 @@ func (c *Cache) remove(s *Session) {
 	delete(c.byID, s.id)
 	c.unlink(s)
 	c.account(s, -1)
-	s.gone = true
+	s.end()
 }
 
 // account counts what a session holds, or no longer holds.

@@ -22,8 +22,20 @@ const (
 	Wanted   Wish = true
 )
 
+// A Sleeper is a partition that is not read until it is stirred: bytes says how much
+// there may be to read, or that it is worth an answer at once; with 0 it is told with
+// the next answer. Stir does not block.
+type Sleeper = interface{ Stir(bytes int64) }
+
+// A Watched stirs a sleeper, until it has once done so with bytes or is told not to.
+type Watched interface{ Unwatch(Sleeper) }
+
 // A Fetch is one request on its way through its session.
 type Fetch struct {
+	// Watch has the i-th partition stir a sleeper when there may be more to tell
+	// than was found. Without it no partition sleeps.
+	Watch func(i int, s Sleeper) Watched
+
 	c       *Cache
 	request Request
 	session *Session // nil if the request names all that it is about
@@ -53,10 +65,10 @@ func (c *Cache) Begin(q Request, now kafka.Instant) (*Fetch, kafka.Error) {
 	case !c.update(s, q, now):
 		return nil, kafka.ErrFetchSessionIDNotFound
 	}
-	f.entries = make([]*entry, 0, s.size())
-	for e := s.first; e != nil; e = e.next {
+	for e := s.awake.first; e != nil; e = e.next {
 		f.entries = append(f.entries, e)
 	}
+	s.stirred = s.stirred[:0]
 	if s.size() == 0 {
 		c.remove(s)
 		return f, kafka.None
@@ -84,6 +96,45 @@ func (c *Cache) update(s *Session, q Request, now kafka.Instant) bool {
 	}
 	return true
 }
+
+// More adds the partitions that were stirred since Begin, or the last More, to those
+// that are to be read, in the places behind them.
+func (f *Fetch) More() {
+	if s := f.session; s != nil && f.current() {
+		for _, e := range s.stirred {
+			if e.list != nil {
+				f.entries = append(f.entries, e)
+			}
+		}
+		s.stirred = s.stirred[:0]
+	}
+}
+
+// Sleeping reports whether the session has partitions that are not to be read.
+func (f *Fetch) Sleeping() bool { return f.session != nil && f.session.asleep.first != nil }
+
+// Park has f called when a partition that sleeps is stirred with bytes, until Leave.
+// It reports false, and does not, if some were stirred that More has not added.
+func (f *Fetch) Park(stir func(bytes int64)) bool {
+	if f.session == nil || !f.current() {
+		return true
+	}
+	if len(f.session.stirred) > 0 {
+		return false
+	}
+	f.session.onStir = stir
+	return true
+}
+
+// Leave ends Park.
+func (f *Fetch) Leave() {
+	if f.session != nil && f.current() {
+		f.session.onStir = nil
+	}
+}
+
+// current reports whether the session is where this fetch left it.
+func (f *Fetch) current() bool { return !f.session.gone && f.session.epoch == f.epoch }
 
 // Len returns how many partitions are to be read.
 func (f *Fetch) Len() int {
@@ -113,6 +164,9 @@ type Found struct {
 
 	// Records: there are. The partition is read last the next time.
 	Records bool
+
+	// Settled: there is nothing else to tell by now, and no error.
+	Settled bool
 }
 
 // Finish decides what a reader is told: the id of its session, 0 if it has none,
@@ -137,9 +191,12 @@ func (f *Fetch) Finish(found func(i int) Found, tell func(i int), now kafka.Inst
 		if e.note(r) {
 			tell(i)
 		}
-		if r.Records && !e.dropped {
-			s.unlink(e)
-			s.append(e)
+		switch {
+		case e.list == nil: // it was taken out meanwhile
+		case r.Records:
+			e.moveTo(&s.awake)
+		case r.Settled && f.Watch != nil:
+			e.sleep(func(s Sleeper) Watched { return f.Watch(i, s) })
 		}
 	}
 	f.c.touch(s, now)
@@ -170,5 +227,10 @@ func (f *Fetch) establish(found func(i int) Found, now kafka.Instant) int32 {
 		return none
 	}
 	f.c.insert(s)
+	for i, p := range q.Partitions {
+		if e := s.at[p.Place]; f.Watch != nil && e.Partition == p && found(i).Settled { // it may stand there twice
+			e.sleep(func(s Sleeper) Watched { return f.Watch(i, s) })
+		}
+	}
 	return s.id
 }

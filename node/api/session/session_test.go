@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,6 +21,23 @@ type log struct {
 	high, start kafka.Offset
 	code        kafka.Error
 	records     bool
+}
+
+// A yard is where the sleepers of one partition are.
+type yard struct{ sleepers []Sleeper }
+
+func (y *yard) Unwatch(s Sleeper) {
+	y.sleepers = slices.DeleteFunc(y.sleepers, func(other Sleeper) bool { return other == s })
+}
+
+func (y *yard) stir(bytes int64) {
+	all := y.sleepers
+	if bytes > 0 {
+		y.sleepers = nil
+	}
+	for _, s := range all {
+		s.Stir(bytes)
+	}
 }
 
 // A reader follows the protocol: it names what has changed since its session's
@@ -88,7 +106,7 @@ func (r *reader) follow(id int32) {
 func TestReadersMissNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		c := NewCache(Limits{Sessions: rapid.IntRange(1, 3).Draw(rt, "slots"), Partitions: 12, Bytes: 1 << 20}, counting())
-		logs := make([]log, 8)
+		logs, yards := make([]log, 8), make([]yard, 8)
 		readers := []*reader{newReader(Consumer, false), newReader(Follower, true), newReader(Consumer, true), newReader(Consumer, false)}
 		now := kafka.Instant(0)
 		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
@@ -98,15 +116,17 @@ func TestReadersMissNothing(t *testing.T) {
 			switch rapid.IntRange(0, 5).Draw(rt, "what") {
 			case 0:
 				logs[n] = log{high: logs[n].high + 1, start: logs[n].start, records: rapid.Bool().Draw(rt, "records")}
+				yards[n].stir(rapid.Int64Range(0, 1).Draw(rt, "bytes"))
 			case 1:
 				logs[n].code = rapid.SampledFrom([]kafka.Error{kafka.None, kafka.ErrNotLeaderOrFollower}).Draw(rt, "code")
+				yards[n].stir(rapid.Int64Range(0, 1).Draw(rt, "bytes"))
 			case 2:
 				p := Partition{Place: r.place(n), Offset: kafka.Offset(rapid.IntRange(0, 9).Draw(rt, "offset"))}
 				r.wants[p.Place] = p
 			case 3:
 				delete(r.wants, r.place(n))
 			default:
-				r.fetch(rt, c, logs, now)
+				r.fetch(rt, c, logs, yards, now)
 			}
 			if err := c.Check(); err != nil {
 				rt.Fatal(err)
@@ -119,7 +139,7 @@ func TestReadersMissNothing(t *testing.T) {
 }
 
 // fetch goes once around, with whatever can go wrong.
-func (r *reader) fetch(rt *rapid.T, c *Cache, logs []log, now kafka.Instant) {
+func (r *reader) fetch(rt *rapid.T, c *Cache, logs []log, yards []yard, now kafka.Instant) {
 	q := r.request()
 	f, code := c.Begin(q, now)
 	if code != kafka.None {
@@ -129,7 +149,8 @@ func (r *reader) fetch(rt *rapid.T, c *Cache, logs []log, now kafka.Instant) {
 		r.startAnew()
 		return
 	}
-	if f.Len() != len(r.wants) {
+	f.Watch = r.watch(f, yards)
+	if f.Len() != len(r.wants) && f.Watch == nil {
 		rt.Fatalf("%d partitions are read, want %d", f.Len(), len(r.wants))
 	}
 	for i := range f.Len() {
@@ -137,11 +158,32 @@ func (r *reader) fetch(rt *rapid.T, c *Cache, logs []log, now kafka.Instant) {
 			rt.Fatalf("read at %+v, want %+v", p, r.wants[p.Place])
 		}
 	}
+	if n := rapid.IntRange(0, 15).Draw(rt, "meanwhile"); n < len(logs) && len(r.wants) > 0 {
+		logs[n].high++
+		yards[n].stir(1)
+		f.More()
+	}
 	if rapid.IntRange(0, 9).Draw(rt, "fate") == 0 { // the connection broke
 		r.startAnew()
 		return
 	}
 	r.answer(rt, f, logs, now)
+}
+
+// watch returns how partitions watch over a follower's session; nil for consumers.
+func (r *reader) watch(f *Fetch, yards []yard) func(int, Sleeper) Watched {
+	if r.kind == Consumer {
+		return nil
+	}
+	return func(i int, s Sleeper) Watched {
+		for n := range yards {
+			if r.place(n) == f.At(i).Place {
+				yards[n].sleepers = append(yards[n].sleepers, s)
+				return &yards[n]
+			}
+		}
+		return &yard{}
+	}
 }
 
 func (r *reader) answer(rt *rapid.T, f *Fetch, logs []log, now kafka.Instant) {
@@ -155,7 +197,7 @@ func (r *reader) answer(rt *rapid.T, f *Fetch, logs []log, now kafka.Instant) {
 	}
 	found := func(i int) Found {
 		l := truth(f.At(i).Place)
-		return Found{Code: l.code, HighWatermark: l.high, LogStart: l.start, Records: l.records}
+		return Found{Code: l.code, HighWatermark: l.high, LogStart: l.start, Records: l.records, Settled: l.code == kafka.None && !l.records}
 	}
 	told := map[Place]log{}
 	order := make([]Place, f.Len())
@@ -180,6 +222,52 @@ func (r *reader) answer(rt *rapid.T, f *Fetch, logs []log, now kafka.Instant) {
 	}
 	if r.follow(id); id == none {
 		r.startAnew()
+	}
+}
+
+// A fetch that waits is told what is stirred meanwhile, and reads that and no more.
+func TestWhatSleepsIsReadOnceItIsStirred(t *testing.T) {
+	c := NewCache(Limits{Sessions: 9, Partitions: 99, Bytes: 1 << 20}, counting())
+	yards := make([]yard, 4)
+	watch := func(f *Fetch) {
+		f.Watch = func(i int, s Sleeper) Watched {
+			y := &yards[f.At(i).Topic[0]]
+			y.sleepers = append(y.sleepers, s)
+			return y
+		}
+	}
+	settled := func(int) Found { return Found{Settled: true} }
+	f, _ := c.Begin(full(Follower, 3), 0)
+	watch(f)
+	id, _ := f.Finish(settled, func(int) {}, 0)
+	for round, s := range []struct{ topic, bytes, credit int64 }{{2, 0, 0}, {2, 7, 7}, {2, 7, 7}, {3, 1, 1}} {
+		f, code := c.Begin(Request{ID: id, Epoch: int32(round + 1), ByID: true, Kind: Follower}, 0)
+		if code != kafka.None || f.Len() != 0 || !f.Sleeping() {
+			t.Fatalf("round %d: %v, %d partitions are read and nothing has changed", round, code, f.Len())
+		}
+		watch(f)
+		var credit int64
+		if !f.Park(func(n int64) { credit += n }) {
+			t.Fatalf("round %d: there is something to read, and nothing has changed", round)
+		}
+		yards[s.topic].stir(s.bytes)
+		f.Leave()
+		if credit != s.credit || f.Park(func(int64) {}) {
+			t.Errorf("round %d: credit %d, want %d", round, credit, s.credit)
+		}
+		if f.More(); f.Len() != 1 || int64(f.At(0).Topic[0]) != s.topic {
+			t.Fatalf("round %d: %d partitions are read", round, f.Len())
+		}
+		f.Finish(settled, func(int) {}, 0)
+		if err := c.Check(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Begin(Request{ID: id, Epoch: finalEpoch, ByID: true}, 0)
+	for i, y := range yards {
+		if len(y.sleepers) > 0 {
+			t.Errorf("partition %d watches over a session that has ended", i)
+		}
 	}
 }
 
