@@ -59,7 +59,7 @@ func (c *crowd) rest() error {
 // create creates the topics by one request and waits until every replica is in sync.
 func (c *crowd) create() error {
 	q := kmsg.NewPtrCreateTopicsRequest()
-	q.TimeoutMillis = 120_000
+	q.TimeoutMillis = int32(healWithin.Milliseconds())
 	for i := range c.topics {
 		t := kmsg.NewCreateTopicsRequestTopic()
 		t.Topic, t.NumPartitions, t.ReplicationFactor = fmt.Sprint("crowd-", i), int32(c.partitions/c.topics), brokers
@@ -69,13 +69,13 @@ func (c *crowd) create() error {
 	if err != nil {
 		return err
 	}
-	w, err := watchFleet(c.fleet, watchCrowd)
+	w, err := watchFleet(c.fleet, 5*watchCrowd)
 	if err != nil {
 		return err
 	}
 	defer w.stop()
 	begun := time.Now()
-	if err := c.fleet.any.ask(func(ctx context.Context, cl *kgo.Client) error { return createAll(ctx, cl, q) }); err != nil {
+	if err := c.fleet.any.askFor(healWithin, func(ctx context.Context, cl *kgo.Client) error { return createAll(ctx, cl, q) }); err != nil {
 		return err
 	}
 	answered := time.Since(begun)

@@ -115,7 +115,12 @@ func (n *node) lastWords() string {
 
 // ask calls f with a client, which retries for half a minute.
 func (n *node) ask(f func(context.Context, *kgo.Client) error, opts ...kgo.Opt) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	return n.askFor(30*time.Second, f, opts...)
+}
+
+// askFor is ask with another patience.
+func (n *node) askFor(patience time.Duration, f func(context.Context, *kgo.Client) error, opts ...kgo.Opt) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	c, err := kgo.NewClient(append(opts, kgo.SeedBrokers(strings.Split(n.address, ",")...), kgo.RequestRetries(1000),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }))...)
