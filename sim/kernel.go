@@ -55,6 +55,7 @@ type Kernel struct {
 	now     kafka.Instant
 	events  heap
 	ready   []*Task
+	free    []*coroutine // on which no task runs
 	current *Task
 	stepped *Node // whose task ran last; nil: none did in the last step
 	nodes   []*Node
@@ -186,6 +187,9 @@ func (k *Kernel) step() {
 		k.Record("pick %s/%s#%d of %d", t.node.name, t.name, t.id, last+1)
 	}
 	t.resume()
+	if t.done {
+		t.node.forget(t)
+	}
 	k.stepped = t.node
 	t.node.pay()
 }
@@ -215,4 +219,5 @@ func (k *Kernel) Close() {
 	for _, n := range k.nodes {
 		n.Crash()
 	}
+	k.freeAll()
 }

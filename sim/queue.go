@@ -23,7 +23,10 @@ const (
 )
 
 // A Queue holds the tasks that wait for one thing. The zero value is empty.
-type Queue struct{ waiting []*Task }
+type Queue struct {
+	waiting []*Task
+	first   [1]*Task // where waiting begins: most things are waited for by one
+}
 
 // Wait parks the running task until WakeAll, the deadline in the kernel's time,
 // or, if it can be canceled, Task.Cancel. A task that was canceled before returns
@@ -32,6 +35,9 @@ func (q *Queue) Wait(k *Kernel, label string, deadline kafka.Instant, c Cancelab
 	t := k.mustRun()
 	if c == CanCancel && t.canceled {
 		return Canceled
+	}
+	if q.waiting == nil {
+		q.waiting = q.first[:0]
 	}
 	q.waiting = append(q.waiting, t)
 	t.begin(q, label, deadline, c)

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"iter"
 	"runtime/debug"
 	"time"
 
@@ -19,10 +18,8 @@ type Task struct {
 	id   uint64
 	slot int // its place in node.tasks
 
-	body  func()
-	next  func() (struct{}, bool)
-	stop  func()
-	yield func(struct{}) bool
+	body func()
+	on   *coroutine // nil before it runs first, and when it is done
 
 	// The wait it is in. Timers and queues name the wait they mean, for the
 	// task may be in a later one when they come to it.
@@ -97,20 +94,23 @@ func (t *Task) makeReady() {
 
 // resume runs the task to its next blocking call or its end.
 func (t *Task) resume() {
-	if t.next == nil {
-		t.next, t.stop = iter.Pull(t.root)
+	if t.on == nil {
+		t.on = t.k.coroutine()
+		t.on.task = t
 	}
+	before := t.k.current
 	t.k.current = t
-	_, more := t.next()
-	t.k.current = nil
-	if !more {
-		t.node.forget(t)
+	t.on.next()
+	t.k.current = before
+	if t.done {
+		t.on.task = nil
+		t.k.free = append(t.k.free, t.on)
+		t.on, t.body = nil, nil
 	}
 }
 
-// root is the bottom of the task's stack.
-func (t *Task) root(yield func(struct{}) bool) {
-	t.yield = yield
+// run is the bottom of the task's stack.
+func (t *Task) run() {
 	defer t.finish()
 	t.body()
 }
@@ -130,14 +130,11 @@ func (t *Task) finish() {
 func (t *Task) kill() {
 	t.dead = true
 	t.leaveQueue()
-	if t.next == nil || t.done {
+	if t.on == nil {
 		t.done = true
 		return
 	}
-	before := t.k.current
-	t.k.current = t
-	t.stop()
-	t.k.current = before
+	t.resume()
 }
 
 // park gives up the thread until the task is woken and picked.
@@ -145,7 +142,11 @@ func (t *Task) park() Outcome {
 	if t.k.current != t {
 		assert.That(false, "task %s parks while it is not running", t.name)
 	}
-	if t.dead || !t.yield(struct{}{}) {
+	if t.dead {
+		panic(killed{})
+	}
+	t.on.yield(struct{}{})
+	if t.dead {
 		panic(killed{})
 	}
 	return t.outcome
