@@ -54,11 +54,12 @@ func get(f env.File, n int, off int64) (string, error) {
 }
 
 func durable(b *bench, name string, n int) string {
-	p, err := b.d.DurableBytes(name, 0, n)
+	p := make([]byte, n)
+	n, err := b.d.ReadDurable(name, p, 0)
 	if err != nil {
 		return err.Error()
 	}
-	return string(p)
+	return string(p[:n])
 }
 
 // effects has a check for every kind of fault: what it does to a file "a" of two

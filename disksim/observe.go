@@ -15,27 +15,25 @@ func (d *Disk) DurableSize(name string) (int64, error) {
 	return i.DurableSize(), nil
 }
 
-// DurableBytes returns up to n bytes of a file from offset off as they are on the
-// durable image: fewer if the file ends there.
-func (d *Disk) DurableBytes(name string, off int64, n int) ([]byte, error) {
+// ReadDurable reads into p what the durable image has of a file from offset off, and
+// returns how much: less than all of p if the file ends there.
+func (d *Disk) ReadDurable(name string, p []byte, off int64) (int, error) {
 	i, err := d.v.Durable(name)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	p := make([]byte, n)
-	n, _ = i.ReadDurable(p, off) // the only error is the end of the file
-	return p[:n], nil
+	n, _ := i.ReadDurable(p, off) // the only error is the end of the file
+	return n, nil
 }
 
-// VisibleBytes is DurableBytes of what a process would read now, without faults.
-func (d *Disk) VisibleBytes(name string, off int64, n int) ([]byte, error) {
+// ReadVisible is ReadDurable of what a process would read now, without faults.
+func (d *Disk) ReadVisible(name string, p []byte, off int64) (int, error) {
 	i, err := d.v.Lookup(name)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	p := make([]byte, n)
-	n, _ = d.v.Read(i, p, off) // the only error is the end of the file
-	return p[:n], nil
+	n, _ := d.v.Read(i, p, off) // the only error is the end of the file
+	return n, nil
 }
 
 // Suspect returns the ranges of a file that no later sync can vouch for, because

@@ -54,6 +54,15 @@ func (n *Node) Closeup(topic kafka.TopicID, partition int32) (broker.Closeup, bo
 	return n.broker.Closeup(topic, partition)
 }
 
+// Partition returns what observers see of one partition; false if this node has none
+// of it.
+func (n *Node) Partition(tp kafka.TopicPartition) (broker.View, bool) {
+	if n.broker == nil {
+		return broker.View{}, false
+	}
+	return n.broker.View(tp)
+}
+
 // Changes counts changes of what Partitions returns, but for the ends of logs.
 func (n *Node) Changes() uint64 {
 	if n.broker == nil {

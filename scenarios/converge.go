@@ -91,10 +91,8 @@ func (r *run) apart(t *meta.Topic, partition int32) string {
 // viewOf returns what a running broker has of a partition.
 func (r *run) viewOf(id kafka.NodeID, topic kafka.TopicID, tp kafka.TopicPartition) (broker.View, bool) {
 	if b := r.brokerWith(id); b != nil && b.running != nil {
-		for _, v := range b.running.Partitions() {
-			if v.Topic == topic && v.Partition == tp {
-				return v, true
-			}
+		if v, ok := b.running.Partition(tp); ok && v.Topic == topic {
+			return v, true
 		}
 	}
 	return broker.View{}, false

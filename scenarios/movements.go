@@ -86,12 +86,8 @@ func (r *run) leaderMissing(tp kafka.TopicPartition) bool {
 
 // leads reports whether a running broker acts as leader in an epoch.
 func (b *brokerHost) leads(tp kafka.TopicPartition, epoch kafka.LeaderEpoch) bool {
-	for _, v := range b.running.Partitions() {
-		if v.Partition == tp {
-			return v.Role == broker.Leading && v.LeaderEpoch == epoch
-		}
-	}
-	return false
+	v, ok := b.running.Partition(tp)
+	return ok && v.Role == broker.Leading && v.LeaderEpoch == epoch
 }
 
 // well reports whether a node runs, and is not held.

@@ -24,6 +24,7 @@ type clusterObserver struct {
 	told     int
 
 	windows  []*window
+	changes  bool // of some window, not looked at yet
 	subjects map[place]*subject
 	order    []*subject // as they were first seen
 
@@ -145,7 +146,7 @@ func (o *clusterObserver) complain(guarantee, format string, args ...any) {
 // changed says that something of a node may have changed.
 func (o *clusterObserver) changed(id kafka.NodeID) {
 	if w := o.window(id); w != nil {
-		w.changed = true
+		w.changed, o.changes = true, true
 	}
 }
 
@@ -154,7 +155,8 @@ func (o *clusterObserver) changed(id kafka.NodeID) {
 func (o *clusterObserver) started(id kafka.NodeID) {
 	if w := o.window(id); w != nil {
 		clear(w.lives)
-		w.commit, w.applied, w.term, w.changed = kafka.NoOffset, kafka.NoOffset, 0, true
+		w.commit, w.applied, w.term = kafka.NoOffset, kafka.NoOffset, 0
+		w.changed, o.changes = true, true
 	}
 }
 
@@ -201,6 +203,10 @@ func (o *clusterObserver) isExcused(w *window) bool {
 // step looks at the nodes in which something may have changed. It goes on after a
 // complaint: who judges the history needs to know of every election.
 func (o *clusterObserver) step() {
+	if !o.changes {
+		return
+	}
+	o.changes = false
 	for _, w := range o.windows {
 		if w.changed {
 			o.look(w)

@@ -25,6 +25,7 @@ type diskReader struct {
 	copies  map[string]*diskCopy // by directory
 	listed  map[string]listing
 	of      map[string]kafka.TopicID // whose logs the copies are
+	buf     []byte                   // what was read last
 
 	snapshot kafka.Offset // up to where a snapshot of the metadata stands for its log
 }
@@ -56,8 +57,11 @@ func (r *diskReader) refresh() {
 			}
 			dir, file, _ := strings.Cut(name, "/")
 			base, ok := strings.CutSuffix(file, ".log")
+			if !ok {
+				continue
+			}
 			n, err := strconv.ParseInt(base, 10, 64)
-			if !ok || err != nil {
+			if err != nil {
 				continue
 			}
 			l := r.listed[dir]
@@ -110,6 +114,8 @@ func (r *diskReader) logOf(p place) *logCopy {
 	if r.of[dir] != p.topic {
 		delete(r.copies, dir)
 		r.of[dir] = p.topic
+	} else if c := r.copies[dir]; c != nil && !c.stale {
+		return &c.logCopy
 	}
 	if identity := r.whole(l.disk, dir+"/partition"); !bytes.Contains(identity, p.topic[:]) {
 		delete(r.copies, dir)
@@ -118,16 +124,21 @@ func (r *diskReader) logOf(p place) *logCopy {
 	return r.copyOf(dir)
 }
 
-// whole reads a small file.
+// whole reads a small file. What it returns is good until the next read.
 func (r *diskReader) whole(disk *disksim.Disk, name string) []byte {
 	const most = 1024
-	var b []byte
-	if r.durable {
-		b, _ = disk.DurableBytes(name, 0, most) // without the file there is nothing to read
+	return r.load(disk, name, 0, most, r.durable)
+}
+
+// load reads up to n bytes of a file, into the buffer that it read into before.
+func (r *diskReader) load(disk *disksim.Disk, name string, at int64, n int, durable bool) []byte {
+	r.buf = slices.Grow(r.buf[:0], n)[:n]
+	if durable {
+		n, _ = disk.ReadDurable(name, r.buf, at) // without the file there is nothing to read
 	} else {
-		b, _ = disk.VisibleBytes(name, 0, most)
+		n, _ = disk.ReadVisible(name, r.buf, at)
 	}
-	return b
+	return r.buf[:n]
 }
 
 // read brings a copy up to date.
@@ -187,7 +198,7 @@ func (c *diskCopy) take(buf []byte, segment kafka.Offset, at int64, dir string) 
 		if !ok || b.base < c.end() {
 			return used, size
 		}
-		if dir == metadataPlace.partition.String() {
+		if dir == metadataDir {
 			b.sum = uint64(crc32.Checksum(buf[used+batchHead:used+int64(size)], castagnoli))
 		}
 		b.segment, b.position = segment, at+used
@@ -196,16 +207,12 @@ func (c *diskCopy) take(buf []byte, segment kafka.Offset, at int64, dir string) 
 	}
 }
 
-// bytes reads from a segment.
+// metadataDir is where the controllers' log lies.
+var metadataDir = metadataPlace.partition.String()
+
+// bytes reads from a segment. What it returns is good until the next read.
 func (r *diskReader) bytes(disk *disksim.Disk, dir string, base kafka.Offset, at int64, n int) []byte {
-	name := dir + "/" + segmentName(base)
-	var b []byte
-	if r.durable || dir == metadataPlace.partition.String() {
-		b, _ = disk.DurableBytes(name, at, n) // without the file there is nothing to read
-	} else {
-		b, _ = disk.VisibleBytes(name, at, n)
-	}
-	return b
+	return r.load(disk, dir+"/"+segmentName(base), at, n, r.durable || dir == metadataDir)
 }
 
 // stands reports whether a batch is where it was found.

@@ -83,9 +83,10 @@ func (b *brokerHost) replicas() []replicaView {
 	if b.running == nil {
 		return nil
 	}
-	var out []replicaView
-	for _, v := range b.running.Partitions() {
-		out = append(out, replicaOf(v))
+	views := b.running.Partitions()
+	out := make([]replicaView, len(views))
+	for i := range views {
+		out[i] = replicaOf(&views[i])
 	}
 	return out
 }
@@ -99,14 +100,14 @@ func (b *brokerHost) closeup(p place) (closeup, bool) {
 	if !ok || v.Epochs == nil {
 		return closeup{}, false
 	}
-	c := closeup{replicaView: replicaOf(v.View), epochAt: v.Epochs.EpochAt}
+	c := closeup{replicaView: replicaOf(&v.View), epochAt: v.Epochs.EpochAt}
 	for _, f := range v.Followers {
 		c.counted = append(c.counted, counted{ID: f.ID, Epoch: f.BrokerEpoch, Held: f.Held})
 	}
 	return c, true
 }
 
-func replicaOf(v broker.View) replicaView {
+func replicaOf(v *broker.View) replicaView {
 	out := replicaView{place: place{v.Topic, v.Partition}, LeaderEpoch: v.LeaderEpoch, Epoch: v.PartitionEpoch, ISR: v.ISR,
 		LogStart: v.LogStart, HighWatermark: v.HighWatermark, Durable: v.Held, LogEnd: v.LogEnd}
 	switch {
@@ -156,29 +157,35 @@ const leastLook, mostLook = 2000, 10_000
 // stepped looks at what the last step has changed.
 func (w *clusterWatch) stepped() {
 	w.steps++
-	for i := range w.hosts {
-		h := &w.hosts[i]
-		if h.running == nil {
-			continue
-		}
-		if h.starts != h.brokerHost.starts {
-			h.begins(w)
-		}
-		if at := h.running.Applied(); at != h.applied {
-			h.applied = at
-			m := h.running.Image()
-			w.applies(h.id, at, m.Digest(), func() imageView { return imageOf(m) })
-			w.changed(h.id)
-		}
-		if n := h.running.Changes(); n != h.changes {
-			h.changes = n
-			w.changed(h.id)
+	if node := w.r.k.Stepped(); node != nil {
+		for i := range w.hosts {
+			if h := &w.hosts[i]; h.node == node && h.running != nil {
+				w.compare(h)
+			}
 		}
 	}
 	w.step()
 	if w.steps >= w.next {
 		w.next = w.steps + leastLook + w.r.k.Rand("observer").IntN(mostLook-leastLook)
 		w.all()
+	}
+}
+
+// compare looks whether a node has changed in its step. Nobody else changes it, but
+// for its end.
+func (w *clusterWatch) compare(h *watchedHost) {
+	if h.starts != h.brokerHost.starts {
+		h.begins(w)
+	}
+	if at := h.running.Applied(); at != h.applied {
+		h.applied = at
+		m := h.running.Image()
+		w.applies(h.id, at, m.Digest(), func() imageView { return imageOf(m) })
+		w.changed(h.id)
+	}
+	if n := h.running.Changes(); n != h.changes {
+		h.changes = n
+		w.changed(h.id)
 	}
 }
 

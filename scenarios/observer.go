@@ -153,11 +153,9 @@ func (o *observer) read(partition int, end history.Offset) {
 		return
 	}
 	if n := o.r.brokers[0].running; n != nil {
-		for _, v := range n.Partitions() {
-			if v.Partition == tp && v.Broken == nil {
-				o.compare(v, kafka.Offset(end))
-				return
-			}
+		if v, ok := n.Partition(tp); ok && v.Broken == nil {
+			o.compare(v, kafka.Offset(end))
+			return
 		}
 	}
 	if o.unproven == nil {

@@ -202,7 +202,7 @@ func (r *run) stepped() bool {
 // circles reports whether the run takes steps without end: somebody tries again and
 // again what cannot succeed.
 func (r *run) circles() bool {
-	o := r.options
+	o := &r.options
 	return r.observer.steps >= maxSteps+2000*o.Sends+20_000*int(o.Safety/time.Second)
 }
 
