@@ -43,7 +43,7 @@ type following struct {
 	f     *fetcher
 	epoch kafka.LeaderEpoch
 
-	from    kafka.Offset // where the last fetch that asked for it began
+	from    kafka.Offset // where the last fetch that asked for it began; kafka.NoOffset before that
 	leaders kafka.Offset // high watermark, as it was told last; kafka.NoOffset before
 	told    bool         // the session has where it is
 	waiting kafka.Offset // it is not asked for before the log holds so much; kafka.NoOffset
@@ -72,7 +72,7 @@ func (p *Partition) follow() {
 		p.b.fetchers[want] = f
 		p.b.fetching.Go("broker/fetch", f.run)
 	}
-	p.follows = &following{p: p, f: f, epoch: p.state.LeaderEpoch, leaders: kafka.NoOffset, waiting: kafka.NoOffset}
+	p.follows = &following{p: p, f: f, epoch: p.state.LeaderEpoch, from: kafka.NoOffset, leaders: kafka.NoOffset, waiting: kafka.NoOffset}
 	f.members = append(f.members, p.follows)
 	f.by[p.id] = p.follows
 	f.changed.Broadcast()

@@ -129,3 +129,27 @@ func TestAFollowerRefusesRot(t *testing.T) {
 	c.inSync(2)
 	c.same("0:a 0:b")
 }
+
+// An answer to a fetch that began before a replica did is not for it: what was there
+// before had other records already (docs/bugs/0024.md).
+func TestAnAnswerToAnEarlierReplicaIsNotTaken(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.inSync(2)
+	m := c.machine(3 - c.leader().id)
+	c.until("it follows", func() bool { return m.p() != nil && m.p().Role() == Following })
+	c.must(m, func() error {
+		p := m.p()
+		p.unfollow()
+		p.follow()
+		late := batchOf("late")
+		late[7] = 5 // its base offset
+		p.follows.f.take(&ReplicaFetched{Items: []ReplicaFetchedItem{{Replica: p.id, HighWatermark: 6, Records: late}}})
+		if p.log.End() != 0 {
+			t.Errorf("an empty log took over a batch at 5, and ends at %d", p.log.End())
+		}
+		return nil
+	})
+	c.ack(c.leader(), "a")
+	c.same("0:a")
+}
