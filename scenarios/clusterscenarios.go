@@ -195,26 +195,6 @@ var wholeClusterPowerLoss = &Scenario{
 	Reaches:   []string{"a leader expanded its in-sync set"},
 }
 
-var lastReplicaStanding = &Scenario{
-	Name:  "last-replica-standing",
-	About: "all brokers but one die, at once or one by one, from a full in-sync set; the survivor has everything and serves",
-	Cluster: func(c *Cluster, r *rand.Rand) {
-		c.Brokers = 1 + r.IntN(5)
-		c.Controllers, c.Voters = 3, 3
-		c.Replicas, c.MinISR = c.Brokers, 1
-	},
-	Always: []Family{"crash"},
-	Must:   []Family{"crash"},
-	Aims:   map[Family][]target{"crash": {allButOne, allButOneInTurn}},
-	// They die early, all within a third of the time, and are away until the heal.
-	TuneProcess: func(f *sim.Fault, r *rand.Rand) {
-		f.At = kafka.Instant(warmUp) + (f.At-kafka.Instant(warmUp))/6
-		f.For = time.Hour
-	},
-	Shape:   func(o *Options, r *rand.Rand) { o.Safety = max(o.Safety, 8*time.Second) },
-	Reaches: []string{"a broker was fenced, for its session ended"},
-}
-
 var allReplicasDown = &Scenario{
 	Name:  "all-replicas-down",
 	About: "every broker dies; the topic waits for one that was in sync, or takes the first that comes back",
@@ -298,9 +278,13 @@ var lostDisk = &Scenario{
 }
 
 var reassignUnderFire = &Scenario{
-	Name:      "reassign-under-fire",
-	About:     "replicas are moved between brokers, and that is taken back, while brokers die",
-	Cluster:   func(c *Cluster, r *rand.Rand) { safeCluster(c, r); c.Brokers, c.Replicas, c.MinISR = 5, 3, 2 },
+	Name:  "reassign-under-fire",
+	About: "replicas are moved between brokers, throttled in every other seed, and that is taken back, while brokers die",
+	Cluster: func(c *Cluster, r *rand.Rand) {
+		safeCluster(c, r)
+		c.Brokers, c.Replicas, c.MinISR = 5, 3, 2
+		c.Throttle = pick[int64](r, 0, 0, 4000, 16_000)
+	},
 	Always:    []Family{replicaMoves},
 	Sometimes: []Family{"crash", "power-loss", "pause", "isolate", "graceful-stop", "latency", "slow-node", "disk-slow"},
 	OneOf:     []Family{"crash", "power-loss", "pause", "isolate"},

@@ -77,6 +77,9 @@ func (r *run) unjudged() Result {
 		Options: r.options.lines(), Faults: r.faultsEffective(),
 		Probes: r.k.Probes(), Buggify: r.k.Buggified(), Movements: r.movements(),
 	}
+	if of := r.scenario.Case; of != nil {
+		res.Case = of(&r.drawn, r.schedule)
+	}
 	for _, f := range r.schedule {
 		res.Drawn = append(res.Drawn, f.String())
 	}
@@ -173,9 +176,11 @@ func (r *run) tested(report checker.Report) (Verdict, string) {
 	switch {
 	case report.Counts.Acked == 0:
 		return Inconclusive, "nothing was acknowledged"
-	case r.scenario.faulty() && len(r.faultsEffective()) == 0:
+	case r.unfallen() != "":
+		return Inconclusive, r.unfallen()
+	case r.scenario.faulty() && len(r.faultsEffective()) == 0 && !r.lonely():
 		return Inconclusive, "no fault took effect"
-	case len(r.scenario.Must) > 0 && !r.tookEffect(r.scenario.Must):
+	case len(r.scenario.Must) > 0 && !r.tookEffect(r.scenario.Must) && !r.lonely():
 		return Inconclusive, fmt.Sprintf("none of %v took effect", r.scenario.Must)
 	case r.observer.looks == 0:
 		return Inconclusive, "the broker was never looked at"

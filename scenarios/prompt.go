@@ -39,18 +39,6 @@ func (w *leaderWatch) judgePrompt(tp kafka.TopicPartition, gap time.Duration) {
 // noteAck notes that something was acknowledged.
 func (r *run) noteAck() { r.lastAck = r.k.Now() }
 
-// checkSurvivor complains, when the faults end, if the only broker that was left has
-// not acknowledged anything for long.
-func (r *run) checkSurvivor() {
-	if r.survivor == nil || !r.promisesPrompt() || len(r.brokers) == 1 || !r.sending() {
-		return
-	}
-	if quiet := r.k.Now().Sub(max(r.lastAck, r.killedAt)); quiet > r.promptBound()+3*time.Second {
-		r.observer.complain(survivorServes, fmt.Sprintf("nothing was acknowledged for %s until %s, though %s was there",
-			quiet, r.k.Now(), r.survivor.seat.name))
-	}
-}
-
 // sending reports whether some producer waits for an acknowledgement.
 func (r *run) sending() bool {
 	return slices.ContainsFunc(r.producers, func(p *producerClient) bool { return len(p.open) > 0 })

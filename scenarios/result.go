@@ -32,6 +32,7 @@ type Result struct {
 	Scenario string   `json:"scenario"`
 	Seed     uint64   `json:"seed"`
 	Set      []string `json:"set,omitempty"`
+	Case     string   `json:"case,omitempty"` // of a scenario with several, which it was
 	Verdict  Verdict  `json:"verdict"`
 	Reason   string   `json:"reason,omitempty"` // of a verdict that is not held
 

@@ -34,6 +34,7 @@ type run struct {
 	nodes          []*brokerHost // brokers, then those that are controllers only
 	brokers        []*brokerHost // of the nodes
 	survivor       *brokerHost   // of faults that leave one broker
+	fallen         int           // the others that were down when the faults ended
 	issued         int64         // producer ids, as any node has known
 	producers      []*producerClient
 	consumers      []*consumerClient

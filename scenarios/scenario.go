@@ -69,6 +69,13 @@ type Scenario struct {
 	// nothing.
 	Must []Family
 
+	// Once has each family strike once.
+	Once bool
+
+	// Case names which of its cases a seed is, where a campaign must have some of
+	// each.
+	Case func(*Options, []Fault) string
+
 	// LoserOneIn: one seed in so many of a cluster that can take it has a node whose
 	// disk destroys what it acknowledged; 0: none has.
 	LoserOneIn int

@@ -120,6 +120,9 @@ func drawSchedule(o Options, seed uint64, cast cast) []Fault {
 		if slices.Contains(cast.scenario.Must, family) {
 			n += 2 // one may strike while the broker is down, or nothing is to be done
 		}
+		if cast.scenario.Once {
+			n = 1
+		}
 		for range n {
 			out = append(out, drawFault(family, r, cast, window))
 		}

@@ -83,7 +83,10 @@ func (c cast) several(r *rand.Rand) target {
 func (r *run) resolve(f *sim.Fault) []*brokerHost {
 	switch t := f.Node; t {
 	case theLeader:
-		return found(r.leader(r.partition(f.N)))
+		if b := r.leader(r.partition(f.N)); b != nil && b.running != nil {
+			return found(b)
+		}
+		return nil
 	case theAhead:
 		return found(r.ahead(leadAgainst(Family(f.Kind)), f.At, r.partition(f.N)))
 	case theController:
@@ -97,8 +100,6 @@ func (r *run) resolve(f *sim.Fault) []*brokerHost {
 	case theOthers:
 		leader := r.leader(r.partition(f.N))
 		return slices.DeleteFunc(slices.Clone(r.brokers), func(b *brokerHost) bool { return b == leader })
-	case allButOne, allButOneInTurn:
-		return r.allButOne()
 	default:
 		var out []*brokerHost
 		for _, name := range strings.Split(t, ",") {
@@ -137,6 +138,10 @@ func pauseFor(t target) time.Duration {
 
 // strikeNodes has a fault of processes happen to all that it is for.
 func (r *run) strikeNodes(f Fault) {
+	if f.Process.Node == allButOne || f.Process.Node == allButOneInTurn {
+		r.strikeAllButOne(f)
+		return
+	}
 	victims := r.resolve(f.Process)
 	if len(victims) == 0 && strings.HasPrefix(f.Process.Node, "@") {
 		r.k.After(pauseFor(f.Process.Node), func() {
@@ -156,10 +161,6 @@ func (r *run) strikeNodes(f Fault) {
 		r.strikeInTurn(f, victims)
 		return
 	}
-	if f.Process.Node == allButOneInTurn {
-		r.strikeOneByOne(f, victims)
-		return
-	}
 	for i, b := range victims {
 		one := f
 		p := *f.Process
@@ -175,28 +176,6 @@ func (r *run) stagger(i int) time.Duration {
 		return 0
 	}
 	return time.Duration(r.k.Rand("faults/return").Int64N(int64(time.Second)))
-}
-
-// allButOne draws a broker that survives, and returns the others. The survivors of
-// several such faults are the same one, or nobody would be left.
-func (r *run) allButOne() []*brokerHost {
-	if r.survivor == nil {
-		r.survivor = pick(r.k.Rand("faults/survivor"), r.brokers...)
-	}
-	return slices.DeleteFunc(slices.Clone(r.brokers), func(b *brokerHost) bool { return b == r.survivor })
-}
-
-// strikeOneByOne strikes one node after the other, with drawn times between.
-func (r *run) strikeOneByOne(f Fault, victims []*brokerHost) {
-	at := time.Duration(0)
-	for _, b := range victims {
-		r.k.After(at, func() {
-			if !r.healed {
-				r.strikeNode(f, b)
-			}
-		})
-		at += time.Duration(r.k.Rand("faults/gap").Int64N(int64(r.options.Safety) / 6 / int64(len(victims))))
-	}
 }
 
 // strikeInTurn strikes one node after the other, each when the one before is back.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -46,6 +47,7 @@ type row struct {
 	Digest     string               `json:"chains_digest"` // of the chains of all runs, in any order
 
 	Movements *scenarios.MovementSummary `json:"movements,omitempty"` // of runs with several nodes
+	Cases     map[string]int             `json:"cases,omitempty"`     // runs of each, where the scenario has several
 	moved     []*scenarios.Movements
 }
 
@@ -75,6 +77,12 @@ func (c *campaign) take(f finding) bool {
 	r.Digest = fmt.Sprintf("%016x", r.Chains)
 	for _, fault := range f.Result.Faults {
 		r.Faults[fault.Name] += fault.Times
+	}
+	if f.Result.Case != "" {
+		if r.Cases == nil {
+			r.Cases = map[string]int{}
+		}
+		r.Cases[f.Result.Case]++
 	}
 	if f.Result.Movements != nil {
 		r.moved = append(r.moved, f.Result.Movements)
@@ -168,6 +176,7 @@ func (c *campaign) print(out, errs io.Writer) error {
 func (c *campaign) printText(out, errs io.Writer) {
 	c.printTable(out, errs)
 	c.printMovements(out)
+	c.printCases(out)
 	inFull := map[string]bool{}
 	for i, f := range c.failures {
 		if i == failuresShown {
@@ -300,6 +309,21 @@ func (c *campaign) printMovements(out io.Writer) {
 		if m := c.rows[name].Movements; m != nil {
 			lines = append(lines, []string{name, fmt.Sprint(m.Elections), fmt.Sprint(m.ISRChanges), fmt.Sprint(m.Truncations),
 				fmt.Sprint(m.ControllerChanges), time.Duration(m.LeaderlessNanos).String(), time.Duration(m.LongestNanos).String()})
+		}
+	}
+	if len(lines) > 1 {
+		fmt.Fprintln(out)
+		writeColumns(out, lines)
+	}
+}
+
+// printCases prints how often each case of a scenario was run.
+func (c *campaign) printCases(out io.Writer) {
+	lines := [][]string{{"CASE", "SEEDS"}}
+	for _, name := range c.names {
+		cases := c.rows[name].Cases
+		for _, of := range slices.Sorted(maps.Keys(cases)) {
+			lines = append(lines, []string{name + ": " + of, fmt.Sprint(cases[of])})
 		}
 	}
 	if len(lines) > 1 {
