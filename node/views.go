@@ -18,6 +18,14 @@ func (n *Node) ID() kafka.NodeID { return n.id }
 // Address returns where clients can dial the first listener.
 func (n *Node) Address() string { return n.server.Address() }
 
+// Scrubs returns how often this node has read all its logs again, to find rot.
+func (n *Node) Scrubs() uint64 {
+	if n.broker == nil {
+		return 0
+	}
+	return n.broker.ScrubRuns()
+}
+
 // IsBroker reports whether the node is a broker.
 func (n *Node) IsBroker() bool { return config.IsBroker(n.settings) }
 

@@ -32,6 +32,7 @@ type brokerHost struct {
 	starts   int
 	losses   int // of power
 	lastExit error
+	scrubs   scrubbed
 	stopping bool
 	absent   bool // it has not joined the cluster yet, or has left it
 }
@@ -80,6 +81,7 @@ func (b *brokerHost) config() []config.Pair {
 		{Name: "log.flush", Value: b.r.options.Flush},
 		{Name: "auto.create.topics.enable", Value: "false"},
 		{Name: "log.retention.check.interval.ms", Value: strconv.FormatInt(b.r.options.CheckInterval.Milliseconds(), 10)},
+		{Name: "log.scrub.interval.ms", Value: strconv.FormatInt(b.r.options.CheckInterval.Milliseconds(), 10)},
 		{Name: "log.cleaner.backoff.ms", Value: strconv.FormatInt(b.r.options.CheckInterval.Milliseconds(), 10)},
 	}...)
 	pairs = append(pairs, b.r.options.ConnectionLimits.pairs()...)

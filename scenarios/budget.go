@@ -13,13 +13,21 @@ import (
 // two replicas hold the record, everything is demanded all the same.
 //
 // Of the faults that destroy, only those are in the budget that whoever suffers them
-// notices: a disk that is empty, a sector that cannot be read, a page cache that a
-// machine says it relies on. A disk that lies has a node confirm what it does not have,
-// and be elected for it; what rots of that which a process wrote itself is noticed at
-// its next start only, and by its readers.
+// notices: a disk that is empty, a sector that cannot be read, rot of a log, a page
+// cache that a machine says it relies on. A disk that lies has a node confirm what it
+// does not have, and be elected for it. What rots of a node's own files, its name and
+// its votes, is a disk that somebody has to replace: that is disk-empty.
 
 // noticeable are the families of a loser's disk.
-var noticeable = []Family{Family(disksim.FaultEmpty), Family(disksim.FaultEmpty), Family(disksim.FaultBadSector)}
+var noticeable = []Family{Family(disksim.FaultEmpty), Family(disksim.FaultEmpty), Family(disksim.FaultBadSector), Family(disksim.FaultRot)}
+
+// confine has what destroys strike where that is budgeted: rot in the logs of the
+// workload's topic.
+func (o *Options) confine(f *disksim.Fault, r *rand.Rand) {
+	if o.Loser != "" && f.Kind == disksim.FaultRot {
+		f.Path = pick(r, topicName+"-*.log", topicName+"-*.log", topicName+"-*")
+	}
+}
 
 // drawLoser draws who may lose something, and what, where the cluster can take it.
 func (o *Options) drawLoser(s *Scenario, r *rand.Rand) {
@@ -49,7 +57,7 @@ func (o *Options) loses(f Family) bool {
 
 func isDisk(f Family) bool { return slices.Contains(diskFamilies(), f) }
 
-// spared returns the node that must not die, or "": a sector of its disk is lost, and
+// spared returns the node that must not die, or "": something of its disk is lost, and
 // in the end of a log that was not closed, what is torn and what is lost look the same.
 func (o *Options) spared() string {
 	if o.Loser != "" && slices.ContainsFunc(o.Families, rots) {
@@ -59,7 +67,20 @@ func (o *Options) spared() string {
 }
 
 // rots reports whether a family takes something of what lies on a disk.
-func rots(f Family) bool { return f == Family(disksim.FaultBadSector) }
+func rots(f Family) bool {
+	return f == Family(disksim.FaultBadSector) || f == Family(disksim.FaultRot)
+}
+
+// endsProcess reports whether a family of disks takes a log directory out of service:
+// a node that has no other ends.
+func endsProcess(f Family) bool {
+	switch disksim.FaultKind(f) {
+	case disksim.FaultWriteError, disksim.FaultMetaError, disksim.FaultSyncDirError, disksim.FaultSyncError, disksim.FaultSyncKeep,
+		disksim.FaultSyncRevert, disksim.FaultSyncOthers, disksim.FaultShutdown, disksim.FaultReadOnly:
+		return true
+	}
+	return false
+}
 
 // deadly reports whether a family ends a process.
 func deadly(f Family) bool {

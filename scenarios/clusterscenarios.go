@@ -259,11 +259,11 @@ var recreateTopic = &Scenario{
 
 var lostDisk = &Scenario{
 	Name:      "lost-disk",
-	About:     "a node comes back with an empty disk under its old number, or cannot read a sector, and gets everything from the others",
+	About:     "a node comes back with an empty disk under its old number, cannot read a sector, or finds rot, and gets everything from the others",
 	Cluster:   func(c *Cluster, r *rand.Rand) { safeCluster(c, r); c.Controllers, c.Voters = 3, 3 },
 	Always:    []Family{"crash"},
-	Sometimes: []Family{"disk-empty", "disk-bad-sector", "power-loss", "pause", "task-stall", "disk-slow"},
-	OneOf:     []Family{"disk-empty", "disk-empty", "disk-bad-sector"},
+	Sometimes: []Family{"disk-empty", "disk-bad-sector", "disk-rot", "power-loss", "pause", "task-stall", "disk-slow"},
+	OneOf:     []Family{"disk-empty", "disk-empty", "disk-bad-sector", "disk-rot"},
 	AtLeast:   2,
 	AtMost:    4,
 	Aims:      map[Family][]target{"crash": {theLoser, theLoser, theLeader}},
@@ -274,7 +274,7 @@ var lostDisk = &Scenario{
 		}
 	},
 	LoserOneIn: 1,
-	Reaches:    []string{"a log directory of an earlier start is missing"},
+	Reaches:    []string{"a log directory of an earlier start is missing", "a scrub came upon damage", "a replica that was not whole is fetched anew"},
 }
 
 var reassignUnderFire = &Scenario{

@@ -36,6 +36,7 @@ func (r *run) converge() sim.Ending {
 		r.observer.complain(converges, fmt.Sprintf("%s after everybody had finished, at %s: %s", convergeBound, r.k.Now(), why))
 		return sim.Finished
 	}
+	r.observer.cluster.mended()
 	return ending
 }
 
@@ -54,7 +55,7 @@ func (r *run) unconverged() string {
 			}
 		}
 	}
-	return ""
+	return r.unscrubbed()
 }
 
 // apart says how the replicas of a partition differ, or "".

@@ -166,6 +166,7 @@ func drawFault(family Family, r *rand.Rand, cast cast, in netsim.Window) Fault {
 	// A stall outlasts any client's patience; for the whole of a run it would
 	// leave nothing to judge.
 	f.For = min(f.For, in.End.Sub(in.Start)/2)
+	cast.options.confine(&f, r)
 	if cast.scenario.Tune != nil {
 		cast.scenario.Tune(&f, r)
 	}
@@ -195,6 +196,9 @@ func (c cast) victim(r *rand.Rand) string { return oneOf(r, c.nodes) }
 func (c cast) victimDisk(family Family, r *rand.Rand) string {
 	if c.options.loses(family) {
 		return diskOf(c.options.Loser)
+	}
+	if spared := c.options.spared(); spared != "" && endsProcess(family) {
+		return oneOf(r, slices.DeleteFunc(slices.Clone(c.disks), func(d string) bool { return d == diskOf(spared) }))
 	}
 	return oneOf(r, c.disks)
 }

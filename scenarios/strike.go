@@ -23,6 +23,9 @@ func (r *run) strike(f Fault) {
 				f.Disk.Apply(b.disk)
 			}
 		}
+		if w := r.observer.cluster; w != nil {
+			w.losses() // what a node does about it may be seen before it is looked at again
+		}
 	case f.Family == clientCrash:
 		r.strikeClient(f)
 	default:

@@ -131,7 +131,7 @@ func TestAFollowerRefusesRot(t *testing.T) {
 }
 
 // An answer to a fetch that began before a replica did is not for it: what was there
-// before had other records already (docs/bugs/0024.md).
+// before had other records already (docs/bugs/0022.md).
 func TestAnAnswerToAnEarlierReplicaIsNotTaken(t *testing.T) {
 	c := start(t, 2)
 	c.create([]kafka.NodeID{1, 2})
