@@ -71,12 +71,17 @@ func (n *Node) Partition(tp kafka.TopicPartition) (broker.View, bool) {
 	return n.broker.View(tp)
 }
 
-// Changes counts changes of what Partitions returns, but for the ends of logs.
+// Changes counts changes of what Partitions returns, but for the ends of logs, and of
+// what a controller has decided.
 func (n *Node) Changes() uint64 {
-	if n.broker == nil {
-		return 0
+	changes := uint64(0)
+	if n.broker != nil {
+		changes += n.broker.Changes()
 	}
-	return n.broker.Changes()
+	if n.quorum != nil {
+		changes += n.quorum.Changes()
+	}
+	return changes
 }
 
 // Applied returns how far this node has followed the metadata.

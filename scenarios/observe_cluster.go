@@ -75,6 +75,7 @@ type window struct {
 	term, durableTerm uint64
 	commit            kafka.Offset // of the metadata log, in this life
 	voters            []kafka.NodeID
+	reign             reign
 }
 
 // A subject is one partition, and what is known of it from all its replicas.
@@ -157,6 +158,7 @@ func (o *clusterObserver) started(id kafka.NodeID) {
 		clear(w.lives)
 		w.commit, w.applied, w.term = kafka.NoOffset, kafka.NoOffset, 0
 		w.changed, o.changes = true, true
+		w.reign = reign{}
 	}
 }
 

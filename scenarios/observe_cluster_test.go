@@ -366,6 +366,23 @@ var handmadeCases = []struct {
 		}
 	}, raftLogMatching},
 	{"what is committed goes back", func(h *handmade) { h.rafts[3].Commit = 8 }, hwForward},
+	{"a controller decides", func(h *handmade) { h.rafts[2].Decided = decided{Index: 11, Term: 3, Leads: true} }, ""},
+	{"a controller decides that does not lead", func(h *handmade) { h.rafts[1].Decided = decided{Index: 11, Term: 3} }, decidesOnNewest},
+	{"a controller decides without knowing all", func(h *handmade) {
+		h.rafts[2].Decided = decided{Index: 11, Term: 3, Leads: true, Unseen: 1}
+	}, decidesOnNewest},
+	{"a controller is sure of the newest", func(h *handmade) { h.rafts[2].Asked, h.rafts[2].Sure = 1, sure{1, 9} }, ""},
+	{"a controller is sure of what is old", func(h *handmade) { h.rafts[2].Asked, h.rafts[2].Sure = 1, sure{1, 8} }, decidesOnNewest},
+	{"an overtaken controller leads for a while", func(h *handmade) {
+		h.rafts[1].Leads, h.rafts[1].Term = true, 4
+		h.look()
+		h.rafts[2].Led = reignBound
+	}, ""},
+	{"an overtaken controller goes on leading", func(h *handmade) {
+		h.rafts[1].Leads, h.rafts[1].Term = true, 4
+		h.look()
+		h.rafts[2].Led = reignBound + 1
+	}, leaderResigns},
 	{"two images differ", func(h *handmade) {
 		h.o.applies(1, 50, 111, func() imageView { return h.image })
 		h.o.applies(2, 50, 112, func() imageView { return h.image })

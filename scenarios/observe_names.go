@@ -13,6 +13,8 @@ const (
 	countsTruly          = "counts-truly"
 	oneRaftLeaderPerTerm = "one-raft-leader-per-term"
 	raftLogMatching      = "raft-log-matching"
+	leaderResigns        = "leader-resigns"
+	decidesOnNewest      = "decides-on-newest"
 	imageAgreement       = "image-agreement"
 	converges            = "converges"
 )
@@ -30,6 +32,9 @@ var clusterGuarantees = []Guarantee{
 	{countsTruly, "what a leader counts of a follower the follower holds, and has said in the leader's epoch"},
 	{oneRaftLeaderPerTerm, "at most one controller ever leads in a term"},
 	{raftLogMatching, "two controllers that have an entry of one index and term have the same entries up to there, and what is committed stays"},
+	{leaderResigns, "a controller that another has overtaken leads no longer than a few election time-outs by its own clock"},
+	{decidesOnNewest, "a controller decides while it leads, and knows everything that was decided before; it takes nothing for the newest that is not"},
 	{imageAgreement, "all nodes that applied the metadata up to an offset have the same image"},
+	{throttleHolds, "what is copied of throttled replicas that are not in sync stays below the rate times the time, and a burst"},
 	{converges, "after the heal in-sync sets are full and replicas equal, within the bound"},
 }

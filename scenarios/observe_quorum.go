@@ -18,6 +18,7 @@ type ballot struct {
 // A quorumBook is what is known of the controllers' quorum from all its members.
 type quorumBook struct {
 	leaders map[uint64]kafka.NodeID // by term
+	newest  uint64                  // term that somebody leads, or has led
 	votes   map[ballot]kafka.NodeID
 	chains  map[kafka.Offset]digest // of the log that was applied
 	commit  kafka.Offset            // the most that any member knew to be committed
@@ -44,6 +45,8 @@ func (o *clusterObserver) lookAtRaft(w *window, v raftView) {
 	}
 	w.term, w.durableTerm, w.commit, w.voters = v.Term, v.DurableTerm, v.Commit, v.Voters
 	q := &o.quorum
+	o.checkDecided(w, v)
+	o.checkSure(w, v, q.commit)
 	q.commit = max(q.commit, v.Commit)
 	if known, ok := q.chains[v.Applied]; !ok {
 		q.chains[v.Applied] = digest{v.Chain, w.id}
@@ -61,6 +64,8 @@ func (o *clusterObserver) lookAtRaft(w *window, v raftView) {
 		return
 	}
 	q.leaders[v.Term] = w.id
+	q.newest = max(q.newest, v.Term)
+	o.checkOvertaken(w, v)
 }
 
 // checkVote: who has voted in a term votes for nobody else in it, after a restart

@@ -130,7 +130,8 @@ func (b *brokerHost) raft(voters []kafka.NodeID) (raftView, bool) {
 		return raftView{}, false
 	}
 	return raftView{Term: v.Term, DurableTerm: v.DurableTerm, Vote: v.DurableVote, Leads: v.Role == quorum.Leader,
-		Commit: kafka.Offset(v.Committed), Applied: kafka.Offset(v.Applied), Chain: v.Chain, Voters: voters}, true
+		Commit: kafka.Offset(v.Committed), Applied: kafka.Offset(v.Applied), Chain: v.Chain, Voters: voters,
+		Led: v.Led, Decided: decided(v.Decided), Asked: v.Asked, Sure: sure{v.Sure.Number, kafka.Offset(v.Sure.Index)}}, true
 }
 
 // imageOf copies what the observer needs of an image.

@@ -55,6 +55,25 @@ type raftView struct {
 	Commit, Applied kafka.Offset
 	Chain           uint64 // hash of all entries applied
 	Voters          []kafka.NodeID
+
+	Led     uint64 // election time-outs that it has led, by its own clock
+	Decided decided
+	Asked   uint64 // questions for the newest that it has put
+	Sure    sure
+}
+
+// A decided is the last decision that a controller made.
+type decided struct {
+	Index, Term uint64
+	Leads       bool // when it did
+	Unseen      int  // decisions before it that it did not know
+}
+
+// A sure is the last answer that a controller got to a question for the newest: all
+// that was committed when it was put is below an index.
+type sure struct {
+	Number uint64
+	Index  kafka.Offset
 }
 
 // A decision is what the controllers have decided about one partition.

@@ -59,6 +59,9 @@ func (o *observer) step() {
 	}
 	if o.steps++; o.steps%everySteps == 0 {
 		o.look(o.r.nodes[o.next])
+		if o.cluster != nil {
+			o.cluster.changed(kafka.NodeID(o.r.nodes[o.next].seat.id))
+		}
 		o.next = (o.next + 1) % len(o.r.nodes)
 	}
 }

@@ -248,23 +248,41 @@ func (b *Broker) readable(f *Fetch, it *FetchItem) (*commitlog.Log, error) {
 	return l, it.checkLineage(l)
 }
 
-// checkLineage compares what the reader has with the log.
+// checkLineage compares what the reader has with the log. A follower sends a consumer
+// away that is ahead of it.
 func (it *FetchItem) checkLineage(l *commitlog.Log) error {
+	p := it.p
+	if p.leader == nil {
+		return it.checkFollowed(l)
+	}
+	d, diverges := p.leader.Diverges(l.Epochs(), it.LastEpoch, it.Offset)
+	if d.Epoch == kafka.NoLeaderEpoch {
+		return fmt.Errorf("%s: the log has nothing of epoch %d: %w", p.name, it.LastEpoch, kafka.ErrOffsetOutOfRange)
+	}
+	if diverges {
+		it.diverged(l, d)
+	}
+	return nil
+}
+
+func (it *FetchItem) checkFollowed(l *commitlog.Log) error {
 	p := it.p
 	epoch, end := p.epochEnd(it.LastEpoch)
 	switch {
-	case epoch == kafka.NoLeaderEpoch && p.leader == nil:
-		return fmt.Errorf("%s: the log has nothing yet of epoch %d: %w", p.name, it.LastEpoch, kafka.ErrOffsetNotAvailable)
 	case epoch == kafka.NoLeaderEpoch:
-		return fmt.Errorf("%s: the log has nothing of epoch %d: %w", p.name, it.LastEpoch, kafka.ErrOffsetOutOfRange)
-	case epoch == it.LastEpoch && end < it.Offset && p.leader == nil:
+		return fmt.Errorf("%s: the log has nothing yet of epoch %d: %w", p.name, it.LastEpoch, kafka.ErrOffsetNotAvailable)
+	case epoch < it.LastEpoch:
+		it.diverged(l, Diverging{Epoch: epoch, End: end})
+	case end < it.Offset:
 		return fmt.Errorf("%s: the log ends at %d: %w", p.name, end, kafka.ErrOffsetNotAvailable)
-	case epoch < it.LastEpoch || end < it.Offset:
-		p.b.w.Probe("a fetch told its reader that their logs diverge")
-		it.Diverging = &Diverging{Epoch: epoch, End: end}
-		it.HighWatermark, it.LogStart = p.high, l.LogStart()
 	}
 	return nil
+}
+
+func (it *FetchItem) diverged(l *commitlog.Log, d Diverging) {
+	it.p.b.w.Probe("a fetch told its reader that their logs diverge")
+	it.Diverging = &d
+	it.HighWatermark, it.LogStart = it.p.high, l.LogStart()
 }
 
 // epochEnd returns the largest leader epoch that is not larger than the one asked

@@ -19,6 +19,10 @@ const alterAtOnce = 5000
 // what became of the request, and it is sent again.
 const alterTimeout = 5 * time.Second
 
+// wishDelay is how long a request may be on its way at worst, where that is tried
+// out: a broker can die, come back and be alive again meanwhile.
+const wishDelay = 700 * time.Millisecond
+
 // The pause after a request that failed doubles from the first to the last.
 const (
 	firstAlterPause = 50 * time.Millisecond
@@ -107,6 +111,12 @@ func (b *Broker) alterSome(some []*Partition) bool {
 		return true
 	}
 	b.changes++
+	if b.w.Buggify("a leader's wish for an in-sync set is long on its way") {
+		if b.w.Sleep(time.Duration(b.w.Rand("broker/wish").Int64N(int64(wishDelay)))) != nil {
+			return false
+		}
+		now = b.w.Now()
+	}
 	self := meta.Member{ID: b.id, Epoch: b.epoch}
 	answers, err := b.controllers.AlterPartitions(self, items, now.Add(alterTimeout))
 	if err != nil || len(answers) != len(wishes) {

@@ -169,6 +169,7 @@ func (q *Quorum) proposed(c *change, err error) {
 	assert.NoError(err) // it is in memory
 	c.index, c.term = last+1, q.node.BasicStatus().GetTerm()
 	q.changes.current = c
+	q.seeDecided(c.index)
 }
 
 // settleChanges answers the changes that an applied entry decides: the one it

@@ -244,6 +244,7 @@ func (q *Quorum) commit(e entry) error {
 func (q *Quorum) followLeader() {
 	if now := q.standing(); now != q.changes.standing {
 		q.changes.standing = now
+		q.sight.changes++
 		q.loseLeadership()
 		q.moved.Broadcast()
 	}

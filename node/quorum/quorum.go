@@ -124,6 +124,7 @@ type Quorum struct {
 	changes  changes
 	reads    reads
 	readers  observers
+	sight    sight
 
 	wake    env.Cond      // the task has something to do
 	working bool          // it has not ended

@@ -73,6 +73,7 @@ func (q *Quorum) issueReads() {
 	}
 	if fresh {
 		q.reads.asked++
+		q.sight.changes++
 		q.node.ReadIndex(binary.BigEndian.AppendUint64(nil, q.reads.asked))
 	}
 }
@@ -91,6 +92,8 @@ func (q *Quorum) retryReads() {
 func (q *Quorum) takeReads(states []raft.ReadState) {
 	for _, s := range states {
 		number := binary.BigEndian.Uint64(s.RequestCtx)
+		q.sight.sure = Sure{number, s.Index}
+		q.sight.changes++
 		for _, r := range q.reads.waiting {
 			if r.number == number {
 				r.answered, r.index = true, s.Index

@@ -92,7 +92,9 @@ func (q *Quorum) maybeTick() {
 	}
 	t := &q.tick
 	leading := q.node.BasicStatus().Lead == q.id
-	if !leading {
+	if leading {
+		q.sight.ticks++
+	} else {
 		t.quiet++
 	}
 	switch tenth := q.tenth(); {

@@ -25,7 +25,51 @@ type View struct {
 	Chain       uint64 // hash of all entries up to Applied
 	Failed      error
 
+	Led     uint64  // election timeouts that it has led in this life, by its own clock
+	Decided Decided // last
+	Asked   uint64  // how many questions for the newest it has put
+	Sure    Sure    // the last of them that was answered
+
 	q *Quorum
+}
+
+// A Decided is a decision whose entry was proposed.
+type Decided struct {
+	Index, Term uint64
+	Leads       bool // it led when it decided, as it believed
+	Unseen      int  // entries with records before its own that were not in its image
+}
+
+// A Sure is an answer to a question for the newest: everything that was committed when
+// it was put is below an index.
+type Sure struct{ Number, Index uint64 }
+
+// A sight is what observers want to know of a member, besides what it needs itself.
+type sight struct {
+	changes uint64
+	ticks   uint64 // while it led
+	decided Decided
+	sure    Sure
+}
+
+// Changes counts elections, decisions and questions for the newest: an observer that
+// finds it as it was need not look at View.
+func (q *Quorum) Changes() uint64 { return q.sight.changes }
+
+// seeDecided notes a decision whose entry will have an index.
+func (q *Quorum) seeDecided(index uint64) {
+	s := q.node.BasicStatus()
+	d := Decided{Index: index, Term: s.GetTerm(), Leads: s.RaftState == raft.StateLeader}
+	if q.applied+1 < index {
+		before, _ := q.storage.Entries(q.applied+1, index, maxInFlightSize) // in memory: it never fails
+		for _, e := range before {
+			if e := entryOf(e); e.kind == kindRecords && len(e.data) > 0 {
+				d.Unseen++
+			}
+		}
+	}
+	q.sight.decided = d
+	q.sight.changes++
 }
 
 // A Role is a member's part.
@@ -45,7 +89,8 @@ func (q *Quorum) View() View {
 	last, _ := q.storage.LastIndex()
 	return View{ID: q.o.ID, Term: s.GetTerm(), Vote: nodeID(s.GetVote()), Role: roleOf(s.RaftState), Leader: nodeID(s.Lead),
 		Committed: s.GetCommit(), Applied: q.applied, First: first, Last: last,
-		DurableTerm: q.state.term, DurableVote: nodeID(q.state.vote), Chain: q.chain, Failed: q.Failed(), q: q}
+		DurableTerm: q.state.term, DurableVote: nodeID(q.state.vote), Chain: q.chain, Failed: q.Failed(), q: q,
+		Led: q.sight.ticks / electionTicks, Decided: q.sight.decided, Asked: q.reads.asked, Sure: q.sight.sure}
 }
 
 func roleOf(s raft.StateType) Role {

@@ -43,14 +43,12 @@ func (l *Leader) EpochEnd(log Epochs, asked kafka.LeaderEpoch) (kafka.LeaderEpoc
 }
 
 // Diverges reports whether a log that ends at from with a record of an epoch is not
-// a beginning of the leader's, and then where to look for the point at which they
-// part.
+// a beginning of the leader's, and where to look for the point at which they part.
+// An epoch that is yet to come does not diverge; there is kafka.NoLeaderEpoch.
 func (l *Leader) Diverges(log Epochs, last kafka.LeaderEpoch, from kafka.Offset) (Divergence, bool) {
 	epoch, end := l.EpochEnd(log, last)
-	if epoch == kafka.NoLeaderEpoch {
-		return Divergence{}, false
-	}
-	return Divergence{Epoch: epoch, End: end}, epoch < last || end < from
+	diverges := epoch != kafka.NoLeaderEpoch && (epoch < last || end < from)
+	return Divergence{Epoch: epoch, End: end}, diverges
 }
 
 // TruncateTo returns where a follower cuts its log that ends at an offset, when the
