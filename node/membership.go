@@ -21,7 +21,7 @@ func (n *Node) openDirs() error {
 		return errors.New("no log directory")
 	}
 	for i, at := range n.w.LogDirs {
-		d, err := commitlog.OpenDir(n.w, at, commitlog.DirOptions{})
+		d, err := commitlog.OpenDir(n.w, at, commitlog.DirOptions{OpenFiles: n.openFiles})
 		if err != nil && i == 0 {
 			return err
 		}

@@ -27,12 +27,17 @@ import (
 // A Config is what a node is told. The log directories are the world's.
 type Config struct {
 	Settings *config.View // of the broker's scope
+
+	// OpenFiles is how many files the logs of a directory keep open, if they can do
+	// with so few; 0 leaves it to them.
+	OpenFiles int
 }
 
 // A Node is one running node.
 type Node struct {
 	w          *env.World
 	settings   *config.View
+	openFiles  int
 	id         kafka.NodeID
 	dirs       []broker.LogDir
 	missing    error // a log directory that was there before and is not now
@@ -63,7 +68,7 @@ type source interface {
 // the first log directory cannot be used, if a listener cannot be opened, or if
 // the directories are those of another node or cluster. Blocks.
 func Start(w *env.World, c Config) (*Node, error) {
-	n := &Node{w: w, settings: c.Settings, id: kafka.NodeID(config.NodeID.In(c.Settings))}
+	n := &Node{w: w, settings: c.Settings, openFiles: c.OpenFiles, id: kafka.NodeID(config.NodeID.In(c.Settings))}
 	if err := n.start(); err != nil {
 		return nil, fmt.Errorf("node %d: %w", n.id, errors.Join(err, n.release(kafka.Never)))
 	}

@@ -26,11 +26,24 @@ type process struct {
 	logs *osenv.Async
 }
 
-// startProcess starts a node that logs to out: on a goroutine of its own, for the
-// node must not wait for whoever reads its log. The error says what to do about it.
+// startProcess starts a node that has the process to itself.
 func startProcess(pairs []config.Pair, out io.Writer, level string) (*process, error) {
+	return startOneOf(1, pairs, out, level)
+}
+
+// startOneOf starts one of so many nodes in this process. It logs to out: on a
+// goroutine of its own, for the node must not wait for whoever reads its log. The
+// error says what to do about it.
+func startOneOf(nodes int, pairs []config.Pair, out io.Writer, level string) (*process, error) {
 	settings, err := config.NewBroker(pairs)
 	if err != nil {
+		return nil, usage(err)
+	}
+	files, err := openFiles(nodes, len(config.LogDirs.In(settings)))
+	if err != nil {
+		return nil, err
+	}
+	if settings, err = config.NewBroker(files.bound(pairs)); err != nil {
 		return nil, usage(err)
 	}
 	dirs, undo, err := makeDirs(config.LogDirs.In(settings))
@@ -39,6 +52,9 @@ func startProcess(pairs []config.Pair, out io.Writer, level string) (*process, e
 	}
 	p := &process{logs: osenv.NewAsync(out)}
 	died := func(panic osenv.Panic) { p.logs.Close(); crashed(panic) }
+	if files.scarce() {
+		fmt.Fprintln(p.logs, "klamm:", files)
+	}
 	host, err := osenv.New(osenv.Options{LogDirs: dirs, Logger: newLogger(p.logs, level), OnPanic: died})
 	if err != nil {
 		p.logs.Close()
@@ -47,7 +63,7 @@ func startProcess(pairs []config.Pair, out io.Writer, level string) (*process, e
 	}
 	p.host = host
 	err = host.Do(context.Background(), func() error {
-		p.node, err = node.Start(host.World(), node.Config{Settings: settings})
+		p.node, err = node.Start(host.World(), node.Config{Settings: settings, OpenFiles: files.logs})
 		return err
 	})
 	if err != nil {

@@ -92,7 +92,7 @@ func startFleet(pairs [][]config.Pair, out io.Writer, level string) (*fleet, err
 	errs := make([]error, len(pairs))
 	var started sync.WaitGroup
 	for i := range pairs {
-		started.Go(func() { f.nodes[i], errs[i] = startProcess(pairs[i], f.logs, level) })
+		started.Go(func() { f.nodes[i], errs[i] = startOneOf(len(pairs), pairs[i], f.logs, level) })
 	}
 	started.Wait()
 	err := errors.Join(errs...)
