@@ -58,7 +58,7 @@ func (n *node) start() error {
 	if slices.Contains(n.args, "controller") {
 		return n.reach() // it does not answer what clients ask
 	}
-	return n.ask(func(ctx context.Context, c *kgo.Client) error {
+	return n.askFor(healWithin, func(ctx context.Context, c *kgo.Client) error {
 		for {
 			err := c.Ping(ctx)
 			if err == nil || ctx.Err() != nil {
