@@ -24,7 +24,7 @@ func (s *Shard) deleteGroup(t machine.Ticket, r DeleteGroupRequest) {
 	case g == nil:
 		s.answer(t, r.failed(kafka.ErrGroupIDNotFound))
 		return
-	case !g.classic.empty():
+	case !g.vacant():
 		s.answer(t, r.failed(kafka.ErrNonEmptyGroup))
 		return
 	}
@@ -34,9 +34,7 @@ func (s *Shard) deleteGroup(t machine.Ticket, r DeleteGroupRequest) {
 			records = append(records, tombstone(offsetKey(g.id, topic, p)))
 		}
 	}
-	if g.recorded {
-		records = append(records, g.tombstones()...)
-	}
+	records = append(records, g.tombstones()...)
 	if len(records) == 0 {
 		s.answer(t, DeleteGroupResponse{})
 		return
@@ -69,6 +67,9 @@ func wants(asked []string, name string) bool {
 }
 
 func (g *group) listed() ListedGroup {
+	if g.consumer != nil {
+		return ListedGroup{ID: g.id, ProtocolType: consumerType, State: g.consumer.state(), Type: "consumer"}
+	}
 	return ListedGroup{ID: g.id, ProtocolType: g.classic.protocolType, State: g.classic.state.String(), Type: "classic"}
 }
 
@@ -81,7 +82,7 @@ func (s *Shard) DescribeGroup(at machine.Moment, t machine.Ticket, r DescribeGro
 
 func (s *Shard) describe(t machine.Ticket, r DescribeGroupRequest) {
 	g := s.groups.get(r.Group)
-	if g == nil {
+	if g == nil || g.consumer != nil {
 		s.answer(t, DescribeGroupResponse{Error: kafka.ErrGroupIDNotFound, Group: r.Group, State: "Dead"})
 		return
 	}

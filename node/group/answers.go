@@ -11,14 +11,19 @@ func (r DeleteOffsetsRequest) groupID() string { return r.Group }
 func (r DeleteGroupRequest) groupID() string   { return r.Group }
 func (r DescribeGroupRequest) groupID() string { return r.Group }
 
-func (JoinRequest) needs() need          { return members }
-func (SyncRequest) needs() need          { return members }
-func (LeaveRequest) needs() need         { return members }
-func (CommitRequest) needs() need        { return members }
-func (FetchOffsetsRequest) needs() need  { return nothing }
-func (DeleteOffsetsRequest) needs() need { return offsets }
-func (DeleteGroupRequest) needs() need   { return offsets }
-func (DescribeGroupRequest) needs() need { return nothing }
+func (r ConsumerHeartbeatRequest) groupID() string { return r.Group }
+func (r ConsumerDescribeRequest) groupID() string  { return r.Group }
+
+func (ConsumerHeartbeatRequest) needs() need { return members }
+func (ConsumerDescribeRequest) needs() need  { return nothing }
+func (JoinRequest) needs() need              { return members }
+func (SyncRequest) needs() need              { return members }
+func (LeaveRequest) needs() need             { return members }
+func (CommitRequest) needs() need            { return members }
+func (FetchOffsetsRequest) needs() need      { return nothing }
+func (DeleteOffsetsRequest) needs() need     { return offsets }
+func (DeleteGroupRequest) needs() need       { return offsets }
+func (DescribeGroupRequest) needs() need     { return nothing }
 
 // storing turns what an append failed with into what members understand: they look
 // for the coordinator again and repeat themselves, which does no harm.
@@ -80,4 +85,12 @@ func (r DeleteGroupRequest) failed(code kafka.Error) any {
 
 func (r DescribeGroupRequest) failed(code kafka.Error) any {
 	return DescribeGroupResponse{Error: code, Group: r.Group}
+}
+
+func (r ConsumerHeartbeatRequest) failed(code kafka.Error) any {
+	return r.refuse(storing(code), "")
+}
+
+func (r ConsumerDescribeRequest) failed(code kafka.Error) any {
+	return ConsumerDescribeResponse{Error: code, Group: r.Group}
 }

@@ -21,6 +21,11 @@ func (s *Shard) Check() error {
 		if err := g.classic.check(); err != nil {
 			return fmt.Errorf("group %s, generation %d, %s: %w", id, g.classic.generation, g.classic.state, err)
 		}
+		if g.consumer != nil {
+			if err := g.consumer.check(); err != nil {
+				return fmt.Errorf("group %s, epoch %d: %w", id, g.consumer.epoch, err)
+			}
+		}
 	}
 	return nil
 }

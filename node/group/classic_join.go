@@ -23,6 +23,10 @@ func (s *Shard) join(t machine.Ticket, r JoinRequest) {
 		s.answer(t, r.failed(kafka.ErrUnknownMemberID))
 		return
 	}
+	if g != nil && g.consumer != nil {
+		s.joinInstead(t, r, g)
+		return
+	}
 	g = s.group(r.Group)
 	c := &g.classic
 	switch {

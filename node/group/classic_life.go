@@ -58,6 +58,11 @@ func (s *Shard) heard(g *group, r request) {
 	case CommitRequest:
 		id = r.Member
 	}
+	if r, ok := r.(ConsumerHeartbeatRequest); ok && g.consumer != nil {
+		if m := g.consumer.members.get(r.Member); m != nil {
+			s.consumerAlive(g, m)
+		}
+	}
 	if m := g.classic.members.get(id); m != nil {
 		g.classic.alive(s, m)
 	}

@@ -25,7 +25,7 @@ func (s *Shard) checkRetention() {
 func (e expiry) chore(s *Shard, g *group) {
 	records := s.expired(g)
 	s.stats.Expired += uint64(len(records))
-	if len(records) == 0 && g.offsets.len() == 0 && g.recorded && g.classic.empty() {
+	if len(records) == 0 && g.offsets.len() == 0 && (g.recorded || g.consumer != nil) && g.vacant() {
 		s.change(g, g.tombstones(), nil)
 		return
 	}
@@ -43,7 +43,7 @@ func (e expiry) chore(s *Shard, g *group) {
 //   - from its commit, where nobody was ever a member;
 //   - to the instant that was asked for with the commit, of very old clients.
 func (s *Shard) expired(g *group) (records []machine.Record) {
-	since, applies := g.classic.retention()
+	since, applies := g.retention()
 	if !applies {
 		return nil
 	}
@@ -74,8 +74,26 @@ func (again) refused(*Shard, *group, kafka.Error) {}
 func (again) late(*Shard, *group)                 {}
 
 // tombstones returns what takes the group out of the log, offsets apart.
-func (g *group) tombstones() []machine.Record {
-	return []machine.Record{tombstone(key{kind: classicKind, group: g.id})}
+func (g *group) tombstones() (out []machine.Record) {
+	if g.recorded {
+		out = append(out, tombstone(key{kind: classicKind, group: g.id}))
+	}
+	if g.consumer != nil {
+		out = append(out, gone848(g.id)...)
+	}
+	return out
+}
+
+// retention tells from when on the offsets of the group age; NoTimestamp: each from
+// its commit. It reports false while they do not.
+func (g *group) retention() (since kafka.Timestamp, applies bool) {
+	switch {
+	case g.consumer == nil:
+		return g.classic.retention()
+	case g.consumer.members.len() == 0:
+		return g.consumer.since, true
+	}
+	return kafka.NoTimestamp, true
 }
 
 // TopicDeleted forgets the offsets that were committed for a topic that is no more.

@@ -10,9 +10,10 @@ import (
 // A group is what is known under one group id: offsets, and the members of one of
 // the protocols, or none.
 type group struct {
-	id      string
-	classic classic
-	offsets table[string, *topicOffsets]
+	id       string
+	classic  classic
+	consumer *consumer // nil: not a group of KIP-848
+	offsets  table[string, *topicOffsets]
 
 	recorded bool    // the log has a record of the group itself
 	flying   int     // appends on their way
@@ -51,9 +52,14 @@ func (g *group) idle(n need) bool {
 	return true
 }
 
+// vacant reports whether the group has no members of either protocol.
+func (g *group) vacant() bool {
+	return g.classic.empty() && (g.consumer == nil || g.consumer.members.len() == 0)
+}
+
 // tidy forgets a group that is nothing any more.
 func (s *Shard) tidy(g *group) {
-	if g.recorded || g.flying > 0 || len(g.queue)+len(g.chores) > 0 || g.offsets.len() > 0 || !g.classic.empty() {
+	if g.recorded || g.consumer != nil || g.flying > 0 || len(g.queue)+len(g.chores) > 0 || g.offsets.len() > 0 || !g.classic.empty() {
 		return
 	}
 	if s.groups.get(g.id) == g {
@@ -74,18 +80,20 @@ func (s *Shard) Replay(r machine.Record, at kafka.Timestamp) error {
 		s.stats.Skipped++
 		return nil
 	}
-	if err := s.apply(k, r.Value); err != nil {
+	if err := s.apply(k, r.Value, at); err != nil {
 		return fmt.Errorf("%v at %d: %w", k, at, err)
 	}
 	return nil
 }
 
-func (s *Shard) apply(k key, value []byte) error {
+func (s *Shard) apply(k key, value []byte, at kafka.Timestamp) error {
 	switch k.kind {
 	case offsetKind, offsetKindOld:
 		return s.applyOffset(k, value)
 	case classicKind:
 		return s.applyGeneration(k, value)
+	case consumerEpochKind, consumerMemberKind, targetEpochKind, targetMemberKind, currentMemberKind:
+		return s.applyConsumer(k, value, at)
 	}
 	s.stats.Skipped++
 	return nil
@@ -99,6 +107,9 @@ func (s *Shard) Loaded(at machine.Moment) {
 	s.loading = false
 	for _, g := range s.groups.all() {
 		g.classic.loaded(s, g)
+		if g.consumer != nil {
+			s.consumerLoaded(g)
+		}
 		s.tidy(g)
 	}
 	s.expiry.fire = s.checkRetention

@@ -49,6 +49,9 @@ func (s *Shard) mayCommit(g *group, r CommitRequest) kafka.Error {
 		}
 		return kafka.ErrIllegalGeneration
 	}
+	if g.consumer != nil {
+		return g.consumer.mayCommit(r)
+	}
 	return g.classic.mayCommit(s, r)
 }
 
@@ -119,6 +122,12 @@ func (s *Shard) FetchOffsets(at machine.Moment, t machine.Ticket, r FetchOffsets
 
 func (s *Shard) fetch(t machine.Ticket, r FetchOffsetsRequest) {
 	g := s.groups.get(r.Group)
+	if g != nil && g.consumer != nil {
+		if code := g.consumer.mayFetch(r); code != kafka.None {
+			s.answer(t, r.failed(code))
+			return
+		}
+	}
 	if r.Topics == nil {
 		s.answer(t, FetchOffsetsResponse{Topics: g.everyOffset()})
 		return
@@ -217,4 +226,6 @@ func (s *Shard) deleteOffsets(t machine.Ticket, r DeleteOffsetsRequest) {
 }
 
 // subscribed reports whether members of the group read a topic.
-func (g *group) subscribed(topic string) bool { return g.classic.subscribed(topic) }
+func (g *group) subscribed(topic string) bool {
+	return g.classic.subscribed(topic) || g.consumer != nil && g.consumer.subscribed(topic)
+}

@@ -70,6 +70,10 @@ func (s *Shard) decide(t machine.Ticket, r request) {
 		s.deleteGroup(t, r)
 	case DescribeGroupRequest:
 		s.describe(t, r)
+	case ConsumerHeartbeatRequest:
+		s.beat(t, r)
+	case ConsumerDescribeRequest:
+		s.describe848(t, r)
 	default:
 		assert.That(false, "a request of type %T", r)
 	}
@@ -203,6 +207,9 @@ func (s *Shard) answer(t machine.Ticket, value any) {
 func (s *Shard) Unload(code kafka.Error) {
 	for _, f := range s.flights.queue {
 		f.fail(s, kafka.ErrRequestTimedOut)
+		if f.then != nil {
+			f.then.late(s, f.group)
+		}
 	}
 	for _, g := range s.groups.all() {
 		g.classic.abandon(s, code)

@@ -3,6 +3,7 @@ package group
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,7 +20,7 @@ import (
 // another:
 //
 //	limits [delay= size= timeout= metadata=]         seconds
-//	topic name= id= partitions=                      what the metadata says
+//	topic name= id= partitions=                      what the metadata says; no partitions: it is deleted
 //	join [m= i= type= p=(range:a/b,...) v= session= rebalance= c=]
 //	                                                 p: protocols with the topics subscribed to
 //	sync m= gen= [i= a=(member:bytes,...) type= p=]  heartbeat m= gen= [i=]
@@ -27,6 +28,8 @@ import (
 //	commit [m= gen= i= v= retention= id=] o=(orders-0:5,...)    with metadata: 5/text
 //	fetch [o=(orders-0,...) id=]                     delete-offsets o=
 //	delete, list [states= types=], describe
+//	beat m= e= [i= v= rack= rebalance= topics=() regex= assignor= owned=()]   ConsumerGroupHeartbeat; regex=none: no pattern
+//	describe-consumer
 //	hold, release                                    appends are committed by hand, or at once
 //	land [n=], refuse code=
 //	at s= [wall=]                                    let time pass until; wall: seconds that the other clock jumps
@@ -79,7 +82,7 @@ func (s *script) text(name, otherwise string) string {
 func (s *script) list(name string) []string {
 	for _, a := range s.d.CmdArgs {
 		if a.Key == name {
-			return a.Vals
+			return slices.DeleteFunc(slices.Clone(a.Vals), func(v string) bool { return v == "" })
 		}
 	}
 	return nil
@@ -92,10 +95,11 @@ func (s *script) run() {
 	case "limits":
 		s.limits.InitialDelay = s.seconds("delay", 3)
 		s.limits.MaxSize = int(s.number("size", 1<<30))
+		s.modern.MaxSize = s.limits.MaxSize
 		s.limits.CommitTimeout = s.seconds("timeout", 5)
 		s.limits.MaxMetadata = int(s.number("metadata", 64))
 	case "topic":
-		s.topics = append(s.topics, Topic{Name: s.text("name", ""), ID: s.id(), Partitions: int32(s.number("partitions", 1))})
+		s.topic()
 	case "hold":
 		s.hold = true
 	case "release":
@@ -178,11 +182,54 @@ func (s *script) ask(t machine.Ticket) {
 		s.shard.DeleteGroup(s.now, t, DeleteGroupRequest{s.group()})
 	case "list":
 		s.shard.ListGroups(s.now, t, ListGroupsRequest{States: s.list("states"), Types: s.list("types")})
+	case "describe-consumer":
+		s.shard.ConsumerDescribe(s.now, t, ConsumerDescribeRequest{s.group()})
+	case "beat":
+		s.beat(t)
 	case "describe":
 		s.shard.DescribeGroup(s.now, t, DescribeGroupRequest{s.group()})
 	default:
 		s.t.Fatalf("%s: unknown command %q", s.d.Pos, s.d.Cmd)
 	}
+}
+
+// topic changes what the metadata says of a topic.
+func (s *script) topic() {
+	t := Topic{Name: s.text("name", ""), ID: s.id(), Partitions: int32(s.number("partitions", 0))}
+	s.topics = slices.DeleteFunc(s.topics, func(old Topic) bool { return old.Name == t.Name })
+	if t.Partitions > 0 {
+		s.topics = append(s.topics, t)
+	}
+	s.shard.TopicsChanged(s.now)
+}
+
+func (s *script) beat(t machine.Ticket) {
+	r := ConsumerHeartbeatRequest{
+		Group: s.group(), Member: s.text("m", ""), Instance: s.text("i", ""), Epoch: int32(s.number("e", 0)),
+		Rack: s.given("rack"), Regex: s.given("regex"), Assignor: s.given("assignor"), Topics: s.list("topics"),
+		RebalanceTimeout: s.seconds("rebalance", -1), Version: int16(s.number("v", 1)), Client: Client{"c", "/h"},
+	}
+	if r.Regex != nil && *r.Regex == "none" {
+		*r.Regex = ""
+	}
+	if s.d.HasArg("owned") {
+		r.Owned = []TopicPartitions{}
+	}
+	for _, o := range s.list("owned") {
+		name, partition := s.place(o)
+		topic, _ := s.topics.Topic(name)
+		r.Owned = append(r.Owned, TopicPartitions{topic.ID, []int32{partition}})
+	}
+	s.shard.ConsumerHeartbeat(s.now, t, r)
+}
+
+// given returns a text if it is there.
+func (s *script) given(name string) *string {
+	if !s.d.HasArg(name) {
+		return nil
+	}
+	text := s.text(name, "")
+	return &text
 }
 
 // id reads a topic id: its last byte.
@@ -308,7 +355,35 @@ func describeRecord(r machine.Record) string {
 		}
 		return out
 	}
-	return k.String()
+	return k.String() + describeModern(k, r.Value)
+}
+
+func describeModern(k key, value []byte) string {
+	switch k.kind {
+	case consumerEpochKind:
+		v, err := decodeEpoch(value)
+		return fmt.Sprintf(" is %d", v.epoch) + failure(err)
+	case targetEpochKind:
+		epoch, err := decodeTarget(value)
+		return fmt.Sprintf(" is of %d", epoch) + failure(err)
+	case consumerMemberKind:
+		v, err := decodeEnrolment(value)
+		return fmt.Sprintf(" reads %s%s", strings.Join(v.topics, "/"), v.regex) + failure(err)
+	case targetMemberKind:
+		p, err := decodePlaces(value)
+		return " " + describePlaces(p) + failure(err)
+	case currentMemberKind:
+		v, err := decodeProgress(value)
+		return fmt.Sprintf(" epoch %d<%d state %d has %s revokes %s", v.epoch, v.previous, v.state, describePlaces(v.assigned), describePlaces(v.revoking)) + failure(err)
+	}
+	return ""
+}
+
+func failure(err error) string {
+	if err == nil {
+		return ""
+	}
+	return " " + err.Error()
 }
 
 func describeAnswer(v any) string {
@@ -341,6 +416,22 @@ func describeAnswer(v any) string {
 			}
 		}
 		return out
+	case *ConsumerHeartbeatResponse:
+		out := fmt.Sprintf("beat %s %s epoch %d", v.Error.Name(), v.Member, v.Epoch)
+		if v.Message != "" {
+			out += ": " + v.Message
+		}
+		if v.Assigned != nil {
+			out += " assigned " + describePlaces(placesOf(v.Assigned))
+		}
+		return out
+	case ConsumerDescribeResponse:
+		out := fmt.Sprintf("describe %s %s epoch %d target %d %s", v.Error.Name(), v.State, v.Epoch, v.AssignmentEpoch, v.Assignor)
+		for _, m := range v.Members {
+			out += fmt.Sprintf("\n  %s %s epoch %d reads %s%s has %s shall have %s", m.ID, m.Instance, m.Epoch, strings.Join(m.Topics, "/"), m.Regex,
+				describePlaces(placesOf(m.Assigned)), describePlaces(placesOf(m.Target)))
+		}
+		return out
 	case ListGroupsResponse:
 		out := "list " + v.Error.Name()
 		for _, g := range v.Groups {
@@ -357,6 +448,15 @@ func describeAnswer(v any) string {
 		return out
 	}
 	return fmt.Sprintf("%+v", v)
+}
+
+// describePlaces names topics by the last byte of their ids.
+func describePlaces(p places) string {
+	var out []string
+	for _, q := range p {
+		out = append(out, fmt.Sprintf("%d-%d", q.topic[15], q.partition))
+	}
+	return "[" + strings.Join(out, " ") + "]"
 }
 
 func topicsOf(metadata []byte) string {

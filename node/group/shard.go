@@ -45,53 +45,30 @@ type Settings struct {
 
 // Limits is the configuration of the classic protocol and of offsets.
 type Limits struct {
-	MinSession      time.Duration // group.min.session.timeout.ms
-	MaxSession      time.Duration // group.max.session.timeout.ms
-	InitialDelay    time.Duration // group.initial.rebalance.delay.ms
-	MaxSize         int           // group.max.size
-	Retention       time.Duration // offsets.retention.minutes
-	RetentionCheck  time.Duration // offsets.retention.check.interval.ms
-	CommitTimeout   time.Duration // offsets.commit.timeout.ms
-	MaxMetadata     int           // offset.metadata.max.bytes
-	Protocols       Protocols     // group.coordinator.rebalance.protocols
-	MigrationPolicy Migration     // group.consumer.migration.policy
-	Assignors       []string      // group.consumer.assignors: the first is the default
+	MinSession     time.Duration // group.min.session.timeout.ms
+	MaxSession     time.Duration // group.max.session.timeout.ms
+	InitialDelay   time.Duration // group.initial.rebalance.delay.ms
+	MaxSize        int           // group.max.size
+	Retention      time.Duration // offsets.retention.minutes
+	RetentionCheck time.Duration // offsets.retention.check.interval.ms
+	CommitTimeout  time.Duration // offsets.commit.timeout.ms
+	MaxMetadata    int           // offset.metadata.max.bytes
+	Assignors      []string      // group.consumer.assignors: the first is the default
 }
 
 // ConsumerLimits is the configuration of one group of KIP-848.
 type ConsumerLimits struct {
-	Session      time.Duration // consumer.session.timeout.ms
-	Heartbeat    time.Duration // consumer.heartbeat.interval.ms
-	MaxSize      int           // group.consumer.max.size
-	RegexRefresh time.Duration // group.consumer.regex.refresh.interval.ms
+	Session   time.Duration // consumer.session.timeout.ms
+	Heartbeat time.Duration // consumer.heartbeat.interval.ms
+	MaxSize   int           // group.consumer.max.size
 }
-
-// Protocols is the set of protocols that groups may use.
-type Protocols uint8
-
-// The protocols, to be combined.
-const (
-	ClassicProtocol Protocols = 1 << iota
-	ConsumerProtocol
-)
-
-// Migration says which groups may change their protocol while they have members.
-type Migration uint8
-
-// The directions, to be combined.
-const (
-	Upgrade   Migration = 1 << iota // classic to consumer
-	Downgrade                       // consumer to classic
-	Disabled  Migration = 0
-)
 
 // Topics answers from the cluster's metadata as this node has it.
 type Topics interface {
 	Topic(name string) (Topic, bool)
-	TopicByID(id kafka.TopicID) (Topic, bool)
 
-	// Names calls yield with the name of every topic, in any order that is the same
-	// for the same metadata, until it returns false.
+	// Names calls yield with the name of every topic that a pattern may match, in any
+	// order that is the same for the same metadata, until it returns false.
 	Names(yield func(name string) bool)
 }
 
@@ -128,14 +105,15 @@ type Shard struct {
 	settings  Settings
 	at        machine.Moment // of the call under way
 
-	groups  table[string, *group]
-	timers  timers
-	flights flights
-	expiry  timer
-	out     machine.Effects
-	taken   machine.Effects // lent to who called Take last
-	loading bool
-	stats   Stats
+	groups   table[string, *group]
+	timers   timers
+	flights  flights
+	expiry   timer
+	out      machine.Effects
+	taken    machine.Effects // lent to who called Take last
+	loading  bool
+	metadata uint64 // the state of the topics' metadata, counted from 1
+	stats    Stats
 }
 
 // Stats are counts since the shard was made.
@@ -148,7 +126,7 @@ type Stats struct {
 
 // NewShard returns the empty machine of a partition. It replays until Loaded.
 func NewShard(partition int32, s Settings) *Shard {
-	return &Shard{partition: partition, settings: s, loading: true}
+	return &Shard{partition: partition, settings: s, loading: true, metadata: 1}
 }
 
 // Stats returns the counts.

@@ -13,6 +13,7 @@ import (
 type stage struct {
 	shard  *Shard
 	limits Limits
+	modern ConsumerLimits
 	ids    int
 	now    machine.Moment
 	ticket machine.Ticket
@@ -43,15 +44,6 @@ func (c catalog) Topic(name string) (Topic, bool) {
 	return Topic{}, false
 }
 
-func (c catalog) TopicByID(id kafka.TopicID) (Topic, bool) {
-	for _, t := range c {
-		if t.ID == id {
-			return t, true
-		}
-	}
-	return Topic{}, false
-}
-
 func (c catalog) Names(yield func(string) bool) {
 	for _, t := range c {
 		if !yield(t.Name) {
@@ -63,15 +55,16 @@ func (c catalog) Names(yield func(string) bool) {
 func newStage() *stage {
 	st := &stage{limits: Limits{
 		MinSession: 6 * time.Second, MaxSession: 30 * time.Minute, InitialDelay: 3 * time.Second, MaxSize: 1 << 30,
-		Retention: 24 * time.Hour, RetentionCheck: 10 * time.Minute, CommitTimeout: 5 * time.Second, MaxMetadata: 64,
-	}, now: machine.Moment{Wall: 1_000_000_000_000}}
+		Retention: 24 * time.Hour, RetentionCheck: 10 * time.Minute, CommitTimeout: 5 * time.Second, MaxMetadata: 64, Assignors: []string{"uniform", "range"},
+	}, modern: ConsumerLimits{Session: 45 * time.Second, Heartbeat: 5 * time.Second, MaxSize: 1 << 30}, now: machine.Moment{Wall: 1_000_000_000_000}}
 	st.open()
 	return st
 }
 
 func (st *stage) open() {
 	st.shard = NewShard(0, Settings{
-		Limits: func() *Limits { return &st.limits },
+		Limits:   func() *Limits { return &st.limits },
+		Consumer: func(string) ConsumerLimits { return st.modern },
 		NewMemberID: func(prefix string) string {
 			st.ids++
 			return fmt.Sprintf("%s-%d", prefix, st.ids)

@@ -1,0 +1,324 @@
+package group
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/machine"
+)
+
+// consumer is the members of a group that speak ConsumerGroupHeartbeat (KIP-848).
+//
+// The group has an epoch, which rises when its members or their topics change; a
+// target, which says who shall have what in an epoch; and each member is on its own
+// way to its target. Nobody stops for the others but for what they have to hand over.
+//
+// Invariants:
+//
+//  1. Everything here is what the committed records say. Timers apart, nothing is
+//     lost with the coordinator.
+//  2. A partition that a member was assigned, or is to revoke, is no other member's.
+//  3. target <= epoch, and a member's epoch <= target.
+type consumer struct {
+	epoch   int32
+	hash    int64 // of the topics, when the epoch began
+	target  int32 // the epoch that the target is of
+	since   kafka.Timestamp
+	members table[string, *consumerMember]
+	static  map[string]string // instance id to member id
+	owners  map[place]string  // what is assigned or to be revoked, to member ids
+	reads   map[string]int    // topic names to how many members subscribe to them
+	matches map[string]int    // patterns, likewise
+
+	seen uint64 // the state of the metadata that hash was compared with, and is that of
+
+	resolved   map[string][]string // patterns to topics
+	resolvedAt uint64              // in this state of the metadata
+}
+
+// A consumerMember is a member of a group of KIP-848.
+type consumerMember struct {
+	id string
+	enrolment
+	progress
+	goal places // its target
+
+	silence timer // until it is lost
+	revoke  timer // until it has to have let go
+	same    *ConsumerHeartbeatResponse
+	said    places // what it said last that it owns
+	hasSaid bool
+	told    bool // where it is, in answer to all that it had to say
+}
+
+// reconciled reports whether a member has what its target says, as of an epoch.
+func (m *consumerMember) reconciled(target int32) bool {
+	return m.state == settled && m.epoch == target
+}
+
+// The states of a group of KIP-848, as Kafka spells them.
+func (c *consumer) state() string {
+	switch {
+	case c.members.len() == 0:
+		return "Empty"
+	case c.epoch > c.target:
+		return "Assigning"
+	}
+	for _, m := range c.members.all() {
+		if !m.reconciled(c.target) {
+			return "Reconciling"
+		}
+	}
+	return "Stable"
+}
+
+// consumer returns the group of KIP-848 of an id, and makes it if it is not there.
+func (s *Shard) consumerGroup(id string) *group {
+	g := s.group(id)
+	if g.consumer == nil {
+		g.consumer = &consumer{
+			since: kafka.NoTimestamp, static: map[string]string{}, owners: map[place]string{},
+			reads: map[string]int{}, matches: map[string]int{},
+		}
+	}
+	return g
+}
+
+// consumerMember returns a member, and makes it if it is not there: in a compacted
+// log what follows from it may stand before it.
+func (s *Shard) consumerMember(k key) (*group, *consumerMember) {
+	g := s.consumerGroup(k.group)
+	m := g.consumer.members.get(k.member)
+	if m == nil {
+		m = &consumerMember{id: k.member}
+		m.silence = timer{group: g, fire: func() { s.consumerSilent(g, m) }}
+		m.revoke = timer{group: g, fire: func() { s.consumerSilent(g, m) }}
+		g.consumer.members.put(k.member, m)
+		if !s.loading {
+			s.consumerAlive(g, m)
+		}
+	}
+	return g, m
+}
+
+// applyConsumer has a record of KIP-848 take effect.
+func (s *Shard) applyConsumer(k key, value []byte, at kafka.Timestamp) error {
+	if value == nil {
+		if g := s.groups.get(k.group); g != nil && g.consumer != nil {
+			s.removeConsumer(g, k)
+		}
+		return nil
+	}
+	switch k.kind {
+	case consumerEpochKind:
+		v, err := decodeEpoch(value)
+		if err != nil {
+			return err
+		}
+		c := s.consumerGroup(k.group).consumer
+		c.epoch, c.hash, c.since = v.epoch, v.hash, at
+		return nil
+	case targetEpochKind:
+		epoch, err := decodeTarget(value)
+		if err != nil {
+			return err
+		}
+		s.consumerGroup(k.group).consumer.target = epoch
+		return nil
+	}
+	return s.applyMember(k, value)
+}
+
+// applyMember has a record of one member take effect.
+func (s *Shard) applyMember(k key, value []byte) error {
+	switch k.kind {
+	case consumerMemberKind:
+		v, err := decodeEnrolment(value)
+		if err != nil {
+			return err
+		}
+		g, m := s.consumerMember(k)
+		g.consumer.enrol(m, v)
+	case targetMemberKind:
+		goal, err := decodePlaces(value)
+		if err != nil {
+			return err
+		}
+		_, m := s.consumerMember(k)
+		m.goal = goal
+	case currentMemberKind:
+		v, err := decodeProgress(value)
+		if err != nil {
+			return err
+		}
+		g, m := s.consumerMember(k)
+		g.consumer.move(m, v)
+		s.watchRevoking(g, m)
+	}
+	return nil
+}
+
+// removeConsumer has a tombstone take effect.
+func (s *Shard) removeConsumer(g *group, k key) {
+	c := g.consumer
+	m := c.members.get(k.member)
+	switch {
+	case k.kind == consumerEpochKind:
+		for _, m := range c.members.all() {
+			s.timers.disarm(&m.silence)
+			s.timers.disarm(&m.revoke)
+		}
+		g.consumer = nil
+	case k.kind == targetEpochKind:
+		c.target = 0
+	case m == nil:
+	case k.kind == consumerMemberKind:
+		c.enrol(m, enrolment{})
+		c.move(m, progress{})
+		s.timers.disarm(&m.silence)
+		s.timers.disarm(&m.revoke)
+		c.members.drop(m.id)
+	case k.kind == targetMemberKind:
+		m.goal = nil
+	case k.kind == currentMemberKind:
+		c.move(m, progress{})
+		s.watchRevoking(g, m)
+	}
+}
+
+// enrol takes over who a member is.
+func (c *consumer) enrol(m *consumerMember, v enrolment) {
+	c.subscribe(&m.enrolment, -1)
+	if c.static[m.instance] == m.id {
+		delete(c.static, m.instance)
+	}
+	m.enrolment = v
+	m.same = nil
+	c.subscribe(&m.enrolment, +1)
+	if m.instance != "" {
+		c.static[m.instance] = m.id
+	}
+}
+
+// subscribe counts what a member reads.
+func (c *consumer) subscribe(e *enrolment, n int) {
+	for _, t := range e.topics {
+		if c.reads[t] += n; c.reads[t] == 0 {
+			delete(c.reads, t)
+		}
+	}
+	if e.regex != "" {
+		if c.matches[e.regex] += n; c.matches[e.regex] == 0 {
+			delete(c.matches, e.regex)
+		}
+	}
+}
+
+// move takes over how far a member has come.
+func (c *consumer) move(m *consumerMember, v progress) {
+	for _, held := range []places{m.assigned, m.revoking} {
+		for _, p := range held {
+			if c.owners[p] == m.id {
+				delete(c.owners, p)
+			}
+		}
+	}
+	m.progress = v
+	m.same, m.told = nil, false
+	for _, held := range []places{m.assigned, m.revoking} {
+		for _, p := range held {
+			c.owners[p] = m.id
+		}
+	}
+}
+
+// watchRevoking gives a member its rebalance time-out to let go of what it is to
+// revoke.
+func (s *Shard) watchRevoking(g *group, m *consumerMember) {
+	if m.state != unrevoked {
+		s.timers.disarm(&m.revoke)
+		return
+	}
+	if !s.loading {
+		s.timers.disarm(&m.revoke)
+		s.timers.arm(&m.revoke, s.at.Now.Add(m.rebalance))
+	}
+}
+
+// consumerAlive gives a member its session anew.
+func (s *Shard) consumerAlive(g *group, m *consumerMember) {
+	s.timers.arm(&m.silence, s.at.Now.Add(s.settings.Consumer(g.id).Session))
+}
+
+// consumerSilent is that a member was silent for its session, or did not let go in
+// time: it is fenced, and what it had is free.
+func (s *Shard) consumerSilent(g *group, m *consumerMember) {
+	if g.consumer == nil || g.consumer.members.get(m.id) != m {
+		return
+	}
+	s.stats.Sessions++
+	s.change(g, s.without848(g, m), nil)
+	// If the log refuses it is tried again after another session.
+	s.consumerAlive(g, m)
+	s.watchRevoking(g, m)
+}
+
+// without848 returns the records that take a member out and have the others get what
+// it had.
+func (s *Shard) without848(g *group, m *consumerMember) []machine.Record {
+	c := g.consumer
+	v := epochValue{epoch: c.epoch + 1, hash: s.topicsHash(c, &m.enrolment, nil)}
+	return append(goneMember(g.id, m.id),
+		machine.Record{Key: key{kind: consumerEpochKind, group: g.id}.encode(), Value: v.encode()})
+}
+
+// goneMember returns the tombstones of a member.
+func goneMember(group, member string) (out []machine.Record) {
+	for _, k := range []kind{currentMemberKind, targetMemberKind, consumerMemberKind} {
+		out = append(out, tombstone(key{kind: k, group: group, member: member}))
+	}
+	return out
+}
+
+// gone848 returns the tombstones of a group of KIP-848 that has no members.
+func gone848(group string) []machine.Record {
+	return []machine.Record{
+		tombstone(key{kind: targetEpochKind, group: group}),
+		tombstone(key{kind: consumerEpochKind, group: group}),
+	}
+}
+
+// consumerLoaded arms the timers.
+func (s *Shard) consumerLoaded(g *group) {
+	for _, m := range g.consumer.members.all() {
+		s.consumerAlive(g, m)
+		s.watchRevoking(g, m)
+	}
+}
+
+// consumerCheck returns the first broken invariant.
+func (c *consumer) check() error {
+	held := 0
+	for id, m := range c.members.all() {
+		for _, p := range slices.Concat(m.assigned, m.revoking) {
+			held++
+			if c.owners[p] != id {
+				return fmt.Errorf("partition %d of topic %v is member %s's and member %s's", p.partition, p.topic, id, c.owners[p])
+			}
+		}
+		if m.epoch > c.target {
+			return fmt.Errorf("member %s is in epoch %d, the target in %d", id, m.epoch, c.target)
+		}
+		if !m.silence.set() && !m.silence.ripe {
+			return fmt.Errorf("member %s may be silent for ever", id)
+		}
+	}
+	switch {
+	case held != len(c.owners):
+		return fmt.Errorf("%d partitions are held, %d have owners", held, len(c.owners))
+	case c.target > c.epoch:
+		return fmt.Errorf("the target is of epoch %d, the group in %d", c.target, c.epoch)
+	}
+	return nil
+}

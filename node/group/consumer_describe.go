@@ -1,0 +1,107 @@
+package group
+
+import (
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/machine"
+)
+
+// ConsumerDescribe tells who is in a group of KIP-848. Answered at once, with a
+// ConsumerDescribeResponse.
+func (s *Shard) ConsumerDescribe(at machine.Moment, t machine.Ticket, r ConsumerDescribeRequest) {
+	s.at = at
+	s.enter(t, r)
+}
+
+func (s *Shard) describe848(t machine.Ticket, r ConsumerDescribeRequest) {
+	g := s.groups.get(r.Group)
+	if g == nil || g.consumer == nil {
+		s.answer(t, r.failed(kafka.ErrGroupIDNotFound))
+		return
+	}
+	c := g.consumer
+	out := ConsumerDescribeResponse{Group: g.id, State: c.state(), Epoch: c.epoch, AssignmentEpoch: c.target, Members: []ConsumerMember{}}
+	var all []*consumerMember
+	for _, m := range c.members.all() {
+		all = append(all, m)
+		out.Members = append(out.Members, ConsumerMember{
+			ID: m.id, Instance: m.instance, Rack: m.rack, Epoch: m.epoch, Client: m.client, Topics: m.topics, Regex: m.regex,
+			Assigned: m.assigned.topics(), Target: m.goal.topics(), Type: TypeConsumer,
+		})
+	}
+	out.Assignor = s.preferredName(s.settings.Limits().Assignors, all)
+	s.answer(t, out)
+}
+
+// mayCommit848 says whether who commits is a member in the epoch it says.
+func (c *consumer) mayCommit(r CommitRequest) kafka.Error {
+	if r.Generation < 0 && c.members.len() == 0 {
+		return kafka.None
+	}
+	m := c.members.get(r.Member)
+	switch {
+	case m == nil:
+		return kafka.ErrUnknownMemberID
+	case r.Version < 9:
+		return kafka.ErrUnsupportedVersion // older clients do not know what an epoch is
+	case int32(r.Generation) != m.epoch:
+		return kafka.ErrStaleMemberEpoch
+	}
+	return kafka.None
+}
+
+// mayFetch says whether who asks for offsets as a member is one.
+func (c *consumer) mayFetch(r FetchOffsetsRequest) kafka.Error {
+	if r.Member == "" && r.Generation < 0 {
+		return kafka.None
+	}
+	m := c.members.get(r.Member)
+	switch {
+	case m == nil:
+		return kafka.ErrUnknownMemberID
+	case int32(r.Generation) != m.epoch:
+		return kafka.ErrStaleMemberEpoch
+	}
+	return kafka.None
+}
+
+// subscribed reports whether a member reads a topic, by its name or a pattern.
+func (c *consumer) subscribed(topic string) bool {
+	if c.reads[topic] > 0 {
+		return true
+	}
+	for pattern := range c.matches { //klamm:unordered any of them decides
+		if re, err := compile(pattern); err == nil && re.MatchString(topic) {
+			return true
+		}
+	}
+	return false
+}
+
+// joinInstead is a member of the classic protocol that wants to join a group of
+// KIP-848. If nobody is left there, the group becomes a classic one.
+func (s *Shard) joinInstead(t machine.Ticket, r JoinRequest, g *group) {
+	if !g.vacant() {
+		s.answer(t, r.failed(kafka.ErrInconsistentGroupProtocol))
+		return
+	}
+	s.change(g, gone848(g.id), &conversion{ticket: t, r: r})
+}
+
+// A conversion is a join that waits for the group to be one that it can join.
+type conversion struct {
+	ticket machine.Ticket
+	r      JoinRequest
+}
+
+func (c *conversion) committed(s *Shard, g *group) {
+	if c.ticket != 0 {
+		s.join(c.ticket, c.r)
+	}
+}
+
+func (c *conversion) refused(s *Shard, g *group, code kafka.Error) {
+	s.answer(c.ticket, c.r.failed(code))
+	c.ticket = 0
+}
+
+func (c *conversion) late(s *Shard, g *group) { c.refused(s, g, kafka.ErrRequestTimedOut) }
