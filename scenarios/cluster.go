@@ -23,6 +23,8 @@ type Cluster struct {
 	Unclean     bool   // unclean.leader.election.enable
 	Rebalance   bool   // auto.leader.rebalance.enable
 
+	SpareControllers int // that join later, beside Controllers
+
 	LagMax   time.Duration // replica.lag.time.max.ms
 	Session  time.Duration // broker.session.timeout.ms
 	Beat     time.Duration // broker.heartbeat.interval.ms
@@ -67,8 +69,12 @@ func drawCluster(r *rand.Rand) Cluster {
 }
 
 func (c Cluster) String() string {
-	return fmt.Sprintf("brokers=%d spares=%d controllers=%d voters=%d racks=%d replicas=%d min.insync.replicas=%d loser=%s unclean=%t rebalance=%t lag.max=%s session=%s beat=%s election=%s snapshot.bytes=%d throttle=%d",
+	out := fmt.Sprintf("brokers=%d spares=%d controllers=%d voters=%d racks=%d replicas=%d min.insync.replicas=%d loser=%s unclean=%t rebalance=%t lag.max=%s session=%s beat=%s election=%s snapshot.bytes=%d throttle=%d",
 		c.Brokers, c.Spares, c.Controllers, c.Voters, c.Racks, c.Replicas, c.MinISR, c.Loser, c.Unclean, c.Rebalance, c.LagMax, c.Session, c.Beat, c.Election, c.SnapshotBytes, c.Throttle)
+	if c.SpareControllers > 0 {
+		out += fmt.Sprintf(" spare.controllers=%d", c.SpareControllers)
+	}
+	return out
 }
 
 // A role is what a node does in the cluster.
@@ -117,8 +123,8 @@ func (c Cluster) seats() []seat {
 		}
 		out = append(out, s)
 	}
-	for i := range c.Controllers {
-		out = append(out, seat{name: fmt.Sprintf("q%d", i+1), id: firstController + i, role: controlOnly})
+	for i := range c.Controllers + c.SpareControllers {
+		out = append(out, seat{name: fmt.Sprintf("q%d", i+1), id: firstController + i, role: controlOnly, late: i >= c.Controllers})
 	}
 	return out
 }
@@ -140,14 +146,15 @@ func (c Cluster) pairs(s seat) []config.Pair {
 		listeners = append(listeners, "CONTROLLER://"+s.controllers())
 	}
 	for _, other := range c.seats() {
-		if other.isVoter() {
+		if other.isVoter() && !other.late {
 			voters = append(voters, fmt.Sprintf("%d@%s", other.id, other.controllers()))
 		}
 	}
 	add("process.roles", string(s.role))
 	add("listeners", strings.Join(listeners, ","))
 	add("controller.quorum.voters", strings.Join(voters, ","))
-	add("controller.quorum.auto.join.enable", "true") // who lost its disk comes back by itself
+	// Who lost its disk comes back by itself, but for where the steward says who votes.
+	add("controller.quorum.auto.join.enable", strconv.FormatBool(c.SpareControllers == 0))
 	if s.rack != "" {
 		add("broker.rack", s.rack)
 	}

@@ -13,11 +13,11 @@ import (
 // growAndShrink is the scenario of clusters whose nodes come and go for good.
 var growAndShrink = &Scenario{
 	Name:  "grow-and-shrink",
-	About: "brokers join, get replicas, and others hand over what they have and leave, while some die",
+	About: "brokers and controllers join, get replicas and votes, and others hand over what they have and leave, while some die",
 	Cluster: func(c *Cluster, r *rand.Rand) {
 		safeCluster(c, r)
 		c.Brokers, c.Spares, c.Replicas, c.MinISR = 3, 1+r.IntN(2), 3, 2
-		c.Controllers, c.Voters = 3, 3
+		c.Controllers, c.Voters, c.SpareControllers = 3, 3, 1+r.IntN(2)
 	},
 	Always:    []Family{replicaMoves},
 	Must:      []Family{replicaMoves},
@@ -25,7 +25,7 @@ var growAndShrink = &Scenario{
 	OneOf:     []Family{"crash", "pause", "isolate", "power-loss"},
 	AtLeast:   2,
 	AtMost:    4,
-	Reaches:   []string{"a replica was removed by a reassignment"},
+	Reaches:   []string{"a replica was removed by a reassignment", "a learner of the quorum became a voter", "a leader of the quorum was removed from it"},
 }
 
 // join has a spare broker take part from now on.
@@ -41,31 +41,51 @@ func (b *brokerHost) join() {
 // leave has a broker end for good.
 func (b *brokerHost) leave() {
 	b.absent = true
-	if b.running != nil && !b.stopping {
+	switch {
+	case b.stopping:
+	case b.running != nil:
 		b.stop(0)
+	case b.node.Alive(): // it starts
+		b.down()
 	}
 }
 
 // resize has spares join and as many others leave, one after the other. Each step is
 // finished before the next begins, and none begins when the faults are over.
 func (s *steward) resize(cl *client.Client) {
-	for _, spare := range s.r.brokers[s.r.options.Brokers:] {
+	var steps []func()
+	for _, b := range s.r.nodes {
+		switch {
+		case !b.seat.late:
+		case b.seat.isBroker():
+			steps = append(steps, func() { s.replaceBroker(cl, b) })
+		default:
+			steps = append(steps, func() { s.replaceVoter(cl, b) })
+		}
+	}
+	s.draws.Shuffle(len(steps), func(i, j int) { steps[i], steps[j] = steps[j], steps[i] })
+	for _, step := range steps {
 		if s.r.healed {
 			return
 		}
 		s.rest()
-		s.doing = "letting " + spare.seat.name + " join"
-		spare.join()
-		s.r.took(replicaMoves, true)
-		s.rest()
-		var staying []*brokerHost
-		for _, b := range s.r.brokers {
-			if !b.absent && b != spare {
-				staying = append(staying, b)
-			}
-		}
-		s.retire(cl, pick(s.draws, staying...))
+		step()
 	}
+}
+
+// replaceBroker has a broker join, and another leave.
+func (s *steward) replaceBroker(cl *client.Client, spare *brokerHost) {
+	s.doing = "letting " + spare.seat.name + " join"
+	spare.join()
+	s.r.took(replicaMoves, true)
+	s.rest()
+	var staying []*brokerHost
+	for _, b := range s.r.brokers {
+		if !b.absent && b != spare {
+			staying = append(staying, b)
+		}
+	}
+	s.retire(cl, pick(s.draws, staying...))
 }
 
 func (s *steward) rest() {

@@ -97,16 +97,33 @@ func (b *brokerHost) well() bool {
 
 // quorumWell reports whether most of the controllers are well.
 func (r *run) quorumWell() bool {
-	voters, well := 0, 0
-	for _, b := range r.nodes {
-		if b.seat.isVoter() {
-			voters++
-			if b.well() {
+	e := r.electorate()
+	for _, ids := range [][]kafka.NodeID{e.Voters, e.Outgoing} {
+		well := 0
+		for _, b := range r.nodes {
+			if slices.Contains(ids, kafka.NodeID(b.seat.id)) && b.well() {
 				well++
 			}
 		}
+		if len(ids) > 0 && well <= len(ids)/2 {
+			return false
+		}
 	}
-	return well > voters/2
+	return true
+}
+
+// electorate returns who decides for the controllers, as far as is known.
+func (r *run) electorate() electorate {
+	if w := r.observer.cluster; w != nil && len(w.quorum.electorate.Voters) > 0 {
+		return w.quorum.electorate
+	}
+	var first electorate
+	for _, b := range r.nodes {
+		if b.seat.isVoter() && !b.seat.late {
+			first.Voters = append(first.Voters, kafka.NodeID(b.seat.id))
+		}
+	}
+	return first
 }
 
 // movements sums up what has changed.

@@ -74,7 +74,7 @@ type window struct {
 
 	term, durableTerm uint64
 	commit            kafka.Offset // of the metadata log, in this life
-	voters            []kafka.NodeID
+	electorate        electorate   // as it takes it, while it runs
 	reign             reign
 }
 
@@ -243,6 +243,8 @@ func (o *clusterObserver) look(w *window) {
 	if w.raft != nil {
 		if v, ok := w.raft(); ok {
 			o.lookAtRaft(w, v)
+		} else {
+			w.electorate = electorate{}
 		}
 	}
 	if w.replicas == nil {

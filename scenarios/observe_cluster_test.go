@@ -36,7 +36,7 @@ func newHandmade(p clusterPromise) *handmade {
 	for id := kafka.NodeID(1); id <= 3; id++ {
 		h.views[id] = &replicaView{place: handmadePlace, Role: followingReplica, LeaderEpoch: 5, HighWatermark: 40, Durable: 50, LogEnd: 50}
 		h.copies[id] = &logCopy{batches: handmadeBatches()}
-		h.rafts[id] = &raftView{Term: 3, DurableTerm: 3, Vote: 2, Commit: 9, Applied: 9, Chain: 77, Voters: []kafka.NodeID{1, 2, 3}}
+		h.rafts[id] = &raftView{Term: 3, DurableTerm: 3, Vote: 2, Commit: 9, Applied: 9, Chain: 77, Electorate: electorate{Voters: []kafka.NodeID{1, 2, 3}}}
 		h.logs[id] = handmadeEntries()
 		h.o.watch(window{
 			id: id, replicas: func() []replicaView { return []replicaView{*h.views[id]} },
@@ -348,6 +348,36 @@ var handmadeCases = []struct {
 	{"a majority lacks what is committed", func(h *handmade) {
 		h.logs[3].batches = h.logs[3].batches[:7]
 		h.logs[2].batches = h.logs[2].batches[:8]
+	}, raftLogMatching},
+	{"voters leave, and who is left lacks what is committed", func(h *handmade) {
+		for _, r := range h.rafts { //klamm:unordered all alike
+			r.Electorate.Voters = []kafka.NodeID{1, 2}
+		}
+		h.look()
+		for _, r := range h.rafts { //klamm:unordered all alike
+			r.Commit, r.Applied = 10, 10
+		}
+		h.logs[2].batches = h.logs[2].batches[:9]
+	}, raftLogMatching},
+	{"voters leave, and one that left lacks what is committed", func(h *handmade) {
+		for _, r := range h.rafts { //klamm:unordered all alike
+			r.Electorate.Voters = []kafka.NodeID{1, 2}
+		}
+		h.look()
+		for _, r := range h.rafts { //klamm:unordered all alike
+			r.Commit, r.Applied = 10, 10
+		}
+		h.logs[3].batches = h.logs[3].batches[:9]
+	}, ""},
+	{"voters change, and of those before most lack what is committed", func(h *handmade) {
+		for _, r := range h.rafts { //klamm:unordered all alike
+			r.Electorate = electorate{Voters: []kafka.NodeID{1}, Outgoing: []kafka.NodeID{1, 2, 3}}
+		}
+		h.look()
+		for _, r := range h.rafts { //klamm:unordered all alike
+			r.Commit, r.Applied = 10, 10
+		}
+		h.logs[2].batches, h.logs[3].batches = h.logs[2].batches[:9], h.logs[3].batches[:9]
 	}, raftLogMatching},
 	{"a majority has something else than what was committed", func(h *handmade) {
 		for _, id := range []kafka.NodeID{2, 3} {

@@ -1,6 +1,8 @@
 package scenarios
 
 import (
+	"slices"
+
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
 )
@@ -24,6 +26,14 @@ type quorumBook struct {
 	commit  kafka.Offset            // the most that any member knew to be committed
 	tip     batchKey                // the entry that ended it when it was looked for
 	tipAt   kafka.Offset            // then; 0 if it was not
+
+	// Who may have decided what is committed, and what ended at tipAt: any of those
+	// whom a member took for the voters when that was first seen. A leader that is
+	// one change of the voters behind decides by those before it, and may.
+	deciders, tipDeciders []electorate
+
+	electorate   electorate // as the member knows that has applied most
+	electorateAt kafka.Offset
 }
 
 func newQuorumBook() quorumBook {
@@ -43,11 +53,17 @@ func (o *clusterObserver) lookAtRaft(w *window, v raftView) {
 	if v.Commit < w.commit {
 		o.complain(hwForward, "controller %d: what is committed went back from %d to %d", w.id, w.commit, v.Commit)
 	}
-	w.term, w.durableTerm, w.commit, w.voters = v.Term, v.DurableTerm, v.Commit, v.Voters
+	w.term, w.durableTerm, w.commit = v.Term, v.DurableTerm, v.Commit
 	q := &o.quorum
 	o.checkDecided(w, v)
 	o.checkSure(w, v, q.commit)
-	q.commit = max(q.commit, v.Commit)
+	before := w.electorate
+	if w.electorate = v.Electorate; v.Commit > q.commit {
+		q.commit, q.deciders = v.Commit, o.deciding(before)
+	}
+	if v.Applied >= q.electorateAt {
+		q.electorate, q.electorateAt = v.Electorate, v.Applied
+	}
 	if known, ok := q.chains[v.Applied]; !ok {
 		q.chains[v.Applied] = digest{v.Chain, w.id}
 	} else if known.sum != v.Chain {
@@ -81,33 +97,66 @@ func (o *clusterObserver) checkVote(id kafka.NodeID, v raftView) {
 	}
 }
 
+// deciding returns whom the members that run take for the voters, and whom one did
+// until now.
+func (o *clusterObserver) deciding(before electorate) []electorate {
+	var all []electorate
+	add := func(e electorate) {
+		if len(e.Voters) > 0 && !slices.ContainsFunc(all, e.equal) {
+			all = append(all, e)
+		}
+	}
+	add(before)
+	for _, w := range o.windows {
+		add(w.electorate)
+	}
+	return all
+}
+
 // checkQuorum: what any controller knew to be committed is durable on most of the
 // voters, and the same entry for ever.
 func (o *clusterObserver) checkQuorum() {
 	q := &o.quorum
-	voters := o.newestVoters()
-	if q.commit == 0 || len(voters) == 0 || o.promised.Loses {
+	if q.commit == 0 || len(q.deciders) == 0 || o.promised.Loses {
 		return
 	}
-	entries, anyway := o.holders(voters, q.commit)
 	tip, have := batchKey{}, 0
+	ok := slices.ContainsFunc(q.deciders, func(e electorate) bool {
+		tip, have = o.tip(e, q.commit)
+		return o.isHeld(e, q.commit, tip)
+	})
+	if !ok {
+		o.complain(raftLogMatching, "the metadata log was committed up to offset %d, and of the voters %v only %d have it", q.commit, q.deciders, have)
+	}
+	if q.tipAt > 0 && !slices.ContainsFunc(q.tipDeciders, func(e electorate) bool { return o.isHeld(e, q.tipAt, q.tip) }) {
+		o.complain(raftLogMatching, "the metadata log was committed up to offset %d with term %d, and of the voters %v not enough have that", q.tipAt, q.tip.epoch, q.tipDeciders)
+	}
+	if have > 0 {
+		q.tip, q.tipAt, q.tipDeciders = tip, q.commit, q.deciders
+	}
+}
+
+// tip returns the entry before an offset that most of the voters have, and how many.
+func (o *clusterObserver) tip(e electorate, end kafka.Offset) (tip batchKey, have int) {
+	entries, _ := o.holders(e.Voters, end)
 	for key, n := range entries { //klamm:unordered the one that most have
 		if n > have || n == have && key.epoch > tip.epoch {
 			tip, have = key, n
 		}
 	}
-	if have+anyway <= len(voters)/2 {
-		o.complain(raftLogMatching, "the metadata log was committed up to offset %d, and of the voters %v only %d have it", q.commit, voters, have+anyway)
-	}
-	if q.tipAt > 0 {
-		entries, anyway := o.holders(voters, q.tipAt)
-		if n := entries[q.tip] + anyway; n <= len(voters)/2 {
-			o.complain(raftLogMatching, "the metadata log was committed up to offset %d with term %d, and of the voters %v only %d have that", q.tipAt, q.tip.epoch, voters, n)
+	return tip, have
+}
+
+// isHeld reports whether most of an electorate have an entry before an offset, or
+// need not be shown to.
+func (o *clusterObserver) isHeld(e electorate, end kafka.Offset, tip batchKey) bool {
+	for _, voters := range [][]kafka.NodeID{e.Voters, e.Outgoing} {
+		entries, anyway := o.holders(voters, end)
+		if len(voters) > 0 && entries[tip]+anyway <= len(voters)/2 {
+			return false
 		}
 	}
-	if have > 0 {
-		q.tip, q.tipAt = tip, q.commit
-	}
+	return true
 }
 
 // holders counts the voters whose log goes up to an offset, by the entry that ends
@@ -129,17 +178,4 @@ func (o *clusterObserver) holders(voters []kafka.NodeID, end kafka.Offset) (entr
 		}
 	}
 	return entries, anyway
-}
-
-// newestVoters returns the voters as the member knows them that knows most to be
-// committed.
-func (o *clusterObserver) newestVoters() []kafka.NodeID {
-	var voters []kafka.NodeID
-	most := kafka.NoOffset
-	for _, w := range o.windows {
-		if len(w.voters) > 0 && w.commit > most {
-			voters, most = w.voters, w.commit
-		}
-	}
-	return voters
 }

@@ -61,21 +61,9 @@ func (r *run) windowInto(b *brokerHost) window {
 		w.replicas, w.closeup = b.replicas, b.closeup
 	}
 	if b.seat.isVoter() {
-		voters := r.voters()
-		w.raft = func() (raftView, bool) { return b.raft(voters) }
+		w.raft = b.raft
 	}
 	return w
-}
-
-// voters returns the voters that the quorum begins with.
-func (r *run) voters() []kafka.NodeID {
-	var out []kafka.NodeID
-	for _, b := range r.nodes {
-		if b.seat.isVoter() && !b.absent {
-			out = append(out, kafka.NodeID(b.seat.id))
-		}
-	}
-	return out
 }
 
 // replicas returns what the observer sees of a node's replicas.
@@ -121,7 +109,7 @@ func replicaOf(v *broker.View) replicaView {
 }
 
 // raft returns what the observer sees of a node's part in the quorum.
-func (b *brokerHost) raft(voters []kafka.NodeID) (raftView, bool) {
+func (b *brokerHost) raft() (raftView, bool) {
 	if b.running == nil {
 		return raftView{}, false
 	}
@@ -130,7 +118,7 @@ func (b *brokerHost) raft(voters []kafka.NodeID) (raftView, bool) {
 		return raftView{}, false
 	}
 	return raftView{Term: v.Term, DurableTerm: v.DurableTerm, Vote: v.DurableVote, Leads: v.Role == quorum.Leader,
-		Commit: kafka.Offset(v.Committed), Applied: kafka.Offset(v.Applied), Chain: v.Chain, Voters: voters,
+		Commit: kafka.Offset(v.Committed), Applied: kafka.Offset(v.Applied), Chain: v.Chain, Electorate: electorate{v.Voters, v.Outgoing},
 		Led: v.Led, Decided: decided(v.Decided), Asked: v.Asked, Sure: sure{v.Sure.Number, kafka.Offset(v.Sure.Index)}}, true
 }
 

@@ -1,6 +1,9 @@
 package scenarios
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/klammlog/klamm/node/kafka"
 )
 
@@ -54,7 +57,7 @@ type raftView struct {
 	Leads           bool
 	Commit, Applied kafka.Offset
 	Chain           uint64 // hash of all entries applied
-	Voters          []kafka.NodeID
+	Electorate      electorate
 
 	Led     uint64 // election time-outs that it has led, by its own clock
 	Decided decided
@@ -74,6 +77,23 @@ type decided struct {
 type sure struct {
 	Number uint64
 	Index  kafka.Offset
+}
+
+// An electorate is who decides: a majority of the voters, and while a change of
+// them is half made one of those before it too.
+type electorate struct {
+	Voters, Outgoing []kafka.NodeID
+}
+
+func (e electorate) equal(other electorate) bool {
+	return slices.Equal(e.Voters, other.Voters) && slices.Equal(e.Outgoing, other.Outgoing)
+}
+
+func (e electorate) String() string {
+	if len(e.Outgoing) > 0 {
+		return fmt.Sprintf("%v and before %v", e.Voters, e.Outgoing)
+	}
+	return fmt.Sprint(e.Voters)
 }
 
 // A decision is what the controllers have decided about one partition.

@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -40,7 +39,13 @@ func (x *control) addVoter(q *kmsg.AddRaftVoterRequest) error {
 	}
 	at := q.Listeners[0]
 	v := quorum.Voter{ID: kafka.NodeID(q.VoterID), Address: hostPort(at.Host, at.Port), Directory: q.VoterDirectoryID}
-	if known, ok := x.voter(q.VoterID); ok && known.Directory == v.Directory {
+	votes := func() bool {
+		known, ok := x.s.quorum.Voter(kafka.NodeID(q.VoterID))
+		return ok && known.Directory == v.Directory
+	}
+	if sure, err := x.isSure(votes, x.deadline(q)); err != nil {
+		return err
+	} else if sure {
 		return fmt.Errorf("voter %d: %w", q.VoterID, kafka.ErrDuplicateVoter)
 	}
 	return x.s.quorum.AddVoter(v, x.deadline(q))
@@ -58,8 +63,13 @@ func (x *control) removeVoter(q *kmsg.RemoveRaftVoterRequest) error {
 	if err := x.checkQuorum(q.ClusterID); err != nil {
 		return err
 	}
-	known, ok := x.voter(q.VoterID)
-	if !ok || known.Directory != q.VoterDirectoryID {
+	none := func() bool {
+		known, ok := x.s.quorum.Voter(kafka.NodeID(q.VoterID))
+		return !ok || known.Directory != q.VoterDirectoryID
+	}
+	if sure, err := x.isSure(none, x.deadline(q)); err != nil {
+		return err
+	} else if sure {
 		return fmt.Errorf("voter %d, directory %x: %w", q.VoterID, q.VoterDirectoryID, kafka.ErrVoterNotFound)
 	}
 	return x.s.quorum.RemoveVoter(kafka.NodeID(q.VoterID), x.deadline(q))
@@ -78,13 +88,17 @@ func (x *control) checkQuorum(clusterID *string) error {
 	return nil
 }
 
-func (x *control) voter(id int32) (quorum.Voter, bool) {
-	voters := x.s.quorum.Voters()
-	i := slices.IndexFunc(voters, func(v quorum.Voter) bool { return v.ID == kafka.NodeID(id) })
-	if i < 0 {
-		return quorum.Voter{}, false
+// isSure reports whether something is so of the voters, in everything that was
+// committed when it was called: a controller that leads no more without knowing it
+// may know others. Blocks.
+func (x *control) isSure(is func() bool, deadline kafka.Instant) (bool, error) {
+	if !is() {
+		return false, nil
 	}
-	return voters[i], true
+	if err := x.s.quorum.Barrier(deadline); err != nil {
+		return false, fmt.Errorf("voters: %w: %w", err, kafka.ErrNotController)
+	}
+	return is(), nil
 }
 
 // hostPort joins a host and a port, with brackets around a host that has colons.

@@ -29,19 +29,21 @@ const (
 type frame struct {
 	from, to meta.DirectoryID
 	base     uint64 // fingerprint of the voters that the quorum began with
+	address  string // of the sender, as it knows it: who joins knows no others than it was told
 	message  []byte
 }
 
-const frameVersion = 1
+const frameVersion = 2
 
 func (f frame) encode() []byte {
-	b := make([]byte, 0, 1+16+16+8+len(f.message))
+	b := make([]byte, 0, 1+16+16+8+2+len(f.address)+len(f.message))
 	b = append(b, frameVersion)
 	b = append(b, f.from[:]...)
 	b = append(b, f.to[:]...)
 	for shift := 56; shift >= 0; shift -= 8 {
 		b = append(b, byte(f.base>>shift))
 	}
+	b = appendText(b, f.address)
 	return append(b, f.message...)
 }
 
@@ -50,7 +52,7 @@ func decodeFrame(b []byte) (frame, error) {
 	if v := r.uint8(); v != frameVersion {
 		return frame{}, fmt.Errorf("raft message of version %d, this code knows %d: %w", v, frameVersion, kafka.ErrUnsupportedVersion)
 	}
-	f := frame{from: r.directory(), to: r.directory(), base: r.uint64()}
+	f := frame{from: r.directory(), to: r.directory(), base: r.uint64(), address: r.text()}
 	if r.bad || len(b) > MaxMessage {
 		return frame{}, fmt.Errorf("raft message of %d bytes: %w: %w", len(b), errMalformed, kafka.ErrInvalidRequest)
 	}
@@ -123,7 +125,7 @@ func (q *Quorum) admit(from kafka.NodeID, f frame, t pb.MessageType) error {
 		return q.refuse(from, "knows controller %d by directory %s; this is %s, which has forgotten its votes: remove the voter and add it again",
 			q.o.ID, hex.EncodeToString(f.to[:]), hex.EncodeToString(q.dir[:]))
 	}
-	q.peers.hear(from, q.w.Now())
+	q.peers.hear(from, f.address, q.w.Now())
 	if slices.Contains(ofLeaders, t) {
 		return nil
 	}
@@ -160,17 +162,21 @@ type peers struct {
 
 // A heard member sent its last message then.
 type heard struct {
-	id kafka.NodeID
-	at kafka.Instant
+	id      kafka.NodeID
+	at      kafka.Instant
+	address string // that it said it has; "" if it never did
 }
 
-func (p *peers) hear(id kafka.NodeID, now kafka.Instant) {
+func (p *peers) hear(id kafka.NodeID, address string, now kafka.Instant) {
 	i := slices.IndexFunc(p.heard, func(h heard) bool { return h.id == id })
 	if i < 0 {
 		p.heard = append(p.heard, heard{id: id})
 		i = len(p.heard) - 1
 	}
 	p.heard[i].at = now
+	if address != "" {
+		p.heard[i].address = address
+	}
 }
 
 func (p *peers) see(id kafka.NodeID, dir meta.DirectoryID) {

@@ -141,7 +141,7 @@ func (q *Quorum) persist(rd raft.Ready) error {
 		entries[i] = entryOf(e)
 		q.snapshot.since += entries[i].size()
 	}
-	if err := q.despiteFull(func() error { return q.log.append(entries) }); err != nil {
+	if err := q.appendEntries(entries); err != nil {
 		return err
 	}
 	if err := q.heed(entries); err != nil {
@@ -150,12 +150,51 @@ func (q *Quorum) persist(rd raft.Ready) error {
 	return q.storage.Append(rd.Entries)
 }
 
+// appendEntries makes entries durable. Before a change of the members it writes down
+// what is known to be committed, and with that the change before: a member that
+// comes back takes those for the voters whom it knows to be committed, and raft
+// allows it to be one change behind the others, not two (raft thesis, section 4.1:
+// a leader decides on the next change when the last is committed, and says so with
+// it). Blocks.
+func (q *Quorum) appendEntries(entries []entry) error {
+	for len(entries) > 0 {
+		if entries[0].kind == kindConfChange {
+			if err := q.saveCommit(min(q.hard.commit, entries[0].index-1)); err != nil {
+				return err
+			}
+		}
+		n := 1
+		for n < len(entries) && entries[n].kind != kindConfChange {
+			n++
+		}
+		if err := q.despiteFull(func() error { return q.log.append(entries[:n]) }); err != nil {
+			return err
+		}
+		entries = entries[n:]
+	}
+	return nil
+}
+
+// saveCommit makes durable how far the log, which goes there, is committed. Blocks.
+func (q *Quorum) saveCommit(commit uint64) error {
+	if commit <= q.state.commit {
+		return nil
+	}
+	next := q.state
+	next.commit = commit
+	if err := q.despiteFull(func() error { return q.store.saveState(next) }); err != nil {
+		return err
+	}
+	q.state = next
+	return nil
+}
+
 // saveState makes term and vote durable if they have changed. Blocks.
 func (q *Quorum) saveState() error {
 	if q.hard.term == q.state.term && q.hard.vote == q.state.vote {
 		return nil
 	}
-	next := hardState{term: q.hard.term, vote: q.hard.vote, commit: q.applied, base: q.base}
+	next := hardState{term: q.hard.term, vote: q.hard.vote, commit: max(q.state.commit, q.applied), base: q.base}
 	if err := q.despiteFull(func() error { return q.store.saveState(next) }); err != nil {
 		return err
 	}
@@ -217,7 +256,7 @@ func (q *Quorum) send(messages []*pb.Message) {
 }
 
 func (q *Quorum) frame(m *pb.Message) []byte {
-	f := frame{from: q.dir, base: fingerprint(q.base), message: marshal(m)}
+	f := frame{from: q.dir, base: fingerprint(q.base), address: q.Member(q.o.ID).Address, message: marshal(m)}
 	if slices.Contains(ofLeaders, m.GetType()) {
 		// A leader knows how far the member's log goes: a disk that is empty
 		// instead must not be told of commits that it cannot have.
@@ -312,7 +351,12 @@ func (q *Quorum) applyConfChange(e entry) error {
 	if err != nil {
 		return err
 	}
+	led := q.node.BasicStatus().RaftState == raft.StateLeader
 	q.conf = q.node.ApplyConfChange(cc)
 	q.learn(told)
+	q.sight.changes++
+	if led && !slices.Contains(q.configured(), q.o.ID) {
+		q.w.Probe("a leader of the quorum was removed from it")
+	}
 	return nil
 }

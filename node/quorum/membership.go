@@ -107,13 +107,18 @@ func idsOf(conf *pb.ConfState) []kafka.NodeID {
 // Member returns what this member knows of another, or of itself: the directory
 // that the quorum has agreed on, else the one that was seen; the address that
 // its own options say, since that is where an operator moves a voter to, else the
-// one that the voter was added with.
+// one that the voter was added with, else the one that it says it has.
 func (q *Quorum) Member(id kafka.NodeID) Voter {
 	v, _ := q.members.find(id)
 	v.Directory = q.directoryOf(id)
 	for _, o := range q.o.Voters {
 		if o.ID == id && o.Address != "" {
 			v.Address = o.Address
+		}
+	}
+	for _, h := range q.peers.heard {
+		if h.id == id && v.Address == "" {
+			v.Address = h.address
 		}
 	}
 	return v
@@ -129,6 +134,9 @@ func (q *Quorum) Voters() []Voter {
 	}
 	return voters
 }
+
+// Voter returns a member that has a vote, also if it is about to lose it.
+func (q *Quorum) Voter(id kafka.NodeID) (Voter, bool) { return q.Member(id), q.votes(id) }
 
 // learn remembers what a change of the members says of them, and forgets those
 // that are none any more.
@@ -212,12 +220,12 @@ func (q *Quorum) nextToAdd(v Voter) (cc *pb.ConfChangeV2, done bool, err error) 
 	return oneChange(pb.ConfChangeAddLearnerNode, v.ID, members{v}), false, nil
 }
 
-// RemoveVoter removes a member, a voter or one that was to become one. If it is
-// the leader it steps down. It fails with NOT_CONTROLLER where this member does
-// not lead, with INVALID_REQUEST for the last voter, and with
-// REQUEST_TIMED_OUT. Blocks.
+// RemoveVoter removes a member, a voter or one that was to become one. It returns
+// when the member counts no more and can be stopped. If it is the leader it steps
+// down. It fails with NOT_CONTROLLER where this member does not lead, with
+// INVALID_REQUEST for the last voter, and with REQUEST_TIMED_OUT. Blocks.
 func (q *Quorum) RemoveVoter(id kafka.NodeID, deadline kafka.Instant) error {
-	return q.changeMembership(func() (*pb.ConfChangeV2, error) {
+	err := q.changeMembership(func() (*pb.ConfChangeV2, error) {
 		switch ids := q.configured(); {
 		case !slices.Contains(ids, id):
 			return nil, nil
@@ -226,6 +234,18 @@ func (q *Quorum) RemoveVoter(id kafka.NodeID, deadline kafka.Instant) error {
 		}
 		return q.removal(id), nil
 	}, deadline)
+	if err != nil {
+		return err
+	}
+	for slices.Contains(q.configured(), id) { // its vote is needed until the change is complete
+		if q.broken != nil {
+			return fmt.Errorf("voter %d: %w: %w", id, q.broken, kafka.ErrRequestTimedOut)
+		}
+		if err := q.moved.Wait(deadline); err != nil {
+			return fmt.Errorf("voter %d still counts: %w: %w", id, err, kafka.ErrRequestTimedOut)
+		}
+	}
+	return nil
 }
 
 func (q *Quorum) removal(id kafka.NodeID) *pb.ConfChangeV2 {

@@ -13,9 +13,9 @@ const maxState = 64 << 10
 // for in it, and what it once knew to be committed, which the log must still
 // have.
 //
-// What is known to be committed is written down only as far as it was applied,
-// and so was durable here: a later commit may speak of entries that are about to
-// replace others of the log.
+// What is known to be committed is written down only as far as it is durable here:
+// a later commit may speak of entries that are about to replace others of the log.
+// It need not be written down but before a change of the members.
 type hardState struct {
 	term, vote, commit uint64
 	base               []kafka.NodeID // the voters that the quorum began with, if this is one of them

@@ -2,6 +2,7 @@ package quorum
 
 import (
 	"fmt"
+	"slices"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/tracker"
@@ -23,7 +24,13 @@ type View struct {
 	DurableTerm uint64
 	DurableVote kafka.NodeID
 	Chain       uint64 // hash of all entries up to Applied
-	Failed      error
+
+	// Voters are those of the configuration that is in force as of Applied, by id;
+	// Outgoing, while there are any, those of the one that is being left: then a
+	// majority of both decides.
+	Voters, Outgoing []kafka.NodeID
+
+	Failed error
 
 	Led     uint64  // election timeouts that it has led in this life, by its own clock
 	Decided Decided // last
@@ -89,8 +96,19 @@ func (q *Quorum) View() View {
 	last, _ := q.storage.LastIndex()
 	return View{ID: q.o.ID, Term: s.GetTerm(), Vote: nodeID(s.GetVote()), Role: roleOf(s.RaftState), Leader: nodeID(s.Lead),
 		Committed: s.GetCommit(), Applied: q.applied, First: first, Last: last,
-		DurableTerm: q.state.term, DurableVote: nodeID(q.state.vote), Chain: q.chain, Failed: q.Failed(), q: q,
+		DurableTerm: q.state.term, DurableVote: nodeID(q.state.vote), Chain: q.chain,
+		Voters: nodesOf(q.conf.GetVoters()), Outgoing: nodesOf(q.conf.GetVotersOutgoing()), Failed: q.Failed(), q: q,
 		Led: q.sight.ticks / electionTicks, Decided: q.sight.decided, Asked: q.reads.asked, Sure: q.sight.sure}
+}
+
+// nodesOf turns raft's names into ours, by id.
+func nodesOf(ids []uint64) []kafka.NodeID {
+	var nodes []kafka.NodeID
+	for _, id := range ids {
+		nodes = append(nodes, nodeID(id))
+	}
+	slices.Sort(nodes)
+	return nodes
 }
 
 func roleOf(s raft.StateType) Role {
@@ -168,13 +186,12 @@ func (q *Quorum) Describe() Description {
 	if s.RaftState == raft.StateLeader {
 		q.node.WithProgress(func(id uint64, _ raft.ProgressType, p tracker.Progress) { ends[id] = p.Match })
 	}
-	voters := q.Voters()
 	for _, id := range q.configured() {
 		m := Described{Voter: q.Member(id), End: kafka.NoOffset, LastSeen: q.lastSeen(id)}
 		if end, ok := ends[raftID(id)]; ok {
 			m.End = kafka.Offset(end)
 		}
-		if _, ok := members(voters).find(id); ok {
+		if q.votes(id) {
 			d.Voters = append(d.Voters, m)
 		} else {
 			d.Observers = append(d.Observers, m)
@@ -184,6 +201,12 @@ func (q *Quorum) Describe() Description {
 		d.Observers = append(d.Observers, Described{Voter: Voter{ID: o.ID, Directory: o.Directory}, End: o.Offset, LastSeen: q.wallAt(o.At)})
 	}
 	return d
+}
+
+// votes reports whether a member has a vote, also in a configuration that is being
+// left.
+func (q *Quorum) votes(id kafka.NodeID) bool {
+	return slices.Contains(q.conf.GetVoters(), raftID(id)) || slices.Contains(q.conf.GetVotersOutgoing(), raftID(id))
 }
 
 // lastSeen returns when a member was heard of.
