@@ -153,11 +153,11 @@ func (o *ordeal) writeHistory(t *topic, file string) error {
 	for n := 1; n < len(t.acks); n++ {
 		events = append(events, event{x.invoked(n), func() { x.send(n) }})
 	}
-	for i := range t.follow {
-		events = append(events, event{t.follow[i].Invoked, func() { x.poll(&t.follow[i], "follower", false) }})
+	for _, p := range inPieces(t.follow) {
+		events = append(events, event{p.Invoked, func() { x.poll(&p, "follower", false) }})
 	}
-	for i := range t.final {
-		events = append(events, event{t.final[i].Invoked, func() { x.poll(&t.final[i], "reader", true) }})
+	for _, p := range inPieces(t.final) {
+		events = append(events, event{p.Invoked, func() { x.poll(&p, "reader", true) }})
 	}
 	for p := range t.back {
 		events = append(events, event{t.back[p].invoked, func() { x.back(int32(p)) }})
@@ -175,6 +175,25 @@ func (o *ordeal) writeHistory(t *topic, file string) error {
 		return err
 	}
 	return errors.Join(history.Encode(out, x.r.History()), out.Close())
+}
+
+// pollPiece is how many records are in one poll of the history at most: kcat tells
+// all that it reads of a partition as one, and a line of a history has a bound.
+const pollPiece = 100_000
+
+// inPieces cuts large polls into several, one behind the other, of the same time.
+func inPieces(polls []talk.Poll) []talk.Poll {
+	var out []talk.Poll
+	for _, p := range polls {
+		for len(p.Records) > pollPiece {
+			first := p
+			first.Records, first.After = p.Records[:pollPiece], p.Records[pollPiece].Offset
+			out = append(out, first)
+			p.Records, p.Before = p.Records[pollPiece:], first.After
+		}
+		out = append(out, p)
+	}
+	return out
 }
 
 func byInstant(a, b event) int { return cmp.Compare(a.at, b.at) }

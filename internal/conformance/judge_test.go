@@ -152,3 +152,22 @@ func TestLookupsAreComparedWithAllRecords(t *testing.T) {
 		}
 	}
 }
+
+func TestLargePollsAreCutWithoutAGap(t *testing.T) {
+	p := talk.Poll{Topic: "t", Before: 7, Records: make([]talk.Read, 2*pollPiece+1)}
+	for i := range p.Records {
+		p.Records[i].Offset = int64(10 + 2*i) // compacted
+	}
+	p.After = p.Records[2*pollPiece].Offset + 5
+	next, records := p.Before, 0
+	pieces := inPieces([]talk.Poll{p})
+	for _, piece := range pieces {
+		if piece.Before != next || len(piece.Records) > pollPiece || piece.Records[0].Offset < piece.Before {
+			t.Fatalf("a piece of %d records from %d on, behind %d", len(piece.Records), piece.Before, next)
+		}
+		next, records = piece.After, records+len(piece.Records)
+	}
+	if next != p.After || records != len(p.Records) || len(pieces) != 3 {
+		t.Errorf("%d pieces of %d records up to %d", len(pieces), records, next)
+	}
+}
