@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
@@ -325,6 +326,27 @@ func TestAnAppendIsNotJudgedByAnotherLeadership(t *testing.T) {
 	}
 	c.inSync(2)
 	c.same("0:a 1:c")
+}
+
+// An append to two partitions of which one is led no longer waits for the other, and is
+// charged for as long as it stands in the other's list.
+func TestALostLeadershipIsOneOfWhatAnAppendWaitsFor(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a")
+	var other marks
+	w := &wait{need: 2}
+	w.grow(2)
+	w.add(&c.machine(1).p().committed, commitlog.AppendResult{End: 100})
+	w.add(&other, commitlog.AppendResult{End: 1})
+	c.fence(1)
+	c.until("it resigned", func() bool { return w.lost })
+	if w.satisfied() || other.first == nil {
+		t.Errorf("one of two is lost: satisfied %v, got %d", w.satisfied(), w.got)
+	}
+	if other.passed(1); !w.satisfied() {
+		t.Error("both are told, and it waits")
+	}
 }
 
 // KIP-207: a new leader does not know what was committed until its followers have

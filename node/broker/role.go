@@ -90,8 +90,8 @@ func (p *Partition) resign() {
 	p.leader = nil
 	p.b.stats.Resignations++
 	p.sizes = nil
-	p.held.drop()
-	p.committed.drop()
+	p.held.lose()
+	p.committed.lose()
 	p.tails.drop()
 	p.pulls.drop()
 	p.stirAll()

@@ -131,6 +131,10 @@ func (l *marks) dropLost(lost func(*mark) bool) {
 	}
 }
 
+// lose credits every mark, and empties the list: appends wait for as many as they have,
+// and those in other lists count still.
+func (l *marks) lose() { l.dropLost(func(*mark) bool { return true }) }
+
 // each credits every mark and leaves it where it is. A wait that is satisfied
 // leaves by itself.
 func (l *marks) each(credit int64) {
@@ -140,7 +144,7 @@ func (l *marks) each(credit int64) {
 }
 
 // drop credits every wait with all it needs, so that it wakes, and empties the
-// list.
+// list. It is for fetches, which leave their other lists when they wake.
 func (l *marks) drop() {
 	for m := l.first; m != nil; m = l.first {
 		m.remove()
