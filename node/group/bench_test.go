@@ -126,3 +126,119 @@ func TestRebalancesAreLinear(t *testing.T) {
 		t.Errorf("%v allocations for each of 100 members, %v for each of 1,000", few, many)
 	}
 }
+
+// A rush is n members of KIP-848 that come at once, to a topic with two partitions for
+// each.
+type rush struct {
+	*stage
+	epochs []int32
+	owned  [][]TopicPartitions
+	beats  int
+}
+
+func newRush(n int) *rush {
+	r := &rush{stage: newStage(), epochs: make([]int32, n), owned: make([][]TopicPartitions, n)}
+	r.topics = catalog{{"orders", kafka.TopicID{1}, int32(2 * n)}}
+	r.reload()
+	r.hold = true
+	for i := range n {
+		r.beat(i)
+	}
+	r.hold = false
+	r.read()
+	return r
+}
+
+// beat sends a member's heartbeat.
+func (r *rush) beat(i int) {
+	r.beats++
+	q := ConsumerHeartbeatRequest{Group: "g", Member: fmt.Sprint("m", i), Epoch: r.epochs[i], RebalanceTimeout: -1, Version: 1}
+	if q.Epoch == 0 {
+		q.RebalanceTimeout, q.Topics = time.Minute, []string{"orders"}
+	} else {
+		q.Owned = r.owned[i]
+	}
+	r.shard.ConsumerHeartbeat(r.now, machine.Ticket(i+1), q)
+}
+
+// read has members do what they are told at once.
+func (r *rush) read() {
+	r.settle()
+	for _, a := range r.answers {
+		v := a.Value.(*ConsumerHeartbeatResponse)
+		i := int(a.Ticket) - 1
+		r.epochs[i] = v.Epoch
+		if v.Assigned != nil {
+			r.owned[i] = v.Assigned
+		}
+	}
+	r.answers = nil
+}
+
+// reconcile has all members send heartbeats until the group is stable.
+func (r *rush) reconcile(fail func(string, ...any)) {
+	for range 6 {
+		for i := range r.epochs {
+			r.beat(i)
+		}
+		r.read()
+		if r.shard.groups.get("g").consumer.state() == "Stable" {
+			return
+		}
+	}
+	fail("the group is %s", r.shard.groups.get("g").consumer.state())
+}
+
+// Members that come at once are all assigned within a few heartbeats each, and with
+// as many appends: look at ns/member and at messages/member.
+func BenchmarkModernRush(b *testing.B) {
+	for _, n := range []int{100, 1_000} {
+		b.Run(fmt.Sprintf("members=%d", n), func(b *testing.B) {
+			beats, appends := 0, 0
+			for b.Loop() {
+				r := newRush(n)
+				r.reconcile(b.Fatalf)
+				beats, appends = r.beats, len(r.appends)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/member")
+			b.ReportMetric(float64(beats)/float64(n), "beats/member")
+			b.ReportMetric(float64(appends)/float64(n), "appends/member")
+		})
+	}
+}
+
+// A thousand members cost each of them no more than a hundred cost.
+func TestRushesAreLinear(t *testing.T) {
+	per := func(n int) (beats, appends, allocations float64) {
+		allocations = testing.AllocsPerRun(1, func() {
+			r := newRush(n)
+			r.reconcile(t.Fatalf)
+			beats, appends = float64(r.beats)/float64(n), float64(len(r.appends))/float64(n)
+		})
+		return beats, appends, allocations / float64(n)
+	}
+	fewBeats, fewAppends, few := per(100)
+	beats, appends, many := per(1_000)
+	if beats > 1.5*fewBeats || appends > 1.5*fewAppends || many > 1.5*few {
+		t.Errorf("of 100 members each sends %v heartbeats, for %v appends with %v allocations; of 1,000: %v, %v, %v",
+			fewBeats, fewAppends, few, beats, appends, many)
+	}
+}
+
+// A heartbeat of KIP-848 that changes nothing allocates nothing.
+func TestModernHeartbeatsAllocateNothing(t *testing.T) {
+	r := newRush(10)
+	r.reconcile(t.Fatalf)
+	q := ConsumerHeartbeatRequest{Group: "g", Member: "m3", Epoch: r.epochs[3], RebalanceTimeout: -1}
+	got := testing.AllocsPerRun(1000, func() {
+		r.now.Now++
+		r.shard.ConsumerHeartbeat(r.now, 1, q)
+		e := r.shard.Take()
+		if v, ok := e.Answers[0].Value.(*ConsumerHeartbeatResponse); !ok || v.Error != kafka.None || v.Assigned != nil || len(e.Appends) > 0 {
+			t.Fatalf("%+v", e)
+		}
+	})
+	if got != 0 {
+		t.Errorf("%v allocations", got)
+	}
+}
