@@ -81,7 +81,7 @@ func (b *brokerHost) config() []config.Pair {
 		{Name: "log.flush", Value: b.r.options.Flush},
 		{Name: "auto.create.topics.enable", Value: "false"},
 		{Name: "log.retention.check.interval.ms", Value: strconv.FormatInt(b.r.options.CheckInterval.Milliseconds(), 10)},
-		{Name: "log.scrub.interval.ms", Value: strconv.FormatInt(b.r.options.CheckInterval.Milliseconds(), 10)},
+		{Name: "log.scrub.interval.ms", Value: strconv.FormatInt(b.r.options.scrubInterval().Milliseconds(), 10)},
 		{Name: "log.cleaner.backoff.ms", Value: strconv.FormatInt(b.r.options.CheckInterval.Milliseconds(), 10)},
 	}...)
 	pairs = append(pairs, b.r.options.ConnectionLimits.pairs()...)

@@ -132,7 +132,10 @@ func (o *clusterObserver) checkChronicle(w *window, s *subject, before, b *batch
 		o.complain(guarantee, "%s: at offset %d in epoch %d %d and %d have different batches, up to offsets %d and %d, with checksums %016x and %016x",
 			s.partition, b.base, b.epoch, f.by, w.id, f.end, b.end, f.sum, b.sum)
 	}
-	if before != nil {
+	// Below a log start nobody can tell any more whose batches they are: a leader has
+	// forgotten its epochs there, so that a follower may find out that it has
+	// others only by deleting them, which it does before it shows what is above.
+	if before != nil && before.end > o.start(s.place) {
 		prior := batchKey{before.base, before.epoch}
 		if f.follows && f.before != prior {
 			o.complain(guarantee, "%s: before the batch at offset %d in epoch %d, %d has one at %d of epoch %d, and %d one at %d of epoch %d",
@@ -141,6 +144,17 @@ func (o *clusterObserver) checkChronicle(w *window, s *subject, before, b *batch
 		f.before, f.follows = prior, true
 	}
 	s.chronicle[key] = f
+}
+
+// start returns the furthest log start of a partition that any replica shows.
+func (o *clusterObserver) start(p place) kafka.Offset {
+	start := kafka.Offset(0)
+	for _, w := range o.windows {
+		if v, lives := w.lives[p]; lives {
+			start = max(start, v.LogStart)
+		}
+	}
+	return start
 }
 
 // checkProducer: the epoch of a producer never goes back in a log.

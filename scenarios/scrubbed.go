@@ -2,6 +2,8 @@ package scenarios
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/klammlog/klamm/disksim"
 )
@@ -55,4 +57,13 @@ func (w *clusterWatch) mended() {
 			w.window(h.id).damaged = false
 		}
 	}
+}
+
+// scrubInterval is how often nodes scrub: all the time where disks rot, and now and
+// then elsewhere.
+func (o *Options) scrubInterval() time.Duration {
+	if slices.Contains(o.Families, Family(disksim.FaultRot)) {
+		return o.CheckInterval
+	}
+	return 10 * o.CheckInterval
 }

@@ -216,20 +216,25 @@ func (fo *following) await(at commitlog.AppendResult, deadline kafka.Instant) er
 	return err
 }
 
-// learn takes over the leader's high watermark and log start: the log up to its end
-// is a beginning of the leader's. Blocks if the log start moves.
+// learn takes over the leader's log start and high watermark: the log between them
+// is the leader's. What is below the leader's log start may be of another leader,
+// and nobody can tell any more: it goes before the high watermark passes it. Blocks
+// if the log start moves.
 func (fo *following) learn(it *ReplicaFetchedItem) {
 	p := fo.p
 	if !fo.current() {
 		return
 	}
+	if it.LogStart > p.log.LogStart() {
+		if _, err := p.log.DeleteRecords(min(it.LogStart, p.log.Held())); err != nil {
+			p.b.w.Log.Warn("log start did not follow the leader's", "partition", p.name.String(), "err", err)
+			return
+		}
+		if !fo.current() { // second look
+			return
+		}
+	}
 	p.raise(replica.Learned(p.high, it.HighWatermark, p.log.Held()))
-	if it.LogStart <= p.log.LogStart() {
-		return
-	}
-	if _, err := p.log.DeleteRecords(min(it.LogStart, p.log.Held())); err != nil {
-		p.b.w.Log.Warn("log start did not follow the leader's", "partition", p.name.String(), "err", err)
-	}
 }
 
 // lag returns how many committed records are missing here, as far as the leader has

@@ -148,10 +148,29 @@ func (p *Partition) advance() {
 		p.committed.dropLost(p.lost)
 	}
 	if err := p.log.Lame(); err != nil {
-		p.b.w.Probe("a partition went offline")
-		p.detach(p.clientError(err))
-		p.b.tellOffline()
+		p.fail(err)
 	}
+}
+
+// fail takes a log out of use that has failed. If its directory goes on, so does the
+// partition: the log is opened again after a pause, as a restart would do, or
+// fetched anew if it is not whole and nobody needs it.
+func (p *Partition) fail(err error) {
+	p.b.w.Probe("a partition went offline")
+	p.detach(p.clientError(err))
+	p.b.tellOffline()
+	if d, placed := p.b.places[p.name]; !placed || d.Failed() != nil || errors.Is(err, commitlog.ErrClosed) {
+		return
+	}
+	p.aside = notWhole(err)
+	p.replaceIfPossible()
+	p.b.tryLater(p, firstPause, err)
+}
+
+// notWhole reports whether an error says that part of a log is damaged, so that
+// opening it again is of no use.
+func notWhole(err error) bool {
+	return errors.Is(err, commitlog.ErrQuarantined) || errors.Is(err, commitlog.ErrCorrupt)
 }
 
 // wrote tells followers that there is more to fetch. They do not wait for this

@@ -55,6 +55,7 @@ type AppendItem struct {
 
 	p      *Partition
 	leader *replica.Leader // the leadership in which it was appended
+	log    *commitlog.Log  // to which it was
 	batch  record.Batch
 	limits record.Limits
 	repack *record.Compression // nil: the batch stays as it came
@@ -260,7 +261,7 @@ func (b *Broker) append(a *Append, it *AppendItem) bool {
 		return false
 	}
 	it.at, it.Base, it.AppendTime, it.LogStart = r, r.Base, r.LogAppendTime, l.LogStart()
-	it.leader = it.p.leader
+	it.leader, it.log = it.p.leader, l
 	b.stats.Appends++
 	b.stats.AppendedBytes += uint64(len(it.Records))
 	b.stats.AppendedRecords += uint64(it.batch.Count())
@@ -318,7 +319,7 @@ func (b *Broker) AwaitAppend(a *Append) error {
 // not appended; kafka.Error.Outcome tells why this broker does not.)
 func (it *AppendItem) judge(acks kafka.Acks) error {
 	p := it.p
-	if err := p.last.Lost(it.at); err != nil {
+	if err := it.log.Lost(it.at); err != nil {
 		return p.clientError(err)
 	}
 	if !p.leads(it.leader) {
@@ -327,7 +328,7 @@ func (it *AppendItem) judge(acks kafka.Acks) error {
 	}
 	reached := p.high
 	if acks != kafka.AcksAll {
-		reached = p.last.Held()
+		reached = it.log.Held()
 	}
 	switch {
 	case reached >= it.at.End:
@@ -338,7 +339,7 @@ func (it *AppendItem) judge(acks kafka.Acks) error {
 	default:
 		return fmt.Errorf("%s: offset %d: held below %d: %w", p.name, it.Base, reached, kafka.ErrRequestTimedOut)
 	}
-	it.LogStart = p.last.LogStart()
+	it.LogStart = it.log.LogStart()
 	return nil
 }
 

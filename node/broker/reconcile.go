@@ -257,7 +257,7 @@ func (b *Broker) openLog(p *Partition) (*commitlog.Log, error) {
 
 // offline notes why the partition's log could not be opened.
 func (p *Partition) offline(err error) {
-	p.broken, p.aside = p.openError(err), quarantined(err) || errors.Is(err, errNowhere) || errors.Is(err, errNowhere)
+	p.broken, p.aside = p.openError(err), notWhole(err) || errors.Is(err, errNowhere)
 	p.b.w.Log.Error("partition is offline", "partition", p.name.String(), "err", err)
 }
 

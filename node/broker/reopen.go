@@ -29,6 +29,7 @@ func (b *Broker) tryLater(p *Partition, pause time.Duration, err error) {
 		return
 	}
 	b.unopened = append(b.unopened, unopened{p: p, at: b.w.Now().Add(pause), pause: pause})
+	b.changed.Broadcast()
 }
 
 // mayHold reports whether a log directory in service has a partition, or will have
@@ -69,6 +70,7 @@ func (b *Broker) reopenDue() {
 		}
 		if err := b.reopen(u.p); err != nil {
 			u.p.offline(err)
+			u.p.replaceIfPossible()
 			b.tryLater(u.p, min(2*u.pause, lastPause), err)
 		}
 	}
@@ -76,6 +78,15 @@ func (b *Broker) reopenDue() {
 
 // reopen opens a partition's log and serves it. Blocks.
 func (b *Broker) reopen(p *Partition) error {
+	if failed := p.last; failed != nil { // it lets go of its files now
+		p.last = nil
+		if err := failed.Close(); err != nil {
+			b.w.Log.Warn("log that failed was not closed cleanly", "partition", p.name.String(), "err", err)
+		}
+		if p.gone() || p.log != nil || b.closing {
+			return nil // second look
+		}
+	}
 	l, err := b.openLog(p)
 	if err != nil {
 		return err

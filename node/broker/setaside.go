@@ -22,6 +22,14 @@ func (p *Partition) dispensable() bool {
 	return s.Leader != meta.NoLeader && s.Leader != p.b.id && !slices.Contains(s.ISR, p.b.id) && !slices.Contains(s.ELR, p.b.id)
 }
 
+// replaceIfPossible has the files of a partition replaced that are not whole, if
+// nobody needs them.
+func (p *Partition) replaceIfPossible() {
+	if p.replaceable() {
+		p.b.changedTopic(p.topic.id)
+	}
+}
+
 // setAsideReplica takes the partition's files away, so that it can be fetched anew.
 // It reports whether that was done. Blocks.
 func (b *Broker) setAsideReplica(p *Partition) bool {
