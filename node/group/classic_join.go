@@ -14,7 +14,31 @@ func (s *Shard) Join(at machine.Moment, t machine.Ticket, r JoinRequest) {
 		s.answer(t, r.failed(kafka.ErrInvalidSessionTimeout))
 		return
 	}
+	if len(r.Member) > maxName || len(r.Instance) > maxName || len(r.ProtocolType) > maxName {
+		s.answer(t, r.failed(kafka.ErrInvalidRequest))
+		return
+	}
+	r.Client = r.Client.short()
+	r.Protocols = distinct(r.Protocols)
 	s.enter(t, r)
+}
+
+// short returns a client whose names are not too long to be kept.
+func (c Client) short() Client {
+	c.ID, c.Host = c.ID[:min(len(c.ID), maxName)], c.Host[:min(len(c.Host), maxName)]
+	return c
+}
+
+// distinct returns the first of each name, of those that have one that can be kept.
+func distinct(protocols []Protocol) []Protocol {
+	out, seen := make([]Protocol, 0, len(protocols)), map[string]bool{}
+	for _, p := range protocols {
+		if p.Name != "" && len(p.Name) <= maxName && !seen[p.Name] {
+			seen[p.Name] = true
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 func (s *Shard) join(t machine.Ticket, r JoinRequest) {

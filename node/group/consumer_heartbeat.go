@@ -16,6 +16,7 @@ const maxPattern = 1_000
 // at once if nothing has.
 func (s *Shard) ConsumerHeartbeat(at machine.Moment, t machine.Ticket, r ConsumerHeartbeatRequest) {
 	s.at = at
+	r.Client = r.Client.short()
 	if same := s.quick(&r); same != nil {
 		s.answer(t, same)
 		return
@@ -70,6 +71,8 @@ func (r *ConsumerHeartbeatRequest) wrong(assignors []string) (kafka.Error, strin
 		return kafka.ErrInvalidRequest, "a member id is required"
 	case r.Epoch == LeaveStaticEpoch && r.Instance == "":
 		return kafka.ErrInvalidRequest, "only a static member goes away for a while"
+	case len(r.Member) > maxName || len(r.Instance) > maxName:
+		return kafka.ErrInvalidRequest, "the id is too long"
 	case joins && r.RebalanceTimeout < 0:
 		return kafka.ErrInvalidRequest, "who joins has a rebalance time-out"
 	case joins && len(r.Owned) > 0:

@@ -64,7 +64,7 @@ func (s *Shard) commitRecords(r CommitRequest) (CommitResponse, []machine.Record
 		out := CommittedTopic{Name: topic.Name, ID: topic.ID, Partitions: make([]PartitionError, len(topic.Partitions))}
 		for j, p := range topic.Partitions {
 			out.Partitions[j].Partition = p.Partition
-			if len(p.Metadata) > limits.MaxMetadata {
+			if len(p.Metadata) > min(limits.MaxMetadata, maxName) {
 				out.Partitions[j].Error = kafka.ErrOffsetMetadataTooLarge
 				continue
 			}

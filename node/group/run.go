@@ -34,13 +34,17 @@ type waiting struct {
 	deadline kafka.Instant
 }
 
+// maxName bounds ids and names that clients choose: they become part of keys, whose
+// texts have a length of 16 bits.
+const maxName = 16_000
+
 // enter decides a request, or has it wait until it can be decided.
 func (s *Shard) enter(t machine.Ticket, r request) {
 	if s.loading {
 		s.answer(t, r.failed(kafka.ErrCoordinatorLoadInProgress))
 		return
 	}
-	if r.groupID() == "" {
+	if id := r.groupID(); id == "" || len(id) > maxName {
 		s.answer(t, r.failed(kafka.ErrInvalidGroupID))
 		return
 	}
