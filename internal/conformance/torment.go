@@ -32,7 +32,7 @@ type torment struct {
 
 // steps is how many things happen: before the first and behind the last the cluster
 // is left alone.
-func (t *torment) steps() int64 { return int64(t.kills + t.pauses + brokers + 2) }
+func (t *torment) steps() int64 { return int64(t.kills + t.pauses + len(t.fleet.nodes) + 2) }
 
 // run has it all happen: a rolling restart after half of the kills, the pauses
 // between them.
