@@ -1,6 +1,8 @@
 package group
 
 import (
+	"bytes"
+
 	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/machine"
@@ -30,12 +32,13 @@ func (c Client) short() Client {
 }
 
 // distinct returns the first of each name, of those that have one that can be kept.
+// It copies what is kept: requests lie in buffers of connections.
 func distinct(protocols []Protocol) []Protocol {
 	out, seen := make([]Protocol, 0, len(protocols)), map[string]bool{}
 	for _, p := range protocols {
 		if p.Name != "" && len(p.Name) <= maxName && !seen[p.Name] {
 			seen[p.Name] = true
-			out = append(out, p)
+			out = append(out, Protocol{p.Name, bytes.Clone(p.Metadata)})
 		}
 	}
 	return out

@@ -1,6 +1,8 @@
 package group
 
 import (
+	"bytes"
+
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/machine"
 )
@@ -64,7 +66,7 @@ func (s *Shard) assign(g *group, assignments []Assignment) {
 	c := &g.classic
 	then := &assigning{assignments: make(map[string][]byte, len(assignments))}
 	for _, a := range assignments {
-		then.assignments[a.Member] = a.Bytes
+		then.assignments[a.Member] = bytes.Clone(a.Bytes)
 	}
 	next := c.recorded()
 	next.since = s.at.Wall

@@ -57,7 +57,7 @@ func (m *consumerMember) reconciled(target int32) bool {
 	return m.state == settled && m.epoch == target
 }
 
-// The states of a group of KIP-848, as Kafka spells them.
+// state returns the state of a group of KIP-848, as Kafka spells it.
 func (c *consumer) state() string {
 	switch {
 	case c.members.len() == 0:
@@ -73,7 +73,7 @@ func (c *consumer) state() string {
 	return "Stable"
 }
 
-// consumer returns the group of KIP-848 of an id, and makes it if it is not there.
+// consumerGroup returns the group of KIP-848 of an id, and makes it if it is not there.
 func (s *Shard) consumerGroup(id string) *group {
 	g := s.group(id)
 	if g.consumer == nil {
@@ -258,15 +258,15 @@ func (s *Shard) consumerSilent(g *group, m *consumerMember) {
 		return
 	}
 	s.stats.Sessions++
-	s.change(g, s.without848(g, m), nil)
+	s.change(g, s.fencing(g, m), nil)
 	// If the log refuses it is tried again after another session.
 	s.consumerAlive(g, m)
 	s.watchRevoking(g, m)
 }
 
-// without848 returns the records that take a member out and have the others get what
+// fencing returns the records that take a member out and have the others get what
 // it had.
-func (s *Shard) without848(g *group, m *consumerMember) []machine.Record {
+func (s *Shard) fencing(g *group, m *consumerMember) []machine.Record {
 	c := g.consumer
 	v := epochValue{epoch: c.epoch + 1, hash: s.topicsHash(c, &m.enrolment, nil)}
 	return append(goneMember(g.id, m.id),
@@ -281,8 +281,8 @@ func goneMember(group, member string) (out []machine.Record) {
 	return out
 }
 
-// gone848 returns the tombstones of a group of KIP-848 that has no members.
-func gone848(group string) []machine.Record {
+// goneConsumer returns the tombstones of a group of KIP-848 that has no members.
+func goneConsumer(group string) []machine.Record {
 	return []machine.Record{
 		tombstone(key{kind: targetEpochKind, group: group}),
 		tombstone(key{kind: consumerEpochKind, group: group}),
@@ -297,7 +297,7 @@ func (s *Shard) consumerLoaded(g *group) {
 	}
 }
 
-// consumerCheck returns the first broken invariant.
+// check returns the first broken invariant.
 func (c *consumer) check() error {
 	held := 0
 	for id, m := range c.members.all() {

@@ -12,7 +12,7 @@ func (s *Shard) ConsumerDescribe(at machine.Moment, t machine.Ticket, r Consumer
 	s.enter(t, r)
 }
 
-func (s *Shard) describe848(t machine.Ticket, r ConsumerDescribeRequest) {
+func (s *Shard) describeConsumer(t machine.Ticket, r ConsumerDescribeRequest) {
 	g := s.groups.get(r.Group)
 	if g == nil || g.consumer == nil {
 		s.answer(t, r.failed(kafka.ErrGroupIDNotFound))
@@ -32,7 +32,7 @@ func (s *Shard) describe848(t machine.Ticket, r ConsumerDescribeRequest) {
 	s.answer(t, out)
 }
 
-// mayCommit848 says whether who commits is a member in the epoch it says.
+// mayCommit says whether who commits is a member in the epoch it says.
 func (c *consumer) mayCommit(r CommitRequest) kafka.Error {
 	if r.Generation < 0 && c.members.len() == 0 {
 		return kafka.None
@@ -84,7 +84,7 @@ func (s *Shard) joinInstead(t machine.Ticket, r JoinRequest, g *group) {
 		s.answer(t, r.failed(kafka.ErrInconsistentGroupProtocol))
 		return
 	}
-	s.change(g, gone848(g.id), &conversion{ticket: t, r: r})
+	s.change(g, goneConsumer(g.id), &conversion{ticket: t, r: r})
 }
 
 // A conversion is a join that waits for the group to be one that it can join.

@@ -116,7 +116,7 @@ func (s *Shard) beat(t machine.Ticket, r ConsumerHeartbeatRequest) {
 		return
 	}
 	if r.Epoch < 0 {
-		s.leave848(t, r, g)
+		s.leaveConsumer(t, r, g)
 		return
 	}
 	b, code, why := s.begin(g, r)
@@ -260,9 +260,9 @@ func (b *beating) response(limits ConsumerLimits) *ConsumerHeartbeatResponse {
 	return out
 }
 
-// leave848 has a member leave, or go away for a while: then what it has is kept for
+// leaveConsumer has a member leave, or go away for a while: then what it has is kept for
 // it until its session is over (KIP-848, static membership).
-func (s *Shard) leave848(t machine.Ticket, r ConsumerHeartbeatRequest, g *group) {
+func (s *Shard) leaveConsumer(t machine.Ticket, r ConsumerHeartbeatRequest, g *group) {
 	c := g.consumer
 	m := c.members.get(r.Member)
 	holder, static := c.static[r.Instance]
@@ -275,7 +275,7 @@ func (s *Shard) leave848(t machine.Ticket, r ConsumerHeartbeatRequest, g *group)
 		return
 	}
 	answer := &ConsumerHeartbeatResponse{Member: r.Member, Epoch: r.Epoch}
-	records := s.without848(g, m)
+	records := s.fencing(g, m)
 	if r.Epoch == LeaveStaticEpoch {
 		away := m.progress
 		away.epoch, away.state, away.revoking = LeaveStaticEpoch, settled, nil

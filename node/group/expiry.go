@@ -79,7 +79,7 @@ func (g *group) tombstones() (out []machine.Record) {
 		out = append(out, tombstone(key{kind: classicKind, group: g.id}))
 	}
 	if g.consumer != nil {
-		out = append(out, gone848(g.id)...)
+		out = append(out, goneConsumer(g.id)...)
 	}
 	return out
 }

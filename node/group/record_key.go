@@ -57,7 +57,7 @@ func (k key) String() string {
 	return fmt.Sprintf("kind %d", k.kind)
 }
 
-// appendKey writes a key. Keys are never flexible.
+// encode writes a key. Keys are never flexible.
 func (k key) encode() []byte {
 	e := encoder{b: make([]byte, 0, 8+len(k.group)+len(k.topic)+len(k.member)+4)}
 	e.int16(int16(k.kind))

@@ -13,7 +13,8 @@ type Protocol struct {
 	Metadata []byte
 }
 
-// A JoinRequest is JoinGroup. Instance is the group.instance.id of a static member;
+// A JoinRequest is JoinGroup. Its bytes, as those of all requests, are the caller's again
+// when the call returns; those of answers are never changed. Instance is the group.instance.id of a static member;
 // none is "". RebalanceTimeout is the session's before version 1.
 type JoinRequest struct {
 	Group            string

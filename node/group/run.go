@@ -77,7 +77,7 @@ func (s *Shard) decide(t machine.Ticket, r request) {
 	case ConsumerHeartbeatRequest:
 		s.beat(t, r)
 	case ConsumerDescribeRequest:
-		s.describe848(t, r)
+		s.describeConsumer(t, r)
 	default:
 		assert.That(false, "a request of type %T", r)
 	}

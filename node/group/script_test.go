@@ -19,7 +19,7 @@ import (
 // and appends are printed when they come out. Commands, of group g unless g= names
 // another:
 //
-//	limits [delay= size= timeout= metadata=]         seconds
+//	limits [delay= size= timeout= metadata= check=]  seconds
 //	topic name= id= partitions=                      what the metadata says; no partitions: it is deleted
 //	join [m= i= type= p=(range:a/b,...) v= session= rebalance= c=]
 //	                                                 p: protocols with the topics subscribed to
@@ -98,6 +98,7 @@ func (s *script) run() {
 		s.modern.MaxSize = s.limits.MaxSize
 		s.limits.CommitTimeout = s.seconds("timeout", 5)
 		s.limits.MaxMetadata = int(s.number("metadata", 64))
+		s.limits.RetentionCheck = s.seconds("check", 600)
 	case "topic":
 		s.topic()
 	case "hold":
