@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -33,7 +34,7 @@ func (o *options) runCrowd(dir string) error {
 	if err := f.start(); err != nil {
 		return f.blame(err)
 	}
-	for _, step := range []func() error{c.rest, c.create, c.rest, c.killBroker, c.killController, c.killBoth, c.roll, c.rest} {
+	for _, step := range []func() error{c.rest, c.create, c.rest, c.produce, c.killBroker, c.killController, c.killBoth, c.roll, c.rest} {
 		if err := step(); err != nil {
 			return f.blame(err)
 		}
@@ -109,6 +110,43 @@ func createAll(ctx context.Context, c *kgo.Client, q *kmsg.CreateTopicsRequest) 
 		}
 	}
 	return nil
+}
+
+// onePartition is how many records are produced to one partition among the many.
+const onePartition = 1000
+
+// produce produces records to one partition, each when the one before it was
+// acknowledged by all replicas: what that costs should not depend on how many others
+// there are.
+func (c *crowd) produce() error {
+	before, err := c.fleet.costs()
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	var took []time.Duration
+	err = c.fleet.any.askFor(healWithin, func(ctx context.Context, cl *kgo.Client) error {
+		for range onePartition {
+			asked := time.Now()
+			r := &kgo.Record{Topic: "crowd-0", Partition: 1, Value: []byte("one among many")}
+			if err := cl.ProduceSync(ctx, r).FirstErr(); err != nil {
+				return err
+			}
+			took = append(took, time.Since(asked))
+		}
+		return nil
+	}, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
+	if err != nil {
+		return err
+	}
+	all := time.Since(begun)
+	now, err := c.fleet.costs()
+	if err == nil {
+		slices.Sort(took)
+		fmt.Printf("produced %d records one after the other: median %v, 99 %% within %v: %s\n", onePartition,
+			took[len(took)/2].Round(10*time.Microsecond), took[len(took)*99/100].Round(10*time.Microsecond), since(before, now, all))
+	}
+	return err
 }
 
 // killBroker kills a broker that is not the active controller.
