@@ -215,10 +215,16 @@ func (b *Broker) restBeat(until kafka.Instant) error {
 
 func (b *Broker) beat(epoch int64) meta.Beat {
 	return meta.Beat{
-		ID: b.id, Epoch: epoch, Applied: b.source.Applied(), WantFence: !b.life.opened && !b.life.stopping,
+		ID: b.id, Epoch: epoch, Applied: b.source.Applied(), WantFence: (!b.life.opened || b.ending()) && !b.life.stopping,
 		WantShutdown: b.life.stopping, Offline: b.offline(),
 	}
 }
+
+// ending reports whether the directory that the node cannot do without is out of
+// service, so that the node ends. What it counted as held is there when it comes back:
+// it gives up what it leads, and not its seats, as it would for logs of which it may
+// need another copy.
+func (b *Broker) ending() bool { return b.first.Dir.Failed() != nil }
 
 // registrationLost looks at what a controller says that does not know this life. It
 // reports whether the life is over.
@@ -261,7 +267,7 @@ func (b *Broker) offline() []meta.Replica {
 	}
 	var out []meta.Replica
 	for _, p := range b.all() {
-		if p.broken != nil && kafka.ErrorOf(p.broken) == kafka.ErrStorageError || p.rotten != nil && p.elsewhere() {
+		if p.broken != nil && kafka.ErrorOf(p.broken) == kafka.ErrStorageError && !b.ending() || p.rotten != nil && p.elsewhere() {
 			out = append(out, p.id)
 		}
 	}
@@ -319,7 +325,7 @@ func (b *Broker) leaveClean() error {
 	} else if !b.life.opened {
 		return nil // some logs have not even been recovered
 	}
-	if epoch == meta.NoEpoch || b.first.Dir.Failed() != nil {
+	if epoch == meta.NoEpoch || b.ending() {
 		return nil
 	}
 	return leaveCleanEnd(b.first, epoch)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klammlog/klamm/disksim"
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/env"
@@ -87,6 +88,24 @@ func TestABrokerLeadsNothingBeforeItHasRegistered(t *testing.T) {
 	if e := c.machine(1).p().state.LeaderEpoch; e <= 1 {
 		t.Errorf("leader epoch %d", e)
 	}
+}
+
+// What a follower has on a disk that fails a sync is there when it comes back.
+func TestADirectoryThatFailsWithItsNodeCostsNoSeat(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2}, twoInSync)
+	c.ack(c.machine(1), "a")
+	disksim.Fault{Kind: disksim.FaultSyncError, Disk: c.machine(2).disk.Name(), Path: "*"}.Apply(c.machine(2).disk)
+	c.machine(1).node.Go("append", func() { _ = c.machine(1).append(kafka.AcksLeader, "b", time.Second) })
+	c.until("it is out of sync", func() bool { return len(c.state().ISR) == 1 })
+	if s := c.state(); !slices.Equal(s.ELR, []kafka.NodeID{2}) {
+		t.Errorf("eligible are %v", s.ELR)
+	}
+	c.machine(2).crash()
+	c.machine(2).disk.Heal()
+	c.fail(c.machine(1))
+	c.machine(2).start()
+	c.leads(c.machine(2))
 }
 
 func TestASupersededBrokerStopsServing(t *testing.T) {
