@@ -3,11 +3,13 @@ package node
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/controller"
+	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
 	"github.com/klammlog/klamm/node/peer"
@@ -159,8 +161,13 @@ func (n *Node) where(id kafka.NodeID) string {
 
 // awaitCluster waits until this node knows the cluster. Blocks.
 func (n *Node) awaitCluster() error {
+	const look = time.Second
 	for n.Image().ClusterID() == "" {
-		if err := n.metadata.WaitApplied(n.metadata.Applied()+1, kafka.Never); err != nil {
+		err := n.metadata.WaitApplied(n.metadata.Applied()+1, n.w.Now().Add(look))
+		if errors.Is(err, env.ErrDeadline) {
+			err = n.Failed() // what it waits for would not come then
+		}
+		if err != nil {
 			return fmt.Errorf("waiting for the cluster: %w", err)
 		}
 	}
