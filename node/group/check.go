@@ -2,8 +2,11 @@ package group
 
 import "fmt"
 
-// Check returns the first broken invariant.
+// Check returns the first broken invariant. While the shard loads there are none.
 func (s *Shard) Check() error {
+	if s.loading {
+		return nil
+	}
 	flying := map[*group]int{}
 	for i, f := range s.flights.queue {
 		flying[f.group]++
@@ -58,6 +61,8 @@ func (c *classic) check() error {
 			return fmt.Errorf("member %s is not the holder of its instance id %s", id, m.instance)
 		case m.join != 0 && c.state != preparing:
 			return fmt.Errorf("member %s waits for a rebalance that there is not", id)
+		case m.join == 0 && m.sync == 0 && !m.silence.set() && !m.silence.ripe:
+			return fmt.Errorf("member %s may be silent for ever", id)
 		case m.sync != 0 && c.state != completing:
 			return fmt.Errorf("member %s waits for an assignment that nobody makes", id)
 		}
