@@ -87,6 +87,7 @@ type subject struct {
 	exposed   kafka.Offset
 	exposedBy kafka.NodeID
 	exposedIn kafka.LeaderEpoch // wrote the last record of it
+	exposedAt int32             // partition epoch, as the leader knew it
 	since     kafka.LeaderEpoch // of the last unclean election
 	led       kafka.NodeID      // who was elected last
 	partings  []parting

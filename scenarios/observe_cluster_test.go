@@ -282,6 +282,11 @@ var handmadeCases = []struct {
 		h.cut(3, 4)
 		h.views[1].HighWatermark = 50
 	}, ""},
+	{"more is committed by a set that nobody has applied yet", func(h *handmade) {
+		h.views[1].ISR, h.views[1].Epoch = []kafka.NodeID{1, 2}, 9
+		h.cut(3, 4)
+		h.views[1].HighWatermark = 50
+	}, ""},
 	{"something else is committed than an in-sync replica has", func(h *handmade) {
 		h.replace(3, 4, func(b *batch) { b.epoch, b.sum = 4, 77 })
 		h.views[3].Durable = 40

@@ -54,8 +54,8 @@ func (o *clusterObserver) checkCounted(s *subject, leader *closeup, id kafka.Nod
 // leader replicas, at the moment when it was, or when they joined. What lies on the
 // disks is looked at later.
 func (o *clusterObserver) checkMembers(s *subject) {
-	if o.promised.Loses || !s.exists || s.exposed == 0 {
-		return
+	if o.promised.Loses || !s.exists || s.exposed == 0 || s.decided.Epoch < s.exposedAt {
+		return // the last: nobody that can be seen has applied what the leader was answered
 	}
 	at := s.exposed - 1
 	for _, id := range slices.Concat(s.decided.ISR, s.decided.ELR) {

@@ -169,8 +169,8 @@ func (o *clusterObserver) checkProducer(w *window, s *subject, r *reading, b *ba
 // member of the in-sync set, and on every eligible leader replica, in the sense in
 // which the copies were read.
 func (o *clusterObserver) checkCommitted(s *subject) {
-	if o.promised.Loses || !s.exists || s.exposed == 0 {
-		return
+	if o.promised.Loses || !s.exists || s.exposed == 0 || s.decided.Epoch < s.exposedAt {
+		return // the last: nobody that can be seen has applied what the leader was answered
 	}
 	var tip batchKey
 	seen := false

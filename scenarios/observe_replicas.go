@@ -76,7 +76,7 @@ func (o *clusterObserver) lookAtLeader(w *window, s *subject, v replicaView) {
 		o.complain(leaderInISR, "%s: %d leads in epoch %d with the in-sync set %v", v.partition, w.id, v.LeaderEpoch, v.ISR)
 	}
 	if v.HighWatermark > s.exposed && v.LeaderEpoch >= s.since {
-		s.exposed, s.exposedBy, s.exposedIn = v.HighWatermark, w.id, w.epochAt(s.place, v.HighWatermark-1)
+		s.exposed, s.exposedBy, s.exposedAt, s.exposedIn = v.HighWatermark, w.id, v.Epoch, w.epochAt(s.place, v.HighWatermark-1)
 		o.checkMembers(s)
 	}
 	o.checkAgreed(s, w.id, v)
