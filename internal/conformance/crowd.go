@@ -171,13 +171,20 @@ func (c *crowd) killController() error {
 	return c.kill("the active controller", active)
 }
 
-// killBoth kills the active controller and a broker at once.
+// killBoth kills the active controller and the broker that leads most at once.
 func (c *crowd) killBoth() error {
-	active, err := c.fleet.controller()
-	if err != nil || !c.fleet.apart {
-		return err // with both roles that was the step before
+	if !c.fleet.apart {
+		return nil // with both roles that was the step before
 	}
-	return c.kill("a broker and the active controller", c.fleet.nodes[0], active)
+	active, err := c.fleet.controller()
+	if err != nil {
+		return err
+	}
+	leader, err := c.fleet.leader()
+	if err != nil {
+		return err
+	}
+	return c.kill("a broker and the active controller", leader, active)
 }
 
 // kill kills nodes, tells how long partitions had no leader, and starts the nodes
