@@ -207,8 +207,10 @@ func (f *Fetch) Finish(found func(i int) Found, tell func(i int), now kafka.Inst
 func (e *entry) note(r Found) bool {
 	tell := r.Urgent || r.Records || r.Code != kafka.None || r.HighWatermark != e.high || r.LogStart != e.logStart
 	e.high, e.logStart = r.HighWatermark, r.LogStart
-	if r.Code != kafka.None {
-		e.high = kafka.NoOffset // so that it is told when the error has gone
+	if r.Code != kafka.None || r.Urgent {
+		// So that it is told when the error has gone; and to who was told something
+		// else first: a follower that truncates has not taken it.
+		e.high = kafka.NoOffset
 	}
 	return tell
 }

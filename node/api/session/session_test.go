@@ -414,7 +414,7 @@ func TestTheEpochAfterTheLastIsTheFirst(t *testing.T) {
 	}
 }
 
-func TestAnErrorThatHasGoneIsToldOnce(t *testing.T) {
+func TestWhatComesBehindAnErrorOrSomethingUrgentIsToldOnce(t *testing.T) {
 	e := &entry{high: 5, logStart: 1}
 	for i, s := range []struct {
 		r    Found
@@ -427,6 +427,8 @@ func TestAnErrorThatHasGoneIsToldOnce(t *testing.T) {
 		{Found{HighWatermark: 5, LogStart: 1}, false},
 		{Found{HighWatermark: 5, LogStart: 2}, true},
 		{Found{HighWatermark: 5, LogStart: 2, Urgent: true}, true},
+		{Found{HighWatermark: 5, LogStart: 2}, true},
+		{Found{HighWatermark: 5, LogStart: 2}, false},
 	} {
 		if got := e.note(s.r); got != s.want {
 			t.Errorf("step %d: told %t", i, got)
