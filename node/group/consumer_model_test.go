@@ -76,7 +76,7 @@ func (w *modernWorld) restart(p *modern) {
 func (w *modernWorld) step() {
 	p := rapid.SampledFrom(w.players).Draw(w.t, "player")
 	switch rapid.SampledFrom([]string{"beat", "beat", "beat", "beat", "full", "adopt", "adopt", "leave", "away", "restart",
-		"land", "land", "land", "land", "refuse", "time", "fail", "grow", "subscribe"}).Draw(w.t, "step") {
+		"land", "land", "land", "land", "refuse", "time", "fail", "grow", "subscribe", "classic", "delete", "commit"}).Draw(w.t, "step") {
 	case "beat":
 		w.beat(p, false)
 	case "full":
@@ -106,6 +106,13 @@ func (w *modernWorld) step() {
 	case "grow":
 		w.topics[rapid.IntRange(0, 1).Draw(w.t, "topic")].Partitions++
 		w.shard.TopicsChanged(w.now)
+	case "classic": // somebody of the other protocol, who joins and is not heard of again
+		w.shard.Join(w.now, w.other(), joining("", 10*time.Second))
+	case "delete":
+		w.shard.DeleteGroup(w.now, w.other(), DeleteGroupRequest{"g"})
+	case "commit":
+		w.shard.CommitOffsets(w.now, w.other(), CommitRequest{Group: "g", Generation: Generation(p.epoch), Member: p.id, Version: 9, Retention: -1,
+			Topics: []CommitTopic{{Name: "orders", Partitions: []CommitPartition{{}}}}})
 	case "subscribe":
 		p.topics = [][]string{{"orders"}, {"clicks"}, {"orders", "clicks"}}[rapid.IntRange(0, 2).Draw(w.t, "topics")]
 		w.beat(p, true)
@@ -135,14 +142,19 @@ func (w *modernWorld) beat(p *modern, full bool) {
 	w.shard.ConsumerHeartbeat(w.now, t, r)
 }
 
+// other is the ticket of a request whose answer does not matter.
+func (w *modernWorld) other() machine.Ticket {
+	t := w.next()
+	w.asked[t] = &modern{}
+	return t
+}
+
 // leave has a consumer go; it does not wait for the answer.
 func (w *modernWorld) leave(p *modern, epoch int32) {
 	if p.waits {
 		return
 	}
-	t := w.next()
-	w.asked[t] = &modern{}
-	w.shard.ConsumerHeartbeat(w.now, t, ConsumerHeartbeatRequest{Group: "g", Member: p.id, Instance: p.instance, Epoch: epoch, RebalanceTimeout: -1, Version: 1})
+	w.shard.ConsumerHeartbeat(w.now, w.other(), ConsumerHeartbeatRequest{Group: "g", Member: p.id, Instance: p.instance, Epoch: epoch, RebalanceTimeout: -1, Version: 1})
 	w.restart(p)
 }
 
@@ -167,8 +179,8 @@ func (w *modernWorld) judge() {
 			w.t.Fatalf("ticket %d has another answer: %+v", a.Ticket, a.Value)
 		}
 		delete(w.asked, a.Ticket)
-		v := a.Value.(*ConsumerHeartbeatResponse)
-		if v.Member != p.id {
+		v, ok := a.Value.(*ConsumerHeartbeatResponse)
+		if !ok || v.Member != p.id {
 			continue // it has restarted since
 		}
 		p.waits = false
