@@ -28,6 +28,10 @@ func (s state) String() string {
 // silent: it may be waiting for a rebalance, and does not send heartbeats meanwhile.
 const newMemberTimeout = 5 * time.Minute
 
+// shortest is the least that anything is waited for that is waited for again when it
+// has not come: clients choose their time-outs, and 0 would be waited for for ever.
+const shortest = time.Second
+
 // consumerType is the protocol type of consumers: the coordinator understands their
 // subscriptions.
 const consumerType = "consumer"
@@ -197,7 +201,8 @@ func (c *classic) forgetPending(s *Shard, id string) {
 }
 
 // rebalanceTimeout is how long the slowest member may take.
-func (c *classic) rebalanceTimeout() (longest time.Duration) {
+func (c *classic) rebalanceTimeout() time.Duration {
+	longest := shortest
 	for _, m := range c.members.all() {
 		longest = max(longest, m.rebalance)
 	}

@@ -242,7 +242,7 @@ func (s *Shard) watchRevoking(g *group, m *consumerMember) {
 	}
 	if !s.loading {
 		s.timers.disarm(&m.revoke)
-		s.timers.arm(&m.revoke, s.at.Now.Add(m.rebalance))
+		s.timers.arm(&m.revoke, s.at.Now.Add(max(m.rebalance, shortest)))
 	}
 }
 

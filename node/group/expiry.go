@@ -17,7 +17,7 @@ func (s *Shard) checkRetention() {
 	for _, g := range s.groups.all() {
 		s.do(g, expiry{})
 	}
-	s.timers.arm(&s.expiry, s.at.Now.Add(s.settings.Limits().RetentionCheck))
+	s.timers.arm(&s.expiry, s.at.Now.Add(max(s.settings.Limits().RetentionCheck, shortest)))
 }
 
 // chore forgets the offsets of a group whose retention is over (KIP-211), and the

@@ -63,3 +63,29 @@ func TestNamesOfAnyLength(t *testing.T) {
 		t.Errorf("%+v", st.answers)
 	}
 }
+
+// A static member that is away and whose rebalance time-out is nothing does not have
+// the coordinator wait for it for ever at once.
+func TestNoTimeout(t *testing.T) {
+	st := newStage()
+	st.limits.InitialDelay, st.limits.RetentionCheck = 0, 0
+	st.reload()
+	r := joining("", 20*time.Minute)
+	r.Instance, r.RebalanceTimeout = "i", -time.Hour
+	st.shard.Join(st.now, 1, r)
+	st.until(0)
+	joined := st.answers[0].Value.(JoinResponse)
+	st.shard.Sync(st.now, 2, SyncRequest{Group: "g", Member: joined.Member, Generation: 1})
+	r.Instance = ""
+	st.shard.Join(st.now, 3, r)
+	st.settle()
+	st.shard.Leave(st.now, 4, LeaveRequest{Group: "g", Version: 5, Members: []Leaver{{Member: "c-2"}}})
+	st.until(kafka.Instant(10 * time.Second))
+	if state := st.shard.groups.get("g").classic.state; state != preparing {
+		t.Errorf("the group is %v", state)
+	}
+	st.until(kafka.Instant(time.Hour))
+	if n := st.shard.Groups(); n != 0 {
+		t.Errorf("%d groups", n)
+	}
+}
