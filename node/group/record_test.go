@@ -24,13 +24,6 @@ func bytesOf(t *rapid.T, label string) []byte {
 	return b
 }
 
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
 func millisOf(t *rapid.T, label string) time.Duration {
 	return time.Duration(rapid.Int32Range(0, 1<<31-1).Draw(t, label)) * time.Millisecond
 }

@@ -1,7 +1,6 @@
 package group
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -337,9 +336,8 @@ func describeRecord(r machine.Record) string {
 	}
 	switch k.kind {
 	case offsetKind:
-		c, failed := decodeOffset(r.Value)
-		err = errors.Join(err, failed)
-		out := fmt.Sprintf("%v at %d", k, c.offset)
+		c, err := decodeOffset(r.Value)
+		out := fmt.Sprintf("%v at %d", k, c.offset) + failure(err)
 		if c.metadata != "" {
 			out += " " + c.metadata
 		}
@@ -348,9 +346,8 @@ func describeRecord(r machine.Record) string {
 		}
 		return out
 	case classicKind:
-		g, failed := decodeGeneration(r.Value)
-		err = errors.Join(err, failed)
-		out := fmt.Sprintf("%v generation %d %s led by %q:", k, g.number, g.protocol, g.leader)
+		g, err := decodeGeneration(r.Value)
+		out := failure(err) + fmt.Sprintf("%v generation %d %s led by %q:", k, g.number, g.protocol, g.leader)
 		for _, m := range g.members {
 			out += fmt.Sprintf(" %s=%s", m.id, m.assignment)
 		}
