@@ -3,7 +3,9 @@ package scenarios
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/klammlog/klamm/node/client"
@@ -30,6 +32,8 @@ type recreator struct {
 }
 
 var refill = kafka.TopicPartition{Topic: "refill"}
+
+var anyTimestamp = map[string]string{"message.timestamp.after.max.ms": strconv.FormatInt(math.MaxInt64, 10)}
 
 func (r *run) newRecreator(name string) *recreator {
 	c := &recreator{draws: r.k.Rand("workload/" + name), told: kafka.NoOffset}
@@ -91,10 +95,12 @@ func (c *recreator) rest(most time.Duration) {
 	c.world.Sleep(time.Duration(c.draws.Int64N(int64(most))))
 }
 
-// create asks until the topic is there.
+// create asks until the topic is there. Its records may be as far ahead of a broker's
+// wall clock as that was set back: a fill that is refused for good never ends.
 func (c *recreator) create(cl *client.Client) {
+	topic := client.NewTopic{Name: refill.Topic, Partitions: 1, Replicas: int16(c.r.options.Replicas), Configs: anyTimestamp}
 	for c.topics++; ; c.world.Sleep(20 * time.Millisecond) {
-		results, err := cl.CreateTopics([]client.NewTopic{{Name: refill.Topic, Partitions: 1, Replicas: int16(c.r.options.Replicas)}}, c.soon())
+		results, err := cl.CreateTopics([]client.NewTopic{topic}, c.soon())
 		if err == nil && (results[0].Err == nil || errors.Is(results[0].Err, kafka.ErrTopicAlreadyExists)) {
 			return
 		}
