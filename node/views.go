@@ -71,6 +71,9 @@ func (n *Node) Partition(tp kafka.TopicPartition) (broker.View, bool) {
 	return n.broker.View(tp)
 }
 
+// MaxOfOneHost returns max.connections.per.ip as it is in force now.
+func (n *Node) MaxOfOneHost() int64 { return n.server.MaxOfOneHost() }
+
 // Changes counts changes of what Partitions returns, but for the ends of logs, and of
 // what a controller has decided.
 func (n *Node) Changes() uint64 {

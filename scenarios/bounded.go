@@ -38,7 +38,7 @@ var bounds = []Bound{
 	{"connections", "at most max.connections",
 		func(f *footprint) int64 { return f.API.Connections },
 		func(f *footprint) int64 { return f.API.MaxConnections }, none},
-	{"connections-of-one-host", "at most max.connections.per.ip",
+	{"connections-of-one-host", "at most max.connections.per.ip, or what there was when it was lowered",
 		func(f *footprint) int64 { return f.API.OfOneHost },
 		func(f *footprint) int64 { return f.API.MaxOfOneHost }, none},
 	{"request-bytes", "what requests were charged: at most queued.max.request.bytes",
@@ -145,6 +145,7 @@ func (r *run) issuedIDs() int64 {
 func (b *brokerHost) footprint(n *node.Node, partitions int) footprint {
 	usage := n.Usage()
 	usage.Broker.ProducerIDs = b.r.issuedIDs()
+	usage.API.MaxOfOneHost = max(usage.API.MaxOfOneHost, b.ofOneHost.most)
 	return footprint{
 		Usage: usage, tasks: int64(len(b.node.LiveTasks())), diskFiles: int64(b.disk.Open()), partitions: int64(partitions),
 		others: int64(len(b.r.nodes) - 1),

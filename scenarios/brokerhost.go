@@ -27,14 +27,15 @@ type brokerHost struct {
 	disk    *disksim.Disk
 	address string // where clients find it
 
-	running  *node.Node             // nil while it starts, stops, or is down
-	held     map[place]kafka.Offset // what each log claimed to hold, the furthest ever
-	starts   int
-	losses   int // of power
-	lastExit error
-	scrubs   scrubbed
-	stopping bool
-	absent   bool // it has not joined the cluster yet, or has left it
+	running   *node.Node             // nil while it starts, stops, or is down
+	held      map[place]kafka.Offset // what each log claimed to hold, the furthest ever
+	starts    int
+	losses    int // of power
+	lastExit  error
+	scrubs    scrubbed
+	ofOneHost hostCeiling
+	stopping  bool
+	absent    bool // it has not joined the cluster yet, or has left it
 }
 
 // restartPause is how long the supervisor waits before it starts a broker again

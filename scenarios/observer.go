@@ -54,6 +54,9 @@ func (o *observer) step() {
 	if o.r.drawn.RetentionTime > 0 {
 		o.latest = max(o.latest, o.r.wallTime())
 	}
+	if o.r.turnsHostLimit() {
+		o.followHostLimits()
+	}
 	if o.cluster != nil {
 		o.cluster.stepped()
 	}
@@ -81,6 +84,9 @@ func (o *observer) look(b *brokerHost) {
 	if excess := f.excess(); excess != "" {
 		o.complain(bounded, fmt.Sprintf("%s at %s: %s", b.seat.name, o.r.k.Now(), excess))
 	}
+	if o.r.turnsHostLimit() {
+		b.ofOneHost.looked(f.API.OfOneHost)
+	}
 	for _, v := range partitions {
 		if v.Broken != nil {
 			continue
@@ -96,6 +102,7 @@ func (o *observer) look(b *brokerHost) {
 				v.Partition, v.LogStart, v.Size, least, o.r.k.Now()))
 		}
 		o.checkAges(v)
+		o.prove(b, v)
 		if o.keeps() && !b.forgot() {
 			b.remember(v)
 		}
@@ -144,8 +151,9 @@ func (o *observer) checkAges(v broker.View) {
 func (o *observer) keeps() bool { return !o.r.drawn.Unrestricted && !o.r.drawn.Unclean }
 
 // read looks at what a consumer has just got of a partition, up to an offset:
-// nothing above the high watermark is ever served. While there is no broker to
-// compare with, the next one has to know of it.
+// nothing above the high watermark is ever served. While no broker leads the
+// partition, the next leader has to know of it: a log that was opened again has no
+// high watermark to speak of until its broker was told that it leads.
 func (o *observer) read(partition int, end history.Offset) {
 	tp := kafka.TopicPartition{Topic: topicName, Partition: int32(partition)}
 	if o.cluster != nil {
@@ -156,7 +164,7 @@ func (o *observer) read(partition int, end history.Offset) {
 		return
 	}
 	if n := o.r.brokers[0].running; n != nil {
-		if v, ok := n.Partition(tp); ok && v.Broken == nil {
+		if v, ok := n.Partition(tp); ok && leads(v) {
 			o.compare(v, kafka.Offset(end))
 			return
 		}
@@ -165,6 +173,17 @@ func (o *observer) read(partition int, end history.Offset) {
 		o.unproven = map[kafka.TopicPartition]kafka.Offset{}
 	}
 	o.unproven[tp] = max(o.unproven[tp], kafka.Offset(end))
+}
+
+// leads reports whether a partition's high watermark is what consumers go by.
+func leads(v broker.View) bool { return v.Broken == nil && v.Role == broker.Leading }
+
+// prove compares a leader with what consumers were given before it led.
+func (o *observer) prove(b *brokerHost, v broker.View) {
+	if end, ok := o.unproven[v.Partition]; ok && leads(v) && o.keeps() && !b.forgot() {
+		delete(o.unproven, v.Partition)
+		o.compare(v, end)
+	}
 }
 
 func (o *observer) compare(v broker.View, end kafka.Offset) {
@@ -217,9 +236,6 @@ func (o *observer) started(b *brokerHost) {
 		case v.Broken == nil && v.LogEnd < held:
 			o.complain(recoversAcked, fmt.Sprintf("%s of %s: held up to offset %d before, and ends at %d after recovery at %s",
 				v.Partition, b.seat.name, held, v.LogEnd, o.r.k.Now()))
-		case v.Broken == nil && !o.r.options.clustered():
-			o.compare(v, o.unproven[v.Partition])
-			delete(o.unproven, v.Partition)
 		}
 	}
 	o.look(b)

@@ -57,6 +57,19 @@ func (r *run) newProducer(name string, sends int) *producerClient {
 	return p
 }
 
+// assureAcks has the first producer wait for all replicas if none would wait for an
+// answer that promises anything: there has to be something that may not be lost.
+func (r *run) assureAcks() {
+	promised := func(p *producerClient) bool {
+		a := p.config.Acks
+		return a == kafka.AcksAll || a == kafka.AcksLeader && !r.options.clustered()
+	}
+	if len(r.producers) > 0 && !slices.ContainsFunc(r.producers, promised) {
+		c := &r.producers[0].config
+		c.Idempotent, c.Acks = true, kafka.AcksAll
+	}
+}
+
 // firstSequence draws where a producer's sequences begin: one in four wraps during
 // the run.
 func firstSequence(draws *rand.Rand) kafka.Sequence {

@@ -120,6 +120,7 @@ func (r *run) assemble() {
 		r.producers = append(r.producers, p)
 		c.clients = append(c.clients, p.node.Name())
 	}
+	r.assureAcks()
 	for i := range o.Consumers {
 		p := r.newConsumer(fmt.Sprintf("c%d", i+1))
 		r.consumers = append(r.consumers, p)

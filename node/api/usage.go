@@ -21,12 +21,15 @@ type Usage struct {
 	SessionPartitions, MaxSessionPlaces int64 // of all fetch sessions
 }
 
+// MaxOfOneHost returns how many connections of one host are accepted now.
+func (s *Server) MaxOfOneHost() int64 { return config.MaxConnectionsPerIP.In(s.config) }
+
 // Usage returns what is held now.
 func (s *Server) Usage() Usage {
 	u := Usage{
 		Connections: int64(s.clients), MaxConnections: config.MaxConnections.In(s.config),
 		NodeConnections: int64(s.nodes),
-		MaxOfOneHost:    config.MaxConnectionsPerIP.In(s.config),
+		MaxOfOneHost:    s.MaxOfOneHost(),
 		RequestBytes:    s.budget.used - s.budget.over, GrownBytes: s.grown, MaxRequests: s.budget.limit, Waiting: int64(len(s.budget.queue)),
 		AnswerBytes: s.answers.used - s.answers.over, MaxAnswers: s.answers.limit,
 		Charged:     s.budget.over + s.answers.over,
