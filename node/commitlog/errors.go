@@ -44,7 +44,11 @@ var (
 )
 
 // passing reports whether an error of the disk passes by itself and has done
-// nothing that cannot be undone.
+// nothing that cannot be undone. What took the directory out of service does not,
+// whatever it was.
 func passing(err error) bool {
+	if errors.Is(err, ErrOffline) {
+		return false
+	}
 	return errors.Is(err, env.ErrNoSpace) || errors.Is(err, env.ErrTooManyFiles)
 }

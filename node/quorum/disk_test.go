@@ -54,6 +54,21 @@ func TestAFailedDiskEndsAMember(t *testing.T) {
 	}
 }
 
+// A sync that fails for want of space has taken the directory out of service: that
+// passes only when the process ends, and it is not waited for.
+func TestASyncWithoutSpaceEndsAMember(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, 1)
+	r.startAll()
+	m := r.elect()
+	m.disk.Inject(disksim.Fault{Kind: disksim.FaultSyncNoSpace, Disk: m.disk.Name(), Path: MetadataPath + "/*.log", Times: 1})
+	m.do(20*time.Second, func() {
+		if err := m.q.Change(set("a", "1")); kafka.ErrorOf(err).Outcome() != kafka.Unknown {
+			t.Errorf("a change that the disk did not take: %v", err)
+		}
+	})
+	r.run(20*time.Second, "it fails", func() bool { return m.failed != nil })
+}
+
 // A full disk stops a member, and it goes on when there is space.
 func TestAFullDiskIsWaitedFor(t *testing.T) {
 	r := newRig(t, sim.Options{Seed: 1}, 1)

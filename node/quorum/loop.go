@@ -226,8 +226,12 @@ func (q *Quorum) despiteFull(write func() error) error {
 }
 
 // full reports whether a write did not happen for want of space, or of files
-// that may be open.
+// that may be open. It may have happened in part if its directory is out of service
+// for want of space: a sync that fails is not tried again.
 func full(err error) bool {
+	if errors.Is(err, commitlog.ErrOffline) {
+		return false
+	}
 	return errors.Is(err, env.ErrNoSpace) || errors.Is(err, commitlog.ErrRefused)
 }
 
