@@ -47,11 +47,12 @@ type Partition struct {
 
 	takenBack uint64 // by the log, when it was last looked at
 
-	held      marks     // appends that wait for this machine
-	committed marks     // appends that wait for the high watermark
-	tails     marks     // fetches that wait for bytes below the high watermark
-	pulls     marks     // fetches of followers, that wait for bytes to be written
-	watchers  []Watcher // sessions of followers that were told everything
+	held      marks      // appends that wait for this machine
+	committed marks      // appends that wait for the high watermark
+	tails     marks      // fetches that wait for bytes below the high watermark
+	pulls     marks      // fetches of followers, that wait for bytes to be written
+	unwritten *unwritten // appends of leaderships that are over; nil until there is a log
+	watchers  []Watcher  // sessions of followers that were told everything
 
 	started env.Cond // deletions that wait for the followers; nil if there was none
 }
@@ -107,6 +108,9 @@ func (p *Partition) attach(l *commitlog.Log) {
 	p.high, p.takenBack = l.LogStart(), l.TakenBack()
 	l.OnAdvance(p.advance)
 	l.OnWrite(p.wrote)
+	p.unwritten = &unwritten{log: l}
+	l.OnAdvance(p.unwritten.settle)
+	l.OnWrite(p.unwritten.settle)
 	l.OnDamage(func(err error) { p.damaged(l, err) })
 	p.takeRole()
 	p.advance()

@@ -125,9 +125,7 @@ func (a *Append) finish(need int64) {
 			a.Done(BytesFree)
 		}
 	}
-	if a.wait.got >= need {
-		a.wait.done()
-	}
+	a.wait.finish()
 }
 
 // admit finds the partition of an item and what its topic allows. An item that the

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klammlog/klamm/disksim"
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
@@ -337,7 +338,13 @@ func TestALostLeadershipIsOneOfWhatAnAppendWaitsFor(t *testing.T) {
 	var other marks
 	w := &wait{need: 2}
 	w.grow(2)
-	w.add(&c.machine(1).p().committed, commitlog.AppendResult{End: 100})
+	var at commitlog.AppendResult
+	c.must(c.machine(1), func() (err error) {
+		at, err = c.machine(1).p().log.Append(batchOf("b"), c.machine(1).p().leader.Epoch())
+		return err
+	})
+	at.End = 100 // of its era, and never committed
+	w.add(&c.machine(1).p().committed, at)
 	w.add(&other, commitlog.AppendResult{End: 1})
 	c.fence(1)
 	c.until("it resigned", func() bool { return w.lost })
@@ -346,6 +353,64 @@ func TestALostLeadershipIsOneOfWhatAnAppendWaitsFor(t *testing.T) {
 	}
 	if other.passed(1); !w.satisfied() {
 		t.Error("both are told, and it waits")
+	}
+}
+
+// Whoever is told that leadership is lost is charged for the bytes until the log has
+// written them: a slow disk is why leaders are fenced, and lead again.
+func TestBytesOfALostLeadershipAreGivenBackWhenTheyAreWritten(t *testing.T) {
+	for _, acks := range []kafka.Acks{kafka.AcksAll, kafka.AcksLeader, kafka.AcksNone} {
+		c := start(t, 1)
+		c.create([]kafka.NodeID{1})
+		m := c.machine(1)
+		c.ack(m, "a")
+		disksim.Fault{Kind: disksim.FaultStall, Disk: m.disk.Name(), Path: "orders-0/*", For: 10 * time.Second}.Apply(m.disk)
+		given := 0
+		a := &Append{Acks: acks, Deadline: m.w.Now().Add(time.Minute), Done: func(Bytes) { given++ },
+			Items: []AppendItem{{Topic: "orders", Records: batchOf("b")}}}
+		c.must(m, func() error { m.b.Append(a); return nil })
+		l := m.p().log
+		c.fence(1)
+		c.must(m, func() error { return m.b.AwaitAppend(a) })
+		if err := a.Items[0].Err; kafka.ErrorOf(err) != kafka.ErrRequestTimedOut || l.Queued() == 0 {
+			t.Fatalf("acks=%d: %v, %d bytes are queued", acks, err, l.Queued())
+		}
+		c.until("it is written", func() bool {
+			if l.Queued() > 0 && (given > 0 || m.b.Usage().Waits == 0) {
+				t.Fatalf("acks=%d: given back %d times with %d bytes queued, %d waits", acks, given, l.Queued(), m.b.Usage().Waits)
+			}
+			return given > 0
+		})
+		c.sleep(time.Second)
+		if given != 1 || m.b.Usage().Waits != 0 {
+			t.Errorf("acks=%d: given back %d times, %d waits", acks, given, m.b.Usage().Waits)
+		}
+	}
+}
+
+// A log that has failed may never return from its disk: it is not waited for.
+func TestBytesOfAFailedLogAreNotWaitedFor(t *testing.T) {
+	c := start(t, 1)
+	c.create([]kafka.NodeID{1})
+	m := c.machine(1)
+	c.ack(m, "a")
+	disksim.Fault{Kind: disksim.FaultStall, Disk: m.disk.Name(), Path: "orders-0/*"}.Apply(m.disk)
+	var given []Bytes
+	a := &Append{Acks: kafka.AcksAll, Done: func(b Bytes) { given = append(given, b) },
+		Items: []AppendItem{{Topic: "orders", Records: batchOf("b")}}}
+	c.must(m, func() error { m.b.Append(a); return nil })
+	l := m.p().log
+	c.fence(1)
+	c.until("it resigned", func() bool { return m.p().leader == nil })
+	if len(given) > 0 {
+		t.Fatal("given back while it is queued")
+	}
+	c.leads(m)
+	disksim.Fault{Kind: disksim.FaultSyncError, Disk: m.disk.Name(), Path: "*"}.Apply(m.disk)
+	c.createAs("more", kafka.TopicID{2}, []kafka.NodeID{1})
+	c.until("the log has failed", func() bool { return l.Lame() != nil })
+	if len(given) != 1 || given[0] != BytesInDoubt {
+		t.Errorf("given back: %v", given)
 	}
 }
 

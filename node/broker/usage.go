@@ -15,6 +15,9 @@ func (b *Broker) Usage() Usage {
 	u := Usage{ProducerIDs: int64(b.image.NextProducerID())}
 	for _, p := range b.all() {
 		u.Waits += p.held.len() + p.committed.len() + p.tails.len()
+		if p.unwritten != nil {
+			u.Waits += p.unwritten.len()
+		}
 		u.Uncommitted += int64(len(p.sizes))
 		if p.log != nil {
 			u.QueuedBytes += int64(p.log.Queued())

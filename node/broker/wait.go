@@ -16,8 +16,12 @@ import (
 type wait struct {
 	need, got int64
 	cond      env.Cond // the request's task, nil if nobody waits
-	done      func()   // called once, when need is reached; may be nil. Must not block, nor touch lists
+	done      func()   // called once, when need is reached and nothing is unwritten; may be nil. Must not block, nor touch lists
 	marks     []mark
+
+	// unwritten is how many marks were credited while logs that work still had their
+	// bytes to write.
+	unwritten int
 
 	// lost says that some log failed or went away: it may still be writing the
 	// bytes it was given.
@@ -56,11 +60,16 @@ func (w *wait) credit(n int64) {
 	if before >= w.need || w.got < w.need {
 		return
 	}
-	if w.done != nil {
-		w.done()
-	}
+	w.finish()
 	if w.cond != nil {
 		w.cond.Broadcast()
+	}
+}
+
+// finish calls done when the wait has all it needs, and no log its bytes.
+func (w *wait) finish() {
+	if w.done != nil && w.satisfied() && w.unwritten == 0 {
+		w.done()
 	}
 }
 
@@ -132,8 +141,42 @@ func (l *marks) dropLost(lost func(*mark) bool) {
 }
 
 // lose credits every mark, and empties the list: appends wait for as many as they have,
-// and those in other lists count still.
-func (l *marks) lose() { l.dropLost(func(*mark) bool { return true }) }
+// and those in other lists count still. What the log has still to write goes to to.
+func (l *marks) lose(to *unwritten) {
+	for m := l.first; m != nil; m = l.first {
+		m.remove()
+		if m.wait.lost = true; to.has(m) {
+			m.wait.unwritten++
+			to.insert(m)
+		}
+		m.wait.credit(1)
+	}
+}
+
+// unwritten are the marks of appends that were told that leadership is lost while
+// their log still had their bytes to write. Until it has, or has dropped them,
+// whoever sent them is charged for them: a broker whose disk is slow loses its
+// leadership and takes it again, and could otherwise be given more than it has room for.
+type unwritten struct {
+	marks
+	log *commitlog.Log
+}
+
+// has reports whether the log has still to write what a mark waits for. A log that
+// has failed is not waited for: it may never return from its disk.
+func (u *unwritten) has(m *mark) bool {
+	return m.at.End > u.log.Written() && u.log.Lost(m.at) == nil
+}
+
+// settle lets go of what the log has written or dropped. What it is given is written
+// in order, and dropped together.
+func (u *unwritten) settle() {
+	for m := u.first; m != nil && !u.has(m); m = u.first {
+		m.remove()
+		m.wait.unwritten--
+		m.wait.finish()
+	}
+}
 
 // each credits every mark and leaves it where it is. A wait that is satisfied
 // leaves by itself.
