@@ -306,9 +306,10 @@ var everyCluster = &Scenario{
 		c.Session = pick(r, 600*time.Millisecond, time.Second)
 		c.Beat = c.Session / 5
 	},
-	// Of everything there is a little: many seeds show more than long ones.
+	// Of everything there is a little: many seeds show more than long ones. Without
+	// acks=all somewhere there would be nothing to lose.
 	Shape: func(o *Options, r *rand.Rand) {
-		o.Sends, o.Least = 700+r.IntN(400), minSends
+		o.Strict, o.Sends, o.Least = 1, 700+r.IntN(400), minSends
 		o.Safety = time.Duration(5+r.IntN(4)) * time.Second
 	},
 	Sometimes: slices.Concat(clusterFamilies(), slices.Repeat([]Family{"split", "split", "isolate", "crash"}, 4)), // these more often than others

@@ -41,12 +41,13 @@ func (r *run) newProducer(name string, sends int) *producerClient {
 	c.DeliveryTimeout = pick(draws, 2*time.Minute, 2*time.Minute, 5*time.Second)
 	c.Compression.Codec = pick(draws, record.None, record.None, record.Gzip, record.Lz4, record.Zstd)
 	c.MaxInFlight = 1 + draws.IntN(5)
-	switch draws.IntN(8) {
-	case 0:
+	switch kind := draws.IntN(8); {
+	case len(r.producers) < r.options.Strict && kind < 2:
+	case kind == 0:
 		c.Idempotent, c.Acks = false, kafka.AcksNone
-	case 1:
+	case kind == 1:
 		c.Idempotent, c.Acks = false, kafka.AcksLeader
-	case 2:
+	case kind == 2:
 		c.Idempotent, c.MaxInFlight, c.Retries = false, 1, 0
 	}
 	c.FirstSequence = firstSequence(r.k.Rand("sequence/" + name))

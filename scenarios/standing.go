@@ -32,7 +32,7 @@ var lastReplicaStanding = &Scenario{
 		f.For = time.Hour
 	},
 	Shape: func(o *Options, r *rand.Rand) {
-		o.Sends, o.Least = 700+r.IntN(400), minSends
+		o.Strict, o.Sends, o.Least = 1, 700+r.IntN(400), minSends
 		o.Safety = 14 * time.Second
 	},
 	Case: func(o *Options, schedule []Fault) string {
