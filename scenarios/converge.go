@@ -36,7 +36,7 @@ func (r *run) converge() sim.Ending {
 		r.observer.complain(converges, fmt.Sprintf("%s after everybody had finished, at %s: %s", convergeBound, r.k.Now(), why))
 		return sim.Finished
 	}
-	r.observer.cluster.mended()
+	r.observer.cluster.whole()
 	return ending
 }
 

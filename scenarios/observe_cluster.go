@@ -62,6 +62,7 @@ type window struct {
 	starting func() bool             // it may do anything, and cannot be seen
 	raft     func() (raftView, bool) // false while there is no controller
 	refresh  func()                  // looks at the disk again
+	forget   func()                  // what was read of it
 	copyOf   func(place) *logCopy    // on its disk, as of the last refresh; nil if there is none
 
 	changed bool
@@ -190,10 +191,24 @@ func (o *clusterObserver) replaced(id kafka.NodeID) {
 }
 
 // damaged says that what lies on a node's disks is not what was written any more.
-// Nothing is demanded of its copies for the rest of the run.
+// Nothing is demanded of its copies before it is mended, if it ever is.
 func (o *clusterObserver) damaged(id kafka.NodeID) {
 	if w := o.window(id); w != nil {
 		w.damaged = true
+	}
+}
+
+// mended says that what lies on a node's disks is what it should be again, though it
+// was damaged. All of it is read anew: what was read before may have rotted since.
+func (o *clusterObserver) mended(id kafka.NodeID) {
+	w := o.window(id)
+	if w == nil || !w.damaged {
+		return
+	}
+	w.damaged = false
+	w.forget()
+	for _, r := range w.read { //klamm:unordered each by itself
+		r.told, r.epoch = nil, nil
 	}
 }
 

@@ -42,7 +42,7 @@ func newHandmade(p clusterPromise) *handmade {
 			id: id, replicas: func() []replicaView { return []replicaView{*h.views[id]} },
 			closeup: func(place) (closeup, bool) { return h.closeup(id) },
 			raft:    func() (raftView, bool) { return *h.rafts[id], true },
-			refresh: func() {}, copyOf: h.copyOf(id), starting: func() bool { return false },
+			refresh: func() {}, forget: func() {}, copyOf: h.copyOf(id), starting: func() bool { return false },
 			snapshot: func() kafka.Offset { return h.snapshots[id] },
 		})
 		h.image.Brokers = append(h.image.Brokers, brokerSeat{ID: id, Epoch: 10 + int64(id)})
@@ -257,6 +257,18 @@ var handmadeCases = []struct {
 		h.image.Brokers[2].Epoch = 99
 		h.decide()
 	}, committedDurable},
+	{"what rotted is whole again", func(h *handmade) {
+		h.o.damaged(3)
+		h.replace(3, 1, func(b *batch) { b.sum = 9 })
+		h.o.everything()
+		h.replace(3, 1, func(b *batch) { b.sum = 1001 })
+		h.o.mended(3)
+	}, ""},
+	{"what rotted is taken for whole", func(h *handmade) {
+		h.o.damaged(3)
+		h.replace(3, 1, func(b *batch) { b.sum = 9 })
+		h.o.mended(3)
+	}, logMatching},
 	{"a restart loses what was committed", func(h *handmade) {
 		h.cut(1, 3)
 		h.views[1].HighWatermark = 30

@@ -85,6 +85,9 @@ func (r *diskReader) noteSnapshot(d *disksim.Disk, name, rest string) {
 	}
 }
 
+// forget has everything read from the disk again when it is looked at next.
+func (r *diskReader) forget() { clear(r.copies) }
+
 // copyOf returns what lies in a log's directory, nil if there is no such log.
 func (r *diskReader) copyOf(dir string) *logCopy {
 	l, ok := r.listed[dir]

@@ -97,6 +97,17 @@ func (l *keptLog) live(durable bool) {
 	}
 }
 
+// rot hits the leader epoch of the first batch, which is behind no checksum.
+func (l *keptLog) rot(disk *disksim.Disk) {
+	disk.Rot("orders-2/"+segmentName(0), 15, 6)
+	l.r.refresh()
+	if l.r.forget(); l.r.copyOf("orders-2").batches[0].epoch != 3+64 {
+		l.t.Error("what was read before the rot is not forgotten")
+	}
+	disk.Rot("orders-2/"+segmentName(0), 15, 6)
+	l.r.forget()
+}
+
 // What is read from outside is what the log says of itself, whatever was appended,
 // cut off, made durable or lost.
 func TestLogsAreReadFromTheDisk(t *testing.T) {
@@ -124,6 +135,7 @@ func TestLogsAreReadFromTheDisk(t *testing.T) {
 		if k.Run(kafka.Never-1, func() bool { return done || len(k.Panics()) > 0 }); !done {
 			t.Fatalf("%v", k.Panics())
 		}
+		l.rot(disk)
 		before := l.r.copyOf("orders-2").end()
 		node.Crash()
 		disk.PowerLoss(media.Posix, 0)

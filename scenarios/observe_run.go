@@ -52,7 +52,7 @@ func (r *run) newClusterWatch() *clusterWatch {
 func (r *run) windowInto(b *brokerHost) window {
 	disk := newDiskReader(r.drawn.Flush, b.disk)
 	w := window{
-		id: kafka.NodeID(b.seat.id), refresh: disk.refresh,
+		id: kafka.NodeID(b.seat.id), refresh: disk.refresh, forget: disk.forget,
 		copyOf:   disk.logOf,
 		snapshot: func() kafka.Offset { return disk.snapshot },
 		starting: func() bool { return b.running == nil && b.node.Alive() },

@@ -45,16 +45,16 @@ func (b *brokerHost) rotted() bool {
 	return b.struck(func(k disksim.FaultKind) bool { return k == disksim.FaultRot })
 }
 
-// mended says that the nodes of which rot took something, and nothing else did, have
+// whole says that the nodes of which rot took something, and nothing else did, have
 // it all again.
-func (w *clusterWatch) mended() {
+func (w *clusterWatch) whole() {
 	for i := range w.hosts {
 		h := &w.hosts[i]
 		other := h.struck(func(k disksim.FaultKind) bool {
 			return k != disksim.FaultRot && k != disksim.FaultEmpty && (k.Destroys() || k == disksim.FaultSyncRevert)
 		})
 		if h.rotted() && !other {
-			w.window(h.id).damaged = false
+			w.mended(h.id)
 		}
 	}
 }

@@ -1,5 +1,7 @@
 package media
 
+import "slices"
+
 // Read copies what a process sees from offset off. It returns io.EOF with what
 // there was if the file ends before p is full.
 func (v *Volume) Read(i *Inode, p []byte, off int64) (int, error) {
@@ -166,22 +168,34 @@ func (v *Volume) RepairAll() {
 	}
 }
 
-// Rot flips a bit of a file's durable image, and of the cache where it holds the
-// same page: it would be read again from the disk. It reports whether there was
-// a durable byte at that offset.
+// Rot flips a bit of a file's durable image, and of the cache where it has the same
+// byte and is not about to write it: it would be read again from the disk. It reports
+// whether there was a durable byte at that offset.
 func (v *Volume) Rot(i *Inode, off int64, bit uint) bool {
-	index := off >> pageShift
-	old := i.durable.page(index)
+	index, at := off>>pageShift, off%PageSize
+	old, cached := i.durable.page(index), i.cache.page(index)
 	if off >= i.durable.size || old == nil {
 		return false
 	}
-	clean := i.cache.page(index) == old
+	clean := off < i.cache.size && cached != nil && cached.data[at] == old.data[at] && !i.writes(index, sectorMask(int(at), 1))
 	pg := v.pool.copyOf(old)
-	pg.data[off%PageSize] ^= 1 << (bit % 8)
-	if clean {
+	pg.data[at] ^= 1 << (bit % 8)
+	switch {
+	case clean && cached == old:
 		v.pool.put(i.cache.set(index, share(pg)))
+	case clean: // since a truncation, or since the images diverged
+		other := v.pool.copyOf(cached)
+		other.data[at] = pg.data[at]
+		v.pool.put(i.cache.set(index, other))
 	}
 	v.pool.put(i.durable.set(index, pg))
 	i.diverged = true
 	return true
+}
+
+// writes reports whether a write of some sectors of a page is pending.
+func (i *Inode) writes(index int64, sectors uint8) bool {
+	return slices.ContainsFunc(i.pending, func(e Effect) bool {
+		return e.Kind == Page && e.at == index && e.Mask&sectors != 0
+	})
 }

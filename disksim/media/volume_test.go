@@ -392,6 +392,61 @@ func TestRotHitsTheCleanCacheToo(t *testing.T) {
 	}
 }
 
+func TestRotHitsWhateverIsCleanOfThePage(t *testing.T) {
+	durable := func(i *Inode) string {
+		p := make([]byte, i.DurableSize())
+		_, _ = i.ReadDurable(p, 0) // the only error is the end of the file
+		return string(p)
+	}
+	for _, c := range []struct {
+		name     string
+		before   func(v *Volume, i *Inode)
+		off      int64
+		hit      bool // the cache, too
+		repaired bool // by the next sync
+	}{
+		{"since rot elsewhere and a write", func(v *Volume, i *Inode) {
+			v.Rot(i, PageSize-1, 0)
+			_, _ = v.Write(i, []byte("n"), SectorSize)
+			v.Sync(i, v.Seq())
+		}, 5, true, false},
+		{"since a truncation", func(v *Volume, i *Inode) {
+			v.Truncate(i, 2000)
+			v.Sync(i, v.Seq())
+		}, 1999, true, false},
+		{"before a truncation is synced", func(v *Volume, i *Inode) { v.Truncate(i, 2000) }, 1999, true, false},
+		{"behind the end that a truncation gave", func(v *Volume, i *Inode) { v.Truncate(i, 2000) }, 2000, false, true},
+		{"beside a sector that is written", func(v *Volume, i *Inode) {
+			_, _ = v.Write(i, []byte("n"), SectorSize)
+		}, SectorSize - 1, true, false},
+		{"in a sector that is written", func(v *Volume, i *Inode) {
+			_, _ = v.Write(i, []byte("n"), SectorSize)
+		}, SectorSize + 9, false, true},
+		{"where the cache is wrong", func(v *Volume, i *Inode) {
+			_, _ = v.WriteLost(i, []byte("n"), 5)
+		}, 5, false, false},
+	} {
+		v, i := make1(t, PageSize)
+		c.before(v, i)
+		before := text(v, "a")
+		if !v.Rot(i, c.off, 0) {
+			t.Fatalf("%s: no rot", c.name)
+		}
+		if hit := text(v, "a") != before; hit != c.hit {
+			t.Errorf("%s: the cache was hit: %t", c.name, hit)
+		}
+		v.Sync(i, v.Seq())
+		if c.hit || c.repaired {
+			if got := durable(i); got != text(v, "a") {
+				t.Errorf("%s: the cache does not show what is durable", c.name)
+			}
+		}
+		if err := v.Check(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
 func TestBadSectorIsMendedByWriting(t *testing.T) {
 	v, i := make1(t, 2*PageSize)
 	v.Spoil(i, PageSize+5)
