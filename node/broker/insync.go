@@ -34,6 +34,7 @@ func (b *Broker) limits() replica.Limits {
 	return replica.Limits{
 		Time:     config.ReplicaLagTimeMax.Duration(b.config),
 		Messages: config.ReplicaLagMaxMessages.In(b.config),
+		Session:  config.BrokerSessionTimeout.Duration(b.config),
 	}
 }
 

@@ -197,8 +197,9 @@ func sessionShare(session time.Duration) time.Duration { return session - sessio
 
 // surelyLeads reports whether nobody else can have been elected behind this leader's
 // back and have committed records without it. Its session had not ended when it
-// last told that it lives; while it lasts the leader is in the in-sync set, or a
-// new leader asked it out of it. A broker that has asked to end does not know.
+// last told that it lives; while it lasts the leader is in the in-sync set, and a new
+// leader leaves it there for a session (replica.Limits). A broker that has asked to end
+// does not know.
 func (b *Broker) surelyLeads() bool {
 	return !b.life.stopping && b.w.Now() < b.life.surely
 }

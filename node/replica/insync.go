@@ -18,6 +18,12 @@ type Limits struct {
 	// healthy follower out of a set with a small limit, and with a large one a
 	// follower that stands still stays in for as long as little is written.
 	Messages int64
+
+	// Session is broker.session.timeout.ms: for how long from the beginning of a
+	// leadership on somebody may be sure to lead who led before. A member that has not
+	// fetched in this leadership stays for that time, so that nothing is committed
+	// behind its back.
+	Session time.Duration
 }
 
 // A Member is a replica. One that is to be let in has the epoch of its broker as the
@@ -93,14 +99,18 @@ func (l *Leader) wish(limits Limits, now kafka.Instant, eligible func(Member) bo
 }
 
 // belongs reports whether a follower should be in the set. Who is in stays as long
-// as it had everything not too long ago. Who is not has to have what is committed,
+// as it had everything not too long ago, or may not know yet who leads. Who is not has to have what is committed,
 // and all that was there when the leader began, since that may be committed too.
 func (l *Leader) belongs(f *follower, limits Limits, now kafka.Instant, eligible func(Member) bool) bool {
 	behind := f.held < l.own.Written
 	late := behind && now.Sub(f.caught) > limits.Time
 	late = late || limits.Messages > 0 && int64(l.own.Written-max(f.held, 0)) > limits.Messages
-	if slices.Contains(l.state.ISR, f.id) || late {
-		return !late
+	unaware := f.epoch == NoEpoch && now.Sub(l.since) < limits.Session
+	if slices.Contains(l.state.ISR, f.id) {
+		return !late || unaware
+	}
+	if late {
+		return false
 	}
 	return f.known && f.held >= l.high && f.held >= l.began && eligible(Member{ID: f.id, Epoch: f.epoch})
 }

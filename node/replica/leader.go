@@ -56,6 +56,7 @@ type Leader struct {
 	self      kafka.NodeID
 	epoch     kafka.LeaderEpoch
 	began     kafka.Offset
+	since     kafka.Instant // it leads
 	high      kafka.Offset
 	own       Position
 	least     int
@@ -98,7 +99,7 @@ func Lead(b Beginning, now kafka.Instant) *Leader {
 	l := &Leader{
 		self: b.Self, epoch: b.Epoch, began: b.Own.End, own: b.Own, least: b.Least,
 		high:  min(b.HighWatermark, b.Own.Held),
-		state: State{Epoch: -1},
+		state: State{Epoch: -1}, since: now,
 	}
 	l.adopt(b.State, now)
 	l.advance()

@@ -18,7 +18,7 @@ import (
 //	own end=12 [held=12] [written=12] [start=0]   the leader's log has got so far
 //	fetch id=2 held=10 [be=1] [le=3] [start=0]
 //	forget id=2 be=2                   its broker has a new life
-//	propose [not=(3)] [max=5]          not: whom the controller would not take
+//	propose [not=(3)] [max=5] [session=60]   not: whom the controller would not take
 //	answer pe=8 isr=(1,2,3) [le=3]     to the last proposal
 //	lost, refuse code=107 [patience=60]
 //	update pe=9 isr=(1,2) [replicas=(1,2,3)]
@@ -172,7 +172,7 @@ func (s *script) change() string {
 }
 
 func (s *script) propose() string {
-	limits := Limits{Time: 30 * time.Second, Messages: s.arg("max", 0)}
+	limits := Limits{Time: 30 * time.Second, Messages: s.arg("max", 0), Session: time.Duration(s.arg("session", 0)) * time.Second}
 	not := s.ids("not")
 	eligible := func(m Member) bool { return !has(not, m.ID) }
 	wants := s.leader.Wants(limits, s.now, eligible)
