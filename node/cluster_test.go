@@ -28,6 +28,8 @@ type cluster struct {
 	hosts []*host
 	user  *env.World
 	at    *sim.Node
+
+	network *netsim.Network
 }
 
 // A host is a machine with a node.
@@ -80,7 +82,7 @@ func newCluster(t *testing.T, seed uint64, roles ...string) *cluster {
 		}
 		c.hosts = append(c.hosts, h)
 	}
-	c.at = c.k.NewNode("user")
+	c.at, c.network = c.k.NewNode("user"), network
 	c.user = world.New(network, c.at)
 	return c
 }

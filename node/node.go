@@ -50,6 +50,7 @@ type Node struct {
 	joining    *env.Group             // the task that asks for a vote; nil if none does
 	metadata   source                 // the quorum, or the observer
 	broker     *broker.Broker         // nil on a controller that is no broker
+	groups     *api.Groups            // nil there, too
 }
 
 // A source is the metadata as this node has it.
@@ -127,6 +128,8 @@ func (n *Node) startBroker() (err error) {
 	if err := n.awaitServing(); err != nil {
 		return err
 	}
+	n.startGroups()
+	n.server.SetGroups(n.groups)
 	n.server.SetBroker(n.broker)
 	return nil
 }
@@ -166,6 +169,9 @@ func (n *Node) release(deadline kafka.Instant) error {
 	}
 	if n.server != nil {
 		errs = append(errs, n.server.StopBrokers(n.halfWay(deadline)))
+	}
+	if n.groups != nil {
+		errs = append(errs, n.groups.Close(deadline))
 	}
 	if n.broker != nil {
 		errs = append(errs, n.broker.Close(deadline))

@@ -7,6 +7,8 @@ import (
 	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/controller"
+	"github.com/klammlog/klamm/node/coordinator"
+	"github.com/klammlog/klamm/node/group"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
 	"github.com/klammlog/klamm/node/quorum"
@@ -108,7 +110,18 @@ func (n *Node) Check() error {
 	if n.broker != nil {
 		errs = append(errs, n.broker.Check())
 	}
+	if n.groups != nil {
+		errs = append(errs, n.groups.Check())
+	}
 	return errors.Join(errs...)
+}
+
+// Groups shows every machine of groups that runs here and has been loaded. look must
+// neither block nor change anything.
+func (n *Node) Groups(look func(p kafka.TopicPartition, epoch kafka.LeaderEpoch, m *group.Shard)) {
+	if n.groups != nil {
+		n.groups.Visit(look)
+	}
 }
 
 // Stats are counts since the start and what is in use now, as plain numbers.
@@ -116,6 +129,7 @@ type Stats struct {
 	Broker     broker.Stats
 	Controller controller.Stats
 	API        api.Stats
+	Groups     coordinator.Stats
 }
 
 // Stats returns the counts.
@@ -126,6 +140,9 @@ func (n *Node) Stats() Stats {
 	}
 	if n.controller != nil {
 		s.Controller = n.controller.Stats()
+	}
+	if n.groups != nil {
+		s.Groups = n.groups.Stats()
 	}
 	return s
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/klammlog/klamm/checker/delivery"
 	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/node/client"
 	"github.com/klammlog/klamm/node/kafka"
@@ -67,6 +68,12 @@ func (a *adminClient) main() {
 	for _, c := range a.r.consumers {
 		a.doing = "waiting for the consumers to read everything"
 		for !c.done {
+			a.world.Sleep(50 * time.Millisecond)
+		}
+	}
+	for _, w := range a.r.workers {
+		a.doing = "waiting for the groups to process everything"
+		for !w.done {
 			a.world.Sleep(50 * time.Millisecond)
 		}
 	}
@@ -178,6 +185,7 @@ func (a *adminClient) readBack(cl *client.Client) {
 func (a *adminClient) maybeReadBack(cl *client.Client, partition int) bool {
 	id := a.r.history.Partition(topicName, int32(partition))
 	back := a.r.history.ReadBack(a.id, id)
+	a.r.remaining[partition] = nil
 	start := a.offset(cl, partition, earliest)
 	end := a.offset(cl, partition, latest)
 	consumer := cl.NewConsumer(client.DefaultConsumer())
@@ -208,6 +216,9 @@ func (a *adminClient) maybeReadBack(cl *client.Client, partition int) bool {
 		default:
 			h.Returned(reads, after, history.NoOffset)
 			a.r.served(int32(partition))
+			for _, rec := range records {
+				a.r.remaining[partition] = append(a.r.remaining[partition], delivery.Offset(rec.Offset))
+			}
 			at = after
 		}
 	}

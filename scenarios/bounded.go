@@ -63,12 +63,14 @@ var bounds = []Bound{
 		func(f *footprint) int64 { return f.API.PooledBytes },
 		func(f *footprint) int64 { return f.API.MaxPooled },
 		func(f *footprint) int64 { return f.API.MaxPooled }},
-	{"waits", "places of requests in the lists of partitions: each belongs to a request that is charged for its bytes",
+	{"waits", "places of requests in the lists of partitions: each belongs to a request that is charged for its bytes, or to an append of a coordinator",
 		func(f *footprint) int64 { return f.Broker.Waits },
-		func(f *footprint) int64 { return f.API.RequestBytes }, none},
-	{"queued-bytes", "appended and not yet written: no more than the requests that brought them, what these grew by when compressed anew, and one answer of each other broker",
+		func(f *footprint) int64 { return f.API.RequestBytes + f.Groups.Appends + f.Groups.Loads }, none},
+	{"queued-bytes", "appended and not yet written: no more than the requests that brought them, what these grew by when compressed anew, what coordinators append, and one answer of each other broker",
 		func(f *footprint) int64 { return f.Broker.QueuedBytes },
-		func(f *footprint) int64 { return f.API.RequestBytes + f.API.GrownBytes + f.others*replicaAnswer }, none},
+		func(f *footprint) int64 {
+			return f.API.RequestBytes + f.API.GrownBytes + f.Groups.Bytes + f.others*replicaAnswer
+		}, none},
 	{"producers", "remembered by a partition: no more than producer ids were given out",
 		func(f *footprint) int64 { return f.Broker.Producers },
 		func(f *footprint) int64 { return f.Broker.ProducerIDs },

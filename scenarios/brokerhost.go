@@ -86,6 +86,7 @@ func (b *brokerHost) config() []config.Pair {
 		{Name: "log.cleaner.backoff.ms", Value: strconv.FormatInt(b.r.options.CheckInterval.Milliseconds(), 10)},
 	}...)
 	pairs = append(pairs, b.r.options.ConnectionLimits.pairs()...)
+	pairs = append(pairs, b.r.options.Grouping.pairs()...)
 	return append(pairs, b.r.settings.broker...)
 }
 

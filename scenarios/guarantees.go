@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/klammlog/klamm/checker"
+	"github.com/klammlog/klamm/checker/delivery"
 	"github.com/klammlog/klamm/checker/metadata"
 )
 
@@ -62,6 +63,12 @@ var promises = []Guarantee{
 	{leaderMoves, "when a broker dies its partitions have another leader within the session time-out and a second; two elections more if the controller died too"},
 	{survivorServes, "the last broker that is left of those in sync takes writes"},
 	{noRot, "a node whose disk keeps what it is given takes no part of a log for rotten"},
+	{string(delivery.AtMostOnce), "a group that commits, then processes, processes no record twice; it may miss some after a crash"},
+	{string(delivery.AtLeastOnce), "a group that processes, then commits, processes every record; some may be twice after a crash"},
+	{string(delivery.ExactlyOnce), "a group whose output keeps the highest processed offset has every record's effect once"},
+	{string(delivery.GroupExclusive), "in one generation a partition has one owner, and who lost it cannot commit for it"},
+	{string(delivery.GroupBroadcast), "every group receives every record, whatever other groups do"},
+	{string(delivery.CommitForward), "no acknowledged commit is lost, and a committed offset moves back by nobody's hand"},
 	{stateChecks, "every stateful part of a node finds its own invariants intact"},
 }
 

@@ -24,7 +24,9 @@ func (c *hostCeiling) looked(used int64) { c.most = max(c.limit, used) }
 
 // turnsHostLimit reports whether operators change a limit on hosts that anybody
 // reaches.
-func (r *run) turnsHostLimit() bool { return r.options.Operators.Operators > 0 && r.options.MaxPerHost > 0 }
+func (r *run) turnsHostLimit() bool {
+	return r.options.Operators.Operators > 0 && r.options.MaxPerHost > 0
+}
 
 // followHostLimits notes the limits of all nodes.
 func (o *observer) followHostLimits() {

@@ -123,6 +123,7 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 	if r.promisedDelivery() {
 		res.Judged = append(res.Judged, delivers)
 	}
+	r.judgeDelivery(res)
 	r.judgeOperators(res)
 	r.judgeRot(res)
 	for _, v := range report.Violations() {

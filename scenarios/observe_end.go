@@ -26,7 +26,7 @@ func (o *clusterObserver) checkEqual(s *subject) {
 	var by kafka.NodeID
 	for _, id := range s.decided.Replicas {
 		w := o.window(id)
-		if w == nil || w.copyOf == nil || w.damaged || o.promised.Compacts {
+		if w == nil || w.copyOf == nil || w.damaged || o.compacts(s) {
 			continue
 		}
 		c := w.copy(s.place)

@@ -43,7 +43,7 @@ func (o *clusterObserver) checkCounted(s *subject, leader *closeup, id kafka.Nod
 	switch {
 	case v.LogEnd < c.Held:
 		o.complain(countsTruly, "%s: leader %d of epoch %d counts offset %d of %d, whose log ends at %d", s.partition, id, leader.LeaderEpoch, c.Held, c.ID, v.LogEnd)
-	case at < max(leader.LogStart, v.LogStart) || o.promised.Compacts:
+	case at < max(leader.LogStart, v.LogStart) || o.compacts(s):
 	case leader.epochAt(at) != v.epochAt(at):
 		o.complain(countsTruly, "%s: leader %d of epoch %d counts offset %d of %d, and what is there is of epoch %d, and of %d on %d",
 			s.partition, id, leader.LeaderEpoch, at, c.ID, leader.epochAt(at), v.epochAt(at), c.ID)
@@ -68,7 +68,7 @@ func (o *clusterObserver) checkMembers(s *subject) {
 		case !ok:
 		case v.LogEnd < s.exposed:
 			o.complain(committedDurable, "%s: offset %d was exposed by %d, and the log of in-sync replica %d ends at %d", s.partition, s.exposed, s.exposedBy, id, v.LogEnd)
-		case at < v.LogStart || o.promised.Compacts || s.exposedIn == kafka.NoLeaderEpoch:
+		case at < v.LogStart || o.compacts(s) || s.exposedIn == kafka.NoLeaderEpoch:
 		case v.epochAt(at) != s.exposedIn:
 			o.complain(committedDurable, "%s: offset %d of epoch %d was exposed by %d, and is of epoch %d on in-sync replica %d", s.partition, at, s.exposedIn, s.exposedBy, v.epochAt(at), id)
 		}

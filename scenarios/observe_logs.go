@@ -3,6 +3,7 @@ package scenarios
 import (
 	"slices"
 
+	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/kafka"
 )
 
@@ -106,7 +107,7 @@ func (r *reading) note(b *batch) {
 
 // checkFollows: offsets follow each other, and leader epochs do not go back.
 func (o *clusterObserver) checkFollows(w *window, s *subject, before, b *batch) {
-	if b.base != before.end && (!o.promised.Compacts || b.base < before.end) {
+	if b.base != before.end && (!o.compacts(s) || b.base < before.end) {
 		o.complain(offsetsDense, "%s on %d: a batch begins at offset %d, and the one before it ends at %d", s.partition, w.id, b.base, before.end)
 	}
 	if b.epoch < before.epoch {
@@ -120,7 +121,7 @@ func (o *clusterObserver) checkChronicle(w *window, s *subject, before, b *batch
 	switch {
 	case s.place == metadataPlace:
 		guarantee = raftLogMatching
-	case o.promised.Compacts:
+	case o.compacts(s):
 		return
 	}
 	key := batchKey{b.base, b.epoch}
@@ -188,7 +189,7 @@ func (o *clusterObserver) checkCommitted(s *subject) {
 		case !there:
 		case !seen:
 			tip, seen = key, true
-		case key != tip && !o.promised.Compacts:
+		case key != tip && !o.compacts(s):
 			o.complain(committedDurable, "%s: the last batch below the exposed offset %d is at %d of epoch %d, and on in-sync replica %d at %d of epoch %d",
 				s.partition, s.exposed, tip.base, tip.epoch, id, key.base, key.epoch)
 		}
@@ -206,7 +207,7 @@ func (o *clusterObserver) checkMember(s *subject, id kafka.NodeID, c *logCopy) (
 			s.partition, s.exposed, s.exposedBy, id, c.end())
 		return batchKey{}, false
 	}
-	if old := c.at(s.tipAt - 1); old != nil && s.tipAt > 0 && (batchKey{old.base, old.epoch}) != s.tip && !o.promised.Compacts {
+	if old := c.at(s.tipAt - 1); old != nil && s.tipAt > 0 && (batchKey{old.base, old.epoch}) != s.tip && !o.compacts(s) {
 		o.complain(committedDurable, "%s: the batch below offset %d was at %d of epoch %d when it was exposed, and is at %d of epoch %d on in-sync replica %d",
 			s.partition, s.tipAt, s.tip.base, s.tip.epoch, old.base, old.epoch, id)
 	}
@@ -229,4 +230,10 @@ func (c *logCopy) at(offset kafka.Offset) *batch {
 		return nil
 	}
 	return &c.batches[i]
+}
+
+// compacts reports whether a partition's records may go for the sake of later ones:
+// the topic's, or what coordinators keep.
+func (o *clusterObserver) compacts(s *subject) bool {
+	return o.promised.Compacts || s.partition.Topic == broker.OffsetsTopic
 }

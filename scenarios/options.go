@@ -40,6 +40,7 @@ type Options struct {
 	Operators
 	StewardActs int // that a steward does about; 0: there is none
 	Cluster
+	Grouping
 
 	// Unrestricted: faults may destroy what was acknowledged, and only what can
 	// still hold is demanded.
@@ -100,11 +101,16 @@ func draw(s *Scenario, seed uint64) Options {
 		o.Cluster = drawCluster(sim.Stream(seed, "options/cluster"))
 		s.Cluster(&o.Cluster, sim.Stream(seed, "options/cluster/"+s.Name))
 	}
+	if s.Grouping != nil {
+		o.Grouping = drawGrouping(sim.Stream(seed, "options/groups"))
+		s.Grouping(&o.Grouping, sim.Stream(seed, "options/groups/"+s.Name))
+		o.keepEverything()
+	}
 	if s.Shape != nil {
 		s.Shape(&o, sim.Stream(seed, "options/"+s.Name))
 	}
 	o.inviteGuests(s, seed)
-	o.Recreate = o.Recreate || !o.Unrestricted && sim.Stream(seed, "options/recreate").IntN(3) == 0
+	o.Recreate = o.Recreate || !o.grouped() && !o.Unrestricted && sim.Stream(seed, "options/recreate").IntN(3) == 0
 	o.drawLoser(s, sim.Stream(seed, "options/loser"))
 	if o.clustered() && o.Loser == "" {
 		o.Flush = "ack" // nobody may lose its page cache
@@ -136,7 +142,7 @@ func (o Options) lines() []string {
 	for _, f := range o.Families {
 		families = append(families, string(f))
 	}
-	return []string{
+	return append(o.groupLines(), []string{
 		fmt.Sprintf("producers=%d strict=%d consumers=%d raws=%d partitions=%d sends=%d operations.min=%d value.max=%d safety=%s",
 			o.Producers, o.Strict, o.Consumers, o.Raws, o.Partitions, o.Sends, o.Least, o.ValueMax, o.Safety),
 		fmt.Sprintf("log.flush=%s segment.bytes=%d retention.bytes=%d index.interval.bytes=%d flush.messages=%d max.message.bytes=%d",
@@ -149,7 +155,15 @@ func (o Options) lines() []string {
 		fmt.Sprintf("buggify=%t hold.one.in=%d hold.max=%s preempt.one.in=%d crash.profile=%s stale.tail=%t slow.link=%t",
 			o.Buggify, o.HoldOneIn, o.HoldMax, o.Preempt, o.Profile, o.StaleTail, o.SlowLink),
 		fmt.Sprintf("families=%v", families),
+	}...)
+}
+
+// groupLines prints what is drawn of groups, if there are any.
+func (o Options) groupLines() []string {
+	if !o.grouped() {
+		return nil
 	}
+	return []string{o.Grouping.String()}
 }
 
 // mode says which faults of the disk the run may have (docs/FAULTS.md).

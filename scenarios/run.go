@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/klammlog/klamm/checker/delivery"
 	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/netsim"
 	"github.com/klammlog/klamm/node/kafka"
@@ -39,6 +40,10 @@ type run struct {
 	producers      []*producerClient
 	consumers      []*consumerClient
 	raws           []*rawProducer
+	groups         []*workGroup
+	workers        []*worker
+	sink           *sink               // nil without groups
+	remaining      [][]delivery.Offset // records that the topic holds in the end, by partition
 	guests         []guest
 	ministry       ministry
 	admin          *adminClient
@@ -131,6 +136,10 @@ func (r *run) assemble() {
 		r.raws = append(r.raws, p)
 		c.clients = append(c.clients, p.node.Name())
 	}
+	r.newGroups()
+	for _, w := range r.workers {
+		c.clients, c.workers = append(c.clients, w.node.Name()), append(c.workers, w.node.Name())
+	}
 	r.newGuests()
 	r.admin = r.newAdmin("admin")
 	r.schedule = drawSchedule(o, r.spec.Seed, c)
@@ -138,6 +147,7 @@ func (r *run) assemble() {
 	r.observer.cluster = r.newClusterWatch()
 	r.leaders = r.newLeaderWatch()
 	r.refusals = make([]refusal, o.Partitions)
+	r.remaining = make([][]delivery.Offset, o.Partitions)
 }
 
 // play runs the phases and judges.
@@ -149,6 +159,10 @@ func (r *run) play() *Outcome {
 		}
 	}
 	r.admin.start()
+	if r.sink != nil {
+		r.sink.start()
+		r.crashSink()
+	}
 	if r.options.clustered() {
 		r.leaders.start()
 	}
@@ -225,6 +239,11 @@ func (r *run) topicReady() {
 			p.start()
 		}
 	}
+	for _, w := range r.workers {
+		if w.node.Alive() {
+			w.start()
+		}
+	}
 	for _, g := range r.guests {
 		g.start()
 	}
@@ -269,6 +288,9 @@ func (r *run) clients() []*machine {
 	for _, p := range r.raws {
 		out = append(out, &p.machine)
 	}
+	for _, w := range r.workers {
+		out = append(out, &w.machine)
+	}
 	return out
 }
 
@@ -312,6 +334,11 @@ func (r *run) pending() []string {
 	}
 	for _, c := range r.consumers {
 		if s := c.pending(); s != "" {
+			out = append(out, s)
+		}
+	}
+	for _, w := range r.workers {
+		if s := w.pending(); s != "" {
 			out = append(out, s)
 		}
 	}

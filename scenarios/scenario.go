@@ -51,6 +51,10 @@ type Scenario struct {
 	// without it there is one broker on its own.
 	Cluster func(*Cluster, *rand.Rand)
 
+	// Grouping draws what its groups are about, over what all groups draw; without
+	// it there are none.
+	Grouping func(*Grouping, *rand.Rand)
+
 	// Aims are whom faults of processes strike, by family, where that is not any
 	// node.
 	Aims map[Family][]target
@@ -157,6 +161,9 @@ var registry = []*Scenario{
 	growAndShrink,
 	anyCluster,
 	everyCluster,
+	rebalanceStorm,
+	zombieMember,
+	coordinatorFailover,
 }
 
 // Names returns the names of all scenarios.

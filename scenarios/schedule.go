@@ -177,7 +177,8 @@ func drawFault(family Family, r *rand.Rand, cast cast, in netsim.Window) Fault {
 type cast struct {
 	nodes   []string // brokers, then controllers
 	disks   []string // theirs
-	clients []string // producers, then consumers
+	clients []string // producers, then consumers, then workers of groups
+	workers []string // of the clients
 
 	partitions   int32
 	clientClocks bool // faults of clocks concern clients too

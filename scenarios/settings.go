@@ -54,6 +54,10 @@ var optionSettings = []optionSetting{
 		o.Profile = s
 		return err
 	}},
+	{"run.split", func(o *Options, s string) (err error) {
+		o.Split, err = strconv.ParseBool(s)
+		return err
+	}},
 	{"run.buggify", func(o *Options, s string) (err error) {
 		o.Buggify, err = strconv.ParseBool(s)
 		return err

@@ -102,6 +102,12 @@ func (r *run) strikeClient(f Fault) {
 			r.crashClient(&c.machine, f)
 		}
 	}
+	for _, w := range r.workers {
+		if w.node.Name() == f.Process.Node && w.node.Alive() && !w.done {
+			r.took(f.Family, true)
+			r.crashClient(&w.machine, f)
+		}
+	}
 }
 
 func (r *run) crashClient(m *machine, f Fault) {

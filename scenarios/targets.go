@@ -32,6 +32,7 @@ const (
 	// Drawn with the schedule: one node, and more than one.
 	aNode     target = "@node"
 	someNodes target = "@some"
+	aWorker   target = "@worker" // of a group
 
 	// All brokers but one, which is drawn when the fault strikes.
 	allButOne       target = "@all-but-one"
@@ -68,6 +69,8 @@ func (c cast) named(t target, r *rand.Rand) target {
 		return c.victim(r)
 	case t == someNodes:
 		return c.several(r)
+	case t == aWorker && len(c.workers) > 0:
+		return pick(r, c.workers...)
 	}
 	return t
 }

@@ -24,6 +24,7 @@ const (
 const (
 	allowedOnCluster int32 = 1<<aclCreate | 1<<aclAlter | 1<<aclDescribe | 1<<aclClusterAction |
 		1<<aclDescribeConfigs | 1<<aclAlterConfigs | 1<<aclIdempotentWrite
+	allowedOnGroup int32 = 1<<aclRead | 1<<aclDelete | 1<<aclDescribe | 1<<aclDescribeConfigs | 1<<aclAlterConfigs
 	allowedOnTopic int32 = 1<<aclRead | 1<<aclWrite | 1<<aclCreate | 1<<aclDelete | 1<<aclAlter |
 		1<<aclDescribe | 1<<aclDescribeConfigs | 1<<aclAlterConfigs
 )

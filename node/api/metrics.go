@@ -64,6 +64,7 @@ func (s *Server) Metrics() Metrics {
 func eachCode(response kmsg.Response, f func(int16)) {
 	eachOwnCode(response, f)
 	eachAdminCode(response, f)
+	eachGroupCode(response, f)
 	switch r := response.(type) {
 	case *kmsg.MetadataResponse:
 		each(r.Topics, func(t *kmsg.MetadataResponseTopic) { f(t.ErrorCode) })

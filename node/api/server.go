@@ -35,6 +35,7 @@ type Server struct {
 	// What answers requests; each is nil on a node without that part, and until it
 	// is there.
 	broker     *broker.Broker
+	groups     *Groups
 	controller Controller
 	forwarder  Forwarder
 	source     Source

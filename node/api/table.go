@@ -76,6 +76,7 @@ const (
 	onCluster
 	onTopics  // those in the request, each by itself
 	onConfigs // the cluster or a topic, as the request names them, each by itself
+	onGroups  // those in the request, each by itself
 )
 
 // A quota says what a request counts against.
@@ -103,7 +104,7 @@ const (
 
 // table is every API that is served, by key. It is made by a function because
 // ApiVersions reads it.
-func table() []*handler { return slices.Concat(forClients(), forOperators(), forNodes()) }
+func table() []*handler { return slices.Concat(forClients(), forMembers(), forOperators(), forNodes()) }
 
 // forClients returns what brokers are asked, and what programs ask controllers.
 func forClients() []*handler {
@@ -148,6 +149,36 @@ func forClients() []*handler {
 			needs: permission{opDescribeConfigs, onCluster}, begin: serve(listConfigResources)},
 		{key: kmsg.DescribeTopicPartitions, min: 0, max: 0, advertise: 0,
 			needs: permission{opDescribe, onTopics}, begin: beginDescribeTopicPartitions},
+	}
+}
+
+// forMembers returns what coordinators of groups are asked.
+func forMembers() []*handler {
+	return []*handler{
+		{key: kmsg.OffsetCommit, min: 2, max: 10, advertise: 2,
+			needs: permission{opRead, onGroups}, begin: serve(offsetCommit)},
+		{key: kmsg.OffsetFetch, min: 1, max: 10, advertise: 1,
+			needs: permission{opDescribe, onGroups}, begin: serve(offsetFetch)},
+		{key: kmsg.JoinGroup, min: 0, max: 9, advertise: 0,
+			needs: permission{opRead, onGroups}, begin: serve(joinGroup)},
+		{key: kmsg.Heartbeat, min: 0, max: 4, advertise: 0,
+			needs: permission{opRead, onGroups}, begin: serve(heartbeat)},
+		{key: kmsg.LeaveGroup, min: 0, max: 5, advertise: 0,
+			needs: permission{opRead, onGroups}, begin: serve(leaveGroup)},
+		{key: kmsg.SyncGroup, min: 0, max: 5, advertise: 0,
+			needs: permission{opRead, onGroups}, begin: serve(syncGroup)},
+		{key: kmsg.DescribeGroups, min: 0, max: 6, advertise: 0,
+			needs: permission{opDescribe, onGroups}, begin: serve(describeGroups)},
+		{key: kmsg.ListGroups, min: 0, max: 5, advertise: 0,
+			needs: permission{opDescribe, onCluster}, begin: serve(listGroups)},
+		{key: kmsg.DeleteGroups, min: 0, max: 2, advertise: 0,
+			needs: permission{opDelete, onGroups}, begin: serve(deleteGroups)},
+		{key: kmsg.OffsetDelete, min: 0, max: 0, advertise: 0,
+			needs: permission{opDelete, onGroups}, begin: serve(offsetDelete)},
+		{key: kmsg.ConsumerGroupHeartbeat, min: 0, max: 1, advertise: 0,
+			needs: permission{opRead, onGroups}, begin: serve(consumerGroupHeartbeat)},
+		{key: kmsg.ConsumerGroupDescribe, min: 0, max: 1, advertise: 0,
+			needs: permission{opDescribe, onGroups}, begin: serve(consumerGroupDescribe)},
 	}
 }
 

@@ -269,7 +269,7 @@ func (m *machine) AllocateProducerIDs(self meta.Member, deadline kafka.Instant) 
 	return b, errors.Join(lost, err)
 }
 
-func (m *machine) CreateTopic(string, kafka.Instant) error { return kafka.ErrNotController }
+func (m *machine) CreateTopic(meta.NewTopic, kafka.Instant) error { return kafka.ErrNotController }
 
 // FetchFrom makes the machine its broker's Peers. Sessions are the simplest that
 // there can be.

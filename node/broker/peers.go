@@ -18,9 +18,9 @@ type Controllers interface {
 
 	AllocateProducerIDs(self meta.Member, deadline kafka.Instant) (meta.Block, error)
 
-	// CreateTopic creates a topic with all defaults, for a client that asked for
-	// its metadata.
-	CreateTopic(name string, deadline kafka.Instant) error
+	// CreateTopic creates a topic without an assignment, for a client that asked
+	// for its metadata or for the coordinator that keeps its records there.
+	CreateTopic(n meta.NewTopic, deadline kafka.Instant) error
 }
 
 // Peers is how a broker fetches from the leaders of its partitions. Blocks.

@@ -142,6 +142,9 @@ func (b *Broker) admit(it *AppendItem, acks kafka.Acks) {
 	if err == nil {
 		err = p.checkInSync(acks)
 	}
+	if err == nil && it.Within == nil && p.name.Topic == OffsetsTopic {
+		err = fmt.Errorf("%s: only coordinators append to it: %w", p.name, kafka.ErrInvalidTopic)
+	}
 	if err != nil {
 		it.Err = err
 		return

@@ -122,6 +122,9 @@ type Consumer struct {
 	wake     env.Cond // something may be to do for a task of the consumer
 	news     env.Cond // something may be there for Poll
 	closed   bool
+
+	// urgent, if there is one, reports that Poll is to return without records.
+	urgent func() bool
 }
 
 // NewConsumer returns a consumer without partitions, and starts its tasks. The
@@ -150,6 +153,12 @@ func (c *Consumer) Assign(places ...Place) {
 	}
 	c.cursors = nil
 	clear(c.byName)
+	c.Add(places...)
+}
+
+// Add makes more places partitions to read, and begins there. What is assigned
+// already stays where it is. It does not block.
+func (c *Consumer) Add(places ...Place) {
 	for _, p := range places {
 		if c.byName[p.Partition] != nil {
 			continue
@@ -159,6 +168,21 @@ func (c *Consumer) Assign(places ...Place) {
 		c.cursors = append(c.cursors, cur)
 		c.byName[p.Partition] = cur
 		c.client.want(p.Partition.Topic)
+	}
+	c.wake.Broadcast()
+}
+
+// Drop takes partitions out of what is assigned, with what was fetched ahead of
+// them. It does not block.
+func (c *Consumer) Drop(tps ...kafka.TopicPartition) {
+	for _, tp := range tps {
+		cur := c.byName[tp]
+		if cur == nil {
+			continue
+		}
+		cur.generation++ // answers about it are of no use any more
+		delete(c.byName, tp)
+		c.cursors = slices.DeleteFunc(c.cursors, func(other *cursor) bool { return other == cur })
 	}
 	c.wake.Broadcast()
 }
@@ -244,6 +268,9 @@ func (c *Consumer) Poll(deadline kafka.Instant, limit int) ([]Record, error) {
 		limit = c.c.MaxPollRecords
 	}
 	for !c.closed {
+		if c.urgent != nil && c.urgent() {
+			return nil, nil
+		}
 		if limit > 1 && c.w.Buggify("a poll returns one record only") {
 			limit = 1
 		}

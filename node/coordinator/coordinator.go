@@ -58,6 +58,10 @@ type Machine interface {
 type Kind[M Machine] struct {
 	Topic string                  // the internal topic
 	New   func(partition int32) M // an empty machine
+
+	// Buffer returns how many bytes of the log are read at a time, but for a larger
+	// batch.
+	Buffer func() int
 }
 
 // loadsAtOnce bounds how many logs are read at a time: each takes a buffer.
@@ -78,6 +82,7 @@ type Coordinators[M Machine] struct {
 	closed   bool
 	creating bool // the internal topic
 	stats    Stats
+	usage    Usage
 }
 
 // Stats are counts since the start, and what is there now.
@@ -195,6 +200,17 @@ func (c *Coordinators[M]) Check() error {
 		}
 	}
 	return nil
+}
+
+// Usage is what coordinators have given to logs that these still need, and the logs
+// that are being read, as plain numbers.
+type Usage struct{ Appends, Bytes, Loads int64 }
+
+// Usage returns what is on its way now.
+func (c *Coordinators[M]) Usage() Usage {
+	u := c.usage
+	u.Loads = int64(c.loading)
+	return u
 }
 
 // Stats returns the counts.

@@ -13,9 +13,6 @@ import (
 )
 
 const (
-	// loadBytes is how much of a log is read at a time, but for a larger batch.
-	loadBytes = 1 << 20
-
 	// unpackedBytes bounds what one batch decompresses to.
 	unpackedBytes = 64 << 20
 
@@ -119,10 +116,11 @@ func (l *load[M]) step(end kafka.Offset) {
 func (l *load[M]) read() error {
 	r := l.r
 	l.buf = l.buf[:0]
+	size := r.c.kind.Buffer()
 	f := broker.Fetch{
-		Deadline: r.c.w.Now().Add(loadPatience), MinBytes: 1, MaxBytes: loadBytes,
+		Deadline: r.c.w.Now().Add(loadPatience), MinBytes: 1, MaxBytes: int64(size),
 		Items: []broker.FetchItem{{
-			Topic: r.name.Topic, Partition: r.name.Partition, Offset: l.at, MaxBytes: loadBytes,
+			Topic: r.name.Topic, Partition: r.name.Partition, Offset: l.at, MaxBytes: size,
 			LeaderEpoch: r.epoch, LastEpoch: kafka.NoLeaderEpoch,
 		}},
 	}

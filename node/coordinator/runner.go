@@ -158,17 +158,23 @@ func (r *runner[M]) appendPending() {
 // append gives the log one batch. Blocks if it is large.
 func (r *runner[M]) append(a machine.Append) {
 	f := &flight{id: a.ID}
+	encoded := batch(a.Records, r.c.w.Wall())
+	size := int64(len(encoded))
 	f.append = broker.Append{
 		Acks: kafka.AcksAll, Deadline: kafka.Never,
 		Items: []broker.AppendItem{{
-			Topic: r.name.Topic, Partition: r.name.Partition, Records: batch(a.Records, r.c.w.Wall()), Within: &r.epoch,
+			Topic: r.name.Topic, Partition: r.name.Partition, Records: encoded, Within: &r.epoch,
 		}},
 		Done: func(broker.Bytes) {
 			f.landed = true
+			r.c.usage.Appends--
+			r.c.usage.Bytes -= size
 			r.wake.Broadcast()
 		},
 	}
 	r.c.stats.Appends++
+	r.c.usage.Appends++
+	r.c.usage.Bytes += size
 	r.flights = append(r.flights, f)
 	r.c.b.Append(&f.append)
 }

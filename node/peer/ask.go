@@ -174,20 +174,20 @@ func (p *Peers) AllocateProducerIDs(self meta.Member, deadline kafka.Instant) (b
 
 // CreateTopic creates a topic with all defaults. That it exists already may be
 // because it was asked for twice.
-func (p *Peers) CreateTopic(name string, deadline kafka.Instant) error {
+func (p *Peers) CreateTopic(n meta.NewTopic, deadline kafka.Instant) error {
 	return p.ask(question{
 		lane: controlLane, repeat: always,
-		ask: func() kmsg.Request { return createRequest(name, p.patience(controlLane)) },
+		ask: func() kmsg.Request { return createRequest(n, p.patience(controlLane)) },
 		read: func(a kmsg.Response) error {
 			for _, t := range a.(*kmsg.CreateTopicsResponse).Topics {
 				if code := kafka.Error(t.ErrorCode); code != kafka.None {
-					return fmt.Errorf("topic %.249s: %w", name, code)
+					return fmt.Errorf("topic %.249s: %w", n.Name, code)
 				}
 			}
 			return nil
 		},
 		local: func(l Local) error {
-			_, err := l.CreateTopic(meta.NewTopic{Name: name, Partitions: meta.Unset, Replicas: meta.Unset}, deadline)
+			_, err := l.CreateTopic(n, deadline)
 			return err
 		},
 	}, deadline)
@@ -220,11 +220,14 @@ func voterRequest(v quorum.Voter, wait time.Duration) *kmsg.AddRaftVoterRequest 
 	return q
 }
 
-func createRequest(name string, wait time.Duration) *kmsg.CreateTopicsRequest {
+func createRequest(n meta.NewTopic, wait time.Duration) *kmsg.CreateTopicsRequest {
 	q := kmsg.NewPtrCreateTopicsRequest()
 	q.TimeoutMillis = millis(wait)
 	t := kmsg.NewCreateTopicsRequestTopic()
-	t.Topic, t.NumPartitions, t.ReplicationFactor = name, meta.Unset, meta.Unset
+	t.Topic, t.NumPartitions, t.ReplicationFactor = n.Name, n.Partitions, n.Replicas
+	for _, s := range n.Settings {
+		t.Configs = append(t.Configs, kmsg.CreateTopicsRequestTopicConfig{Name: s.Name, Value: &s.Value})
+	}
 	q.Topics = append(q.Topics, t)
 	return q
 }

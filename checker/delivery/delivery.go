@@ -1,0 +1,171 @@
+// Package delivery judges what groups of consumers made of a topic: that every
+// record was processed as often as promised, by whom it was assigned to, and that
+// committed offsets are what was committed.
+//
+// History in, verdict with evidence out: it knows what workers did and were told,
+// and what their output and the topic held in the end. It knows nothing of brokers,
+// nor of how groups come to agree.
+package delivery
+
+import "fmt"
+
+// A Guarantee is the name of a promise.
+type Guarantee string
+
+// What a group promises.
+const (
+	AtMostOnce     Guarantee = "at-most-once"
+	AtLeastOnce    Guarantee = "at-least-once"
+	ExactlyOnce    Guarantee = "exactly-once"
+	GroupExclusive Guarantee = "group-exclusive"
+	GroupBroadcast Guarantee = "group-broadcast"
+	CommitForward  Guarantee = "commit-forward"
+)
+
+// Guarantees returns all of them, in the order of reports.
+func Guarantees() []Guarantee {
+	return []Guarantee{AtMostOnce, AtLeastOnce, ExactlyOnce, GroupExclusive, GroupBroadcast, CommitForward}
+}
+
+// A Mode is how a group's workers go about it.
+type Mode uint8
+
+// The modes, and what each promises.
+const (
+	CommitFirst  Mode = iota // commit, then process: at most once
+	ProcessFirst             // process, then commit: at least once
+	WithOutput               // the output keeps the highest processed offset: exactly once
+)
+
+func (m Mode) String() string {
+	return [...]string{"commit-first", "process-first", "with-output"}[m]
+}
+
+// An Instant is a moment of the one clock that the whole history has, in
+// nanoseconds.
+type Instant int64
+
+// An Offset is a place in a partition. NoOffset is none.
+type Offset int64
+
+// NoOffset is no offset.
+const NoOffset Offset = -1
+
+// A History is what happened.
+type History struct {
+	Groups []Group
+
+	// Records are the offsets that hold a record at the end, by partition, rising.
+	Records [][]Offset
+}
+
+// A Group is what happened to one group.
+type Group struct {
+	Name     string
+	Mode     Mode
+	Outputs  []Output
+	Commits  []Commit
+	Fetches  []Fetch
+	Holdings []Holding
+}
+
+// An Output is a record that the group's output held in the end, in the order in
+// which it was put there.
+type Output struct {
+	Partition int32
+	Offset    Offset
+	By        string
+}
+
+// An Outcome is what a member knows of a commit.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Unknown Outcome = iota // it may take effect, or may have
+	Done
+	Refused // it never took effect
+)
+
+// A Commit is an attempt to commit an offset.
+type Commit struct {
+	Member     string // with its incarnation
+	Generation int32  // or member epoch
+	Partition  int32
+	Offset     Offset
+	Invoked    Instant
+	Returned   Instant // of an Unknown one: when it was given up
+	Outcome    Outcome
+}
+
+// A Fetch is what a member was told of a committed offset.
+type Fetch struct {
+	Member    string
+	Partition int32
+	Offset    Offset // NoOffset: nothing is committed
+	Invoked   Instant
+	Returned  Instant
+}
+
+// A Holding is that a member was given a partition in a generation.
+type Holding struct {
+	Member     string
+	Generation int32
+	Partition  int32
+	From       Instant
+}
+
+// A Violation is a proof that a promise was broken.
+type Violation struct {
+	Guarantee Guarantee
+	Sentence  string
+	Events    []string
+}
+
+// A Report is the judges' conclusion.
+type Report struct {
+	Judged     []Guarantee // there was something to look at
+	Violations []Violation // the first of each group and guarantee
+
+	Repeated, Missed int // records that were processed again, and never, of all groups
+}
+
+// Judge decides about every guarantee.
+func Judge(h *History) Report {
+	var r Report
+	for i := range h.Groups {
+		g := &h.Groups[i]
+		j := judgement{h: h, g: g, r: &r}
+		j.deliveries()
+		j.exclusive()
+		j.forward()
+	}
+	return r
+}
+
+type judgement struct {
+	h *History
+	g *Group
+	r *Report
+}
+
+func (j *judgement) judged(g Guarantee) {
+	for _, known := range j.r.Judged {
+		if known == g {
+			return
+		}
+	}
+	j.r.Judged = append(j.r.Judged, g)
+}
+
+func (j *judgement) violated(g Guarantee, events []string, format string, args ...any) {
+	for _, v := range j.r.Violations {
+		if v.Guarantee == g && len(v.Events) > 0 && v.Events[0] == "group "+j.g.Name {
+			return
+		}
+	}
+	j.r.Violations = append(j.r.Violations, Violation{
+		Guarantee: g, Sentence: fmt.Sprintf("group %s: ", j.g.Name) + fmt.Sprintf(format, args...),
+		Events: append([]string{"group " + j.g.Name}, events...),
+	})
+}

@@ -1,0 +1,99 @@
+package delivery
+
+import (
+	"slices"
+	"testing"
+)
+
+// group returns a group of a mode whose output has the offsets 0, 1, 2 of partition
+// 0, committed in one go.
+func group(mode Mode) *History {
+	g := Group{Name: "g", Mode: mode}
+	for at := range Offset(3) {
+		g.Outputs = append(g.Outputs, Output{Offset: at, By: "w1"})
+	}
+	g.Holdings = []Holding{{Member: "w1", Generation: 1, From: 1}}
+	g.Commits = []Commit{{Member: "w1", Generation: 1, Offset: 3, Invoked: 10, Returned: 20, Outcome: Done}}
+	g.Fetches = []Fetch{{Member: "w1", Offset: NoOffset, Invoked: 2, Returned: 3}, {Member: "w2", Offset: 3, Invoked: 30, Returned: 31}}
+	return &History{Groups: []Group{g}, Records: [][]Offset{{0, 1, 2}}}
+}
+
+func TestWhatIsBrokenIsNamed(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		mode Mode
+		do   func(*Group)
+		want Guarantee // "": nothing is broken
+	}{
+		{"all is well, commit first", CommitFirst, func(*Group) {}, ""},
+		{"all is well, process first", ProcessFirst, func(*Group) {}, ""},
+		{"all is well, with the output", WithOutput, func(*Group) {}, ""},
+		{"commit first may miss", CommitFirst, func(g *Group) { g.Outputs = g.Outputs[1:] }, ""},
+		{"commit first may not repeat", CommitFirst, func(g *Group) { g.Outputs = append(g.Outputs, g.Outputs[1]) }, AtMostOnce},
+		{"process first may repeat", ProcessFirst, func(g *Group) { g.Outputs = append(g.Outputs, g.Outputs[1]) }, ""},
+		{"process first may not miss", ProcessFirst, func(g *Group) { g.Outputs = g.Outputs[:2] }, AtLeastOnce},
+		{"the output may not miss", WithOutput, func(g *Group) { g.Outputs = g.Outputs[1:] }, ExactlyOnce},
+		{"the output may not repeat", WithOutput, func(g *Group) { g.Outputs = append(g.Outputs, g.Outputs[2]) }, ExactlyOnce},
+		{"what is not there cannot be processed", ProcessFirst, func(g *Group) { g.Outputs = append(g.Outputs, Output{Offset: 7}) }, GroupBroadcast},
+		{"two have one partition", ProcessFirst, func(g *Group) {
+			g.Holdings = append(g.Holdings, Holding{Member: "w2", Generation: 1, From: 5})
+		}, GroupExclusive},
+		{"in another generation it is another's", ProcessFirst, func(g *Group) {
+			g.Holdings = append(g.Holdings, Holding{Member: "w2", Generation: 2, From: 5})
+		}, ""},
+		{"a zombie commits", ProcessFirst, func(g *Group) {
+			g.Commits = append(g.Commits, Commit{Member: "w2", Generation: 2, Offset: 3, Invoked: 25, Returned: 26, Outcome: Done},
+				Commit{Member: "w1", Generation: 1, Offset: 3, Invoked: 27, Returned: 28, Outcome: Done})
+		}, GroupExclusive},
+		{"a zombie is refused", ProcessFirst, func(g *Group) {
+			g.Commits = append(g.Commits, Commit{Member: "w2", Generation: 2, Offset: 3, Invoked: 25, Returned: 26, Outcome: Done},
+				Commit{Member: "w1", Generation: 1, Offset: 2, Invoked: 27, Returned: 28, Outcome: Refused})
+		}, ""},
+		{"a commit is lost", ProcessFirst, func(g *Group) { g.Fetches[1].Offset = NoOffset }, CommitForward},
+		{"an older one is told", ProcessFirst, func(g *Group) {
+			g.Commits = append(g.Commits, Commit{Member: "w1", Generation: 1, Offset: 2, Invoked: 5, Returned: 6, Outcome: Done})
+			g.Fetches[1].Offset = 2
+		}, CommitForward},
+		{"one that nobody made is told", ProcessFirst, func(g *Group) { g.Fetches[1].Offset = 4 }, CommitForward},
+		{"one that was refused is told", ProcessFirst, func(g *Group) {
+			g.Commits = append(g.Commits, Commit{Member: "w1", Generation: 1, Offset: 4, Invoked: 21, Returned: 22, Outcome: Refused})
+			g.Fetches[1].Offset = 4
+		}, CommitForward},
+		{"one of unknown outcome may be told", ProcessFirst, func(g *Group) {
+			g.Commits = append(g.Commits, Commit{Member: "w1", Generation: 1, Offset: 4, Invoked: 21, Returned: 22})
+			g.Fetches[1].Offset = 4
+		}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := group(c.mode)
+			c.do(&h.Groups[0])
+			r := Judge(h)
+			if c.want == "" {
+				if len(r.Violations) > 0 {
+					t.Fatalf("complains: %+v", r.Violations)
+				}
+				return
+			}
+			if len(r.Violations) != 1 || r.Violations[0].Guarantee != c.want || len(r.Violations[0].Events) == 0 {
+				t.Fatalf("violations: %+v, want one of %s", r.Violations, c.want)
+			}
+		})
+	}
+}
+
+// Silence is not enough: what was looked at is told, and what each mode may do is
+// counted.
+func TestWhatWasJudgedIsTold(t *testing.T) {
+	h := group(ProcessFirst)
+	h.Groups[0].Outputs = append(h.Groups[0].Outputs, h.Groups[0].Outputs[0])
+	r := Judge(h)
+	if want := []Guarantee{AtLeastOnce, GroupBroadcast, GroupExclusive, CommitForward}; !slices.Equal(r.Judged, want) {
+		t.Errorf("judged %v, want %v", r.Judged, want)
+	}
+	if r.Repeated != 1 || r.Missed != 0 {
+		t.Errorf("%d repeated, %d missed", r.Repeated, r.Missed)
+	}
+	if r := Judge(&History{Groups: []Group{{Name: "idle"}}}); len(r.Judged) > 0 || len(r.Violations) > 0 {
+		t.Errorf("of nothing: %+v", r)
+	}
+}

@@ -1,0 +1,140 @@
+package client
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// A handover is what the group has decided about partitions, for Poll to carry out.
+type handover struct {
+	kind       handoverKind
+	generation int32                  // in which it was decided
+	partitions []kafka.TopicPartition // sorted
+	places     []Place                // of those assigned: where their committed offsets are
+}
+
+type handoverKind uint8
+
+const (
+	assigned handoverKind = iota
+	revoked               // still the member's until it says that it has let go
+	lost                  // another's already
+)
+
+// hand gives Poll something to carry out. Partitions of which none are concerned are
+// not worth it.
+func (m *GroupConsumer) hand(kind handoverKind, partitions []kafka.TopicPartition, places []Place) {
+	if len(partitions) == 0 {
+		return
+	}
+	m.handovers = append(m.handovers, handover{kind: kind, generation: m.generation, partitions: partitions, places: places})
+	m.reader.news.Broadcast()
+}
+
+// carryOut does what is to be done between records. Blocks where callbacks do.
+func (m *GroupConsumer) carryOut() error {
+	for len(m.handovers) > 0 && !m.closed {
+		h := m.handovers[0]
+		m.handing = h.generation
+		var err error
+		switch h.kind {
+		case assigned:
+			err = m.takeOver(h)
+		case revoked:
+			m.giveBack(h)
+		case lost:
+			m.lose(h)
+		}
+		// Second look: the callback may have closed the member.
+		if len(m.handovers) > 0 {
+			m.handovers = m.handovers[1:]
+		}
+		m.wake.Broadcast()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeOver begins to read partitions. Blocks.
+func (m *GroupConsumer) takeOver(h handover) error {
+	places := slices.Clone(h.places)
+	var err error
+	if m.c.From != nil {
+		var own []Place
+		own, err = m.c.From(slices.Clone(h.partitions))
+		for _, p := range own {
+			if i := slices.IndexFunc(places, func(q Place) bool { return q.Partition == p.Partition }); i >= 0 {
+				places[i] = p
+			}
+		}
+	}
+	if err != nil {
+		// Without knowing where to begin nothing is read: the member gives up.
+		m.over = fmt.Errorf("member of group %s: where to begin: %w", m.c.Group, err)
+		return m.over
+	}
+	m.reader.Add(places...)
+	m.owned = union(m.owned, h.partitions)
+	m.stats.Assigned += uint64(len(h.partitions))
+	if m.c.OnAssigned != nil {
+		m.c.OnAssigned(slices.Clone(h.partitions))
+	}
+	return nil
+}
+
+// giveBack commits what was processed, with auto-commit, and stops reading.
+// Blocks.
+func (m *GroupConsumer) giveBack(h handover) {
+	if m.c.AutoCommit > 0 {
+		if err := m.commitProcessed(h.partitions, m.w.Now().Add(m.client.c.RequestTimeout)); err != nil {
+			m.w.Log.Warn("offsets were not committed before partitions were given back", "group", m.c.Group, "err", err)
+		}
+	}
+	m.stats.Revoked += uint64(len(h.partitions))
+	if m.c.OnRevoked != nil {
+		m.c.OnRevoked(slices.Clone(h.partitions))
+	}
+	m.stop(h.partitions)
+}
+
+// lose stops reading what is another's.
+func (m *GroupConsumer) lose(h handover) {
+	m.w.Probe("a member lost its partitions")
+	m.stats.Lost += uint64(len(h.partitions))
+	m.stop(h.partitions)
+	switch {
+	case m.c.OnLost != nil:
+		m.c.OnLost(slices.Clone(h.partitions))
+	case m.c.OnRevoked != nil:
+		m.c.OnRevoked(slices.Clone(h.partitions))
+	}
+}
+
+func (m *GroupConsumer) stop(partitions []kafka.TopicPartition) {
+	m.reader.Drop(partitions...)
+	m.owned = minus(m.owned, partitions)
+	for _, tp := range partitions {
+		delete(m.processed, tp)
+	}
+}
+
+// union and minus are of sorted partitions.
+func union(a, b []kafka.TopicPartition) []kafka.TopicPartition {
+	out := slices.Concat(a, b)
+	slices.SortFunc(out, comparePartitions)
+	return slices.Compact(out)
+}
+
+func minus(a, b []kafka.TopicPartition) []kafka.TopicPartition {
+	var out []kafka.TopicPartition
+	for _, tp := range a {
+		if _, found := slices.BinarySearchFunc(b, tp, comparePartitions); !found {
+			out = append(out, tp)
+		}
+	}
+	return out
+}

@@ -1,0 +1,122 @@
+package node
+
+import (
+	"encoding/hex"
+	"io"
+	"time"
+
+	"github.com/klammlog/klamm/internal/assert"
+	"github.com/klammlog/klamm/node/broker"
+	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/coordinator"
+	"github.com/klammlog/klamm/node/group"
+	"github.com/klammlog/klamm/node/kafka"
+	sm "github.com/klammlog/klamm/node/machine"
+	"github.com/klammlog/klamm/node/meta"
+)
+
+// startGroups has this node coordinate the groups whose partition of
+// __consumer_offsets it leads.
+func (n *Node) startGroups() {
+	k := &groups{n: n, limits: limitsOf(n.broker.Config()), names: map[kafka.TopicID]string{}}
+	for _, t := range n.Image().Topics() {
+		k.names[t.ID] = t.Name
+	}
+	n.broker.OnConfig(func(v *config.View) { k.limits = limitsOf(v) })
+	n.groups = coordinator.Open(n.w, n.broker, coordinator.Kind[*group.Shard]{
+		Topic: broker.OffsetsTopic,
+		New: func(partition int32) *group.Shard {
+			return group.NewShard(partition, group.Settings{
+				Limits: func() *group.Limits { return &k.limits }, Consumer: k.consumer, NewMemberID: k.newMemberID, Topics: k,
+			})
+		},
+		Buffer: func() int { return int(config.OffsetsLoadBuffer.In(n.broker.Config())) },
+	})
+	n.metadata.OnApply(k.follow)
+}
+
+// groups is what coordinators of groups have to know of their node.
+type groups struct {
+	n      *Node
+	limits group.Limits
+	names  map[kafka.TopicID]string // of the topics there are, for when they are gone
+}
+
+// follow tells the coordinators which topics have come, grown and gone.
+func (k *groups) follow(records []meta.Record) {
+	changed := false
+	for _, r := range records {
+		switch r := r.(type) {
+		case meta.TopicRecord:
+			k.names[r.ID] = r.Name
+			changed = true
+		case meta.Partitions:
+			changed = changed || len(r.States) > 0
+		case meta.RemoveTopic:
+			changed = true
+			name := k.names[r.ID]
+			delete(k.names, r.ID)
+			k.n.groups.Announce(func(m *group.Shard, at sm.Moment) { m.TopicDeleted(at, name, r.ID) })
+		}
+	}
+	if changed {
+		k.n.groups.Announce(func(m *group.Shard, at sm.Moment) { m.TopicsChanged(at) })
+	}
+}
+
+func limitsOf(v *config.View) group.Limits {
+	l := group.Limits{
+		MinSession: config.GroupMinSession.Duration(v), MaxSession: config.GroupMaxSession.Duration(v),
+		InitialDelay: config.GroupInitialDelay.Duration(v), MaxSize: int(config.GroupMaxSize.In(v)),
+		Retention:      time.Duration(config.OffsetsRetention.In(v)) * time.Minute,
+		RetentionCheck: config.OffsetsRetentionCheck.Duration(v),
+		CommitTimeout:  config.OffsetsCommitTimeout.Duration(v), MaxMetadata: int(config.OffsetMetadataMaxBytes.In(v)),
+		Assignors: config.GroupConsumerAssignors.In(v),
+	}
+	return l
+}
+
+// consumer returns the settings of a group of KIP-848, which are the node's.
+func (k *groups) consumer(string) group.ConsumerLimits {
+	v := k.n.broker.Config()
+	return group.ConsumerLimits{
+		Session: config.GroupConsumerSession.Duration(v), Heartbeat: config.GroupConsumerHeartbeat.Duration(v),
+		MaxSize: int(config.GroupConsumerMaxSize.In(v)),
+	}
+}
+
+// newMemberID draws a member id: who knows it may speak for the member.
+func (k *groups) newMemberID(prefix string) string {
+	var id [16]byte
+	_, err := io.ReadFull(k.n.w.Secret, id[:])
+	assert.NoError(err)
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // a UUID of version 4
+	h := hex.EncodeToString(id[:])
+	return prefix + "-" + h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+// Topic, TopicByID and Names answer from the metadata as this node has it.
+func (k *groups) Topic(name string) (group.Topic, bool) {
+	t, ok := k.n.Image().Topic(name)
+	return groupTopic(t), ok
+}
+
+func (k *groups) TopicByID(id kafka.TopicID) (group.Topic, bool) {
+	t, ok := k.n.Image().TopicByID(id)
+	return groupTopic(t), ok
+}
+
+func (k *groups) Names(yield func(string) bool) {
+	for _, t := range k.n.Image().Topics() {
+		if !yield(t.Name) {
+			return
+		}
+	}
+}
+
+func groupTopic(t *meta.Topic) group.Topic {
+	if t == nil {
+		return group.Topic{}
+	}
+	return group.Topic{Name: t.Name, ID: t.ID, Partitions: int32(len(t.Partitions))}
+}

@@ -1,0 +1,88 @@
+package scenarios
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/klammlog/klamm/checker/delivery"
+	"github.com/klammlog/klamm/node/client"
+	"github.com/klammlog/klamm/node/config"
+)
+
+// Grouping says which groups read the topic, and how their workers go about it.
+type Grouping struct {
+	Groups   []delivery.Mode // a group each
+	Workers  int             // of each group
+	Static   bool            // workers have instance ids
+	Assignor string          // partition.assignment.strategy, by name
+	Bounces  int             // a worker leaves and joins again, one poll in so many; 0: never
+	Split    bool            // output and highest offset are written one after the other: a control
+
+	MemberSession, MemberBeat, MaxPoll time.Duration
+	InitialDelay                       time.Duration // group.initial.rebalance.delay.ms
+	Coordinators                       int           // offsets.topic.num.partitions
+	SinkCrashes                        int           // times that the output's machine dies
+}
+
+// grouped reports whether there are groups at all.
+func (g Grouping) grouped() bool { return len(g.Groups) > 0 }
+
+// drawGrouping draws groups whose times are short: runs last seconds.
+func drawGrouping(r *rand.Rand) Grouping {
+	g := Grouping{
+		Workers:       1 + r.IntN(4),
+		Static:        r.IntN(4) == 0,
+		Assignor:      pick(r, "range", "roundrobin", "sticky", "cooperative-sticky", "cooperative-sticky"),
+		Bounces:       pick(r, 0, 0, 30, 100),
+		MemberSession: pick(r, 600*time.Millisecond, time.Second, 3*time.Second),
+		MaxPoll:       pick(r, time.Second, 3*time.Second, 10*time.Second),
+		InitialDelay:  pick(r, 0, 0, 200*time.Millisecond),
+		Coordinators:  1 + r.IntN(4),
+		SinkCrashes:   pick(r, 0, 1, 3),
+	}
+	g.MemberBeat = g.MemberSession / 5
+	modes := []delivery.Mode{delivery.CommitFirst, delivery.ProcessFirst, delivery.WithOutput}
+	for range 1 + r.IntN(2) {
+		g.Groups = append(g.Groups, pick(r, modes...))
+	}
+	return g
+}
+
+func (g Grouping) String() string {
+	return fmt.Sprintf("groups=%v workers=%d static=%t assignor=%s bounce.one.in=%d session=%s heartbeat=%s max.poll=%s initial.delay=%s coordinators=%d sink.crashes=%d split=%t",
+		g.Groups, g.Workers, g.Static, g.Assignor, g.Bounces, g.MemberSession, g.MemberBeat, g.MaxPoll, g.InitialDelay, g.Coordinators, g.SinkCrashes, g.Split)
+}
+
+// pairs returns what brokers are configured with.
+func (g Grouping) pairs() []config.Pair {
+	if !g.grouped() {
+		return nil
+	}
+	return []config.Pair{
+		{Name: "group.min.session.timeout.ms", Value: "100"},
+		{Name: "group.initial.rebalance.delay.ms", Value: strconv.FormatInt(g.InitialDelay.Milliseconds(), 10)},
+		{Name: "offsets.topic.num.partitions", Value: strconv.Itoa(g.Coordinators)},
+		{Name: "offsets.load.buffer.size", Value: "4096"},
+	}
+}
+
+// member returns how a worker's client is configured.
+func (g Grouping) member(group, worker string) client.GroupConfig {
+	c := client.DefaultGroup(group, topicName)
+	c.Session, c.Heartbeat, c.MaxPoll, c.AutoCommit = g.MemberSession, g.MemberBeat, g.MaxPoll, 0
+	c.Assignors = []string{g.Assignor}
+	if g.Static {
+		c.Instance = worker
+	}
+	return c
+}
+
+// keepEverything has the topic keep every record: what groups make of it is counted in
+// the end.
+func (o *Options) keepEverything() {
+	o.RetentionBytes, o.Unclean, o.DeleteRecords = 0, false, false
+	o.Keeping = defaultKeeping()
+	o.Sends, o.Least = minSends/2, minSends
+}
