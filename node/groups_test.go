@@ -114,9 +114,14 @@ func TestAGroupSharesATopic(t *testing.T) {
 		"eager":       nil,
 		"cooperative": func(g *client.GroupConfig) { g.Assignors = []string{"cooperative-sticky"} },
 		"static":      func(g *client.GroupConfig) { g.Instance = "i" },
+		"consumer":    func(g *client.GroupConfig) { g.Protocol = client.ConsumerGroup },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, 1, "bc", "bc", "bc")
+			for _, h := range c.hosts {
+				h.with("group.consumer.session.timeout.ms", "6000")
+				h.with("group.consumer.heartbeat.interval.ms", "500")
+			}
 			c.start()
 			c.createWide("orders")
 			c.send("orders", 0, 30)
