@@ -40,12 +40,11 @@ type share struct {
 // A put is what a worker wants stored.
 type put struct {
 	share
-	by       string
-	offsets  []delivery.Offset // rising
-	keeps    bool              // with the highest offset, and nothing that is not above it
-	done     bool
-	accepted bool
-	life     int
+	by      string
+	offsets []delivery.Offset // rising
+	keeps   bool              // with the highest offset, and nothing that is not above it
+	done    bool
+	life    int
 }
 
 func (r *run) newSink() *sink {
@@ -102,7 +101,7 @@ func (s *sink) main() {
 		p := s.queue[0]
 		s.queue = s.queue[1:]
 		s.stores = true
-		p.accepted = s.store(f, p)
+		s.store(f, p)
 		s.stores, p.done = false, true
 	}
 }

@@ -27,7 +27,7 @@ func (m *GroupConsumer) runClassic() {
 		case m.left && !m.polling && m.polled.Add(m.c.MaxPoll) <= now:
 			next = kafka.Never // until somebody polls
 			m.rest(next)
-		case len(m.handovers) > 0 && (!m.joined || m.again):
+		case m.busy() && (!m.joined || m.again):
 			m.restBeating(&beat, next) // what the member says that it owns is what Poll has
 		case !m.joined || m.again:
 			m.left = false
@@ -103,6 +103,7 @@ func (m *GroupConsumer) rebalance() {
 func (m *GroupConsumer) forget(code kafka.Error) {
 	m.stats.Fence++
 	m.joined, m.again = false, false
+	m.membership++
 	m.generation = assignor.NoGeneration
 	if code != kafka.ErrIllegalGeneration {
 		m.member = ""

@@ -49,12 +49,12 @@ func (m *GroupConsumer) runConsumer() {
 			k.begin()
 		case m.left && !m.polling && m.polled.Add(m.c.MaxPoll) <= now:
 			m.rest(kafka.Never) // until somebody polls
-		case len(m.handovers) > 0 && !m.joined:
+		case m.busy() && !m.joined:
 			m.rest(next) // Poll has to let go of what is another's first
 		case k.wants(now):
 			m.left = false
 			k.heartbeat()
-		case !k.target.settled && len(m.handovers) == 0:
+		case !k.target.settled && !m.busy():
 			k.reconcile()
 		default:
 			m.rest(next)
@@ -103,7 +103,7 @@ func (k *keeper) wants(now kafka.Instant) bool {
 }
 
 // settled reports whether Poll has done all that it was to.
-func (k *keeper) settled() bool { return len(k.handovers) == 0 && k.target.settled }
+func (k *keeper) settled() bool { return !k.busy() && k.target.settled }
 
 // heartbeat joins, lives, and tells what is owned. Blocks.
 func (k *keeper) heartbeat() {

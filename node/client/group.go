@@ -117,6 +117,8 @@ type GroupConsumer struct {
 	joined     bool
 	owned      []kafka.TopicPartition // sorted; as Poll has it
 	handovers  []handover             // that Poll is to carry out, in order
+	carrying   bool                   // Poll carries one out
+	membership int                    // counts those that ended
 	handing    int32                  // generation of the one that Poll carries out
 	again      bool                   // the group is to be joined again
 	told       error                  // for Poll to tell, once

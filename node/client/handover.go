@@ -11,6 +11,7 @@ import (
 type handover struct {
 	kind       handoverKind
 	generation int32                  // in which it was decided
+	membership int                    // and which membership that is of
 	partitions []kafka.TopicPartition // sorted
 	places     []Place                // of those assigned: where their committed offsets are
 }
@@ -29,7 +30,7 @@ func (m *GroupConsumer) hand(kind handoverKind, partitions []kafka.TopicPartitio
 	if len(partitions) == 0 {
 		return
 	}
-	m.handovers = append(m.handovers, handover{kind: kind, generation: m.generation, partitions: partitions, places: places})
+	m.handovers = append(m.handovers, handover{kind: kind, generation: m.generation, membership: m.membership, partitions: partitions, places: places})
 	m.reader.news.Broadcast()
 }
 
@@ -37,7 +38,8 @@ func (m *GroupConsumer) hand(kind handoverKind, partitions []kafka.TopicPartitio
 func (m *GroupConsumer) carryOut() error {
 	for len(m.handovers) > 0 && !m.closed {
 		h := m.handovers[0]
-		m.handing = h.generation
+		m.handovers = m.handovers[1:]
+		m.handing, m.carrying = h.generation, true
 		var err error
 		switch h.kind {
 		case assigned:
@@ -47,10 +49,7 @@ func (m *GroupConsumer) carryOut() error {
 		case lost:
 			m.lose(h)
 		}
-		// Second look: the callback may have closed the member.
-		if len(m.handovers) > 0 {
-			m.handovers = m.handovers[1:]
-		}
+		m.carrying = false
 		m.wake.Broadcast()
 		if err != nil {
 			return err
@@ -58,6 +57,9 @@ func (m *GroupConsumer) carryOut() error {
 	}
 	return nil
 }
+
+// busy reports whether Poll has something to carry out, or is at it.
+func (m *GroupConsumer) busy() bool { return len(m.handovers) > 0 || m.carrying }
 
 // takeOver begins to read partitions. Blocks.
 func (m *GroupConsumer) takeOver(h handover) error {
@@ -76,6 +78,12 @@ func (m *GroupConsumer) takeOver(h handover) error {
 		// Without knowing where to begin nothing is read: the member gives up.
 		m.over = fmt.Errorf("member of group %s: where to begin: %w", m.c.Group, err)
 		return m.over
+	}
+	if h.membership != m.membership {
+		// Second look: while it was asked where to begin the group has gone on without
+		// this member.
+		m.w.Probe("a member was fenced while it took partitions over")
+		return nil
 	}
 	m.reader.Add(places...)
 	m.owned = union(m.owned, h.partitions)

@@ -138,18 +138,3 @@ func (s *Shard) Groups() int { return s.groups.len() }
 func (s *Shard) String() string {
 	return fmt.Sprintf("__consumer_offsets-%d: %d groups", s.partition, s.groups.len())
 }
-
-// PartitionOf returns which of so many partitions of __consumer_offsets a group
-// belongs to: as Kafka does, by Java's hash of the id's UTF-16 units.
-func PartitionOf(group string, partitions int32) int32 {
-	hash := int32(0)
-	for _, r := range group {
-		if r >= 0x10000 {
-			hash = 31*hash + (0xd800 + (r-0x10000)>>10)
-			hash = 31*hash + (0xdc00 + (r-0x10000)&0x3ff)
-			continue
-		}
-		hash = 31*hash + r
-	}
-	return (hash & 0x7fffffff) % partitions
-}
