@@ -138,6 +138,9 @@ func (s *Shard) finish(t machine.Ticket, b *beating) {
 	}
 	response := b.response(s.settings.Consumer(g.id))
 	if len(b.records) == 0 {
+		if b.tells {
+			b.was.told = true
+		}
 		s.answer(t, response)
 		s.tidy(g)
 		return
@@ -157,6 +160,7 @@ type beating struct {
 	epoch   int32 // the group's
 	target  int32
 	more    bool // heartbeats wait behind it
+	tells   bool // its answer tells the member what to revoke, if there is nothing to append first that may be refused
 }
 
 // begin finds out who the member is.

@@ -23,7 +23,7 @@ func (b *beating) reconcile() {
 		b.step(m.epoch)
 	case !known:
 	case b.full() && b.r.Epoch != JoinEpoch && !b.was.told:
-		b.was.told = true // by the answer to this
+		b.tells = true
 	default:
 		if kept, _ := owned.split(m.revoking); len(kept) == 0 {
 			b.step(m.epoch + 1)

@@ -111,14 +111,15 @@ func (s *Shard) do(g *group, c chore) {
 	g.chores = append(g.chores, c)
 }
 
-// tired answers those whose turn has not come in time: nothing was decided.
+// tired answers those whose turn has not come in time: nothing was decided. Who
+// stood behind them may have waited for less.
 func (s *Shard) tired(g *group) {
 	for len(g.queue) > 0 && g.queue[0].deadline <= s.at.Now {
 		w := g.queue[0]
 		g.queue = g.queue[1:]
 		s.answer(w.ticket, w.request.failed(kafka.ErrCoordinatorNotAvailable))
 	}
-	s.rearm(g)
+	s.resume(g)
 }
 
 func (s *Shard) rearm(g *group) {
