@@ -15,6 +15,7 @@ var rotFound = []string{
 	"a part of a log was taken out because it is corrupt",
 	"a read was refused because its batch is corrupt",
 	"a partition was quarantined",
+	"a partition file was corrupt and was written anew",
 }
 
 // judgeRot holds nodes whose disks kept what they were given to finding no rot.

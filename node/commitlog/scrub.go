@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 
@@ -26,7 +27,8 @@ var errLeft = errors.New("segment was cut, deleted or replaced")
 // batch that is not the one that was put there is read twice more, and then taken
 // out up to the next one that the index knows, as if a read had come upon it:
 // OnDamage tells. Then it goes on. What cannot be read is left to the next time. What
-// is cut off, deleted or compacted meanwhile is not looked at any further.
+// is cut off, deleted or compacted meanwhile is not looked at any further. At last it
+// looks at the partition file, and mends that.
 //
 // It fails if the log ends or fails, or with env.ErrCanceled. Blocks.
 func (l *Log) Scrub(t *Throttle) error {
@@ -50,7 +52,7 @@ func (l *Log) Scrub(t *Throttle) error {
 			return err
 		}
 	}
-	return nil
+	return l.carefully(l.mendIdentity)
 }
 
 // segment goes through one segment. Blocks.
@@ -60,7 +62,7 @@ func (x *scrub) segment(s *segment) error {
 		x.v.s = s
 		return x.anchor(0)
 	}
-	// Not while it is being cut: it has its old size still then.
+	// Not while it is being cut: its index knows what goes until the end.
 	if err := x.l.carefully(begin); err != nil {
 		return err
 	}
@@ -172,4 +174,29 @@ func (x *scrub) skip() error {
 		to = x.end
 	}
 	return x.anchor(to)
+}
+
+// mendIdentity has the partition file say again whose log this is, if it does not any
+// more: this process knows it, and the next one would refuse the whole log. Blocks.
+func (l *Log) mendIdentity() error {
+	path, want := l.o.Path+"/"+partitionName, l.identity()
+	for range tries {
+		b, err := readWhole(l.dir.fs, path)
+		if errors.Is(err, env.ErrCanceled) {
+			return err
+		}
+		if err != nil {
+			l.w.Probe("a scrub could not read a partition file")
+			return nil // the next round looks again
+		}
+		if bytes.Equal(b, want) {
+			return nil
+		}
+	}
+	l.w.Probe("a partition file was corrupt and was written anew")
+	l.w.Log.Error("a partition file is corrupt and written anew", "partition", l.name, "path", path)
+	if err := writeWhole(l.dir.fs, l.o.Path, path, want); err != nil {
+		return l.judge("write "+path, err)
+	}
+	return nil
 }

@@ -235,3 +235,49 @@ func TestAScrubEndsWithItsLog(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 }
+
+// A partition file that rots under the process that wrote it is written anew: the
+// next process would refuse the log (docs/bugs/0039.md).
+func TestAScrubMendsThePartitionFile(t *testing.T) {
+	for at := range int64(headerSize + 10) {
+		r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+		r.open()
+		r.fill(10, 3, 50)
+		path := r.log.o.Path + "/" + partitionName
+		if !r.disk.Rot(path, at, uint(at)%8) {
+			t.Fatalf("%s has no byte %d on the disk", path, at)
+		}
+		if told := r.scrub(nil); len(told) > 0 {
+			t.Errorf("rot at %d: told %v, and no record is damaged", at, told)
+		}
+		end := r.log.End()
+		r.kill()
+		r.open()
+		if r.log.End() != end {
+			t.Errorf("rot at %d: the log ends at %d, not %d", at, r.log.End(), end)
+		}
+		r.k.Close()
+	}
+}
+
+// A scrub that finds a whole partition file does not touch it, and one that it cannot
+// read it leaves to the next.
+func TestAScrubLeavesThePartitionFileAlone(t *testing.T) {
+	for name, fault := range map[string]string{"whole": "", "not readable": "disk-bad-sector disk=n/0 path=*/partition"} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+			r.open()
+			r.fill(10, 3, 50)
+			if fault != "" {
+				r.inject(fault)
+			}
+			r.scrub(nil)
+			if r.probed("a partition file was corrupt and was written anew") {
+				t.Error("it was written anew")
+			}
+			if tried := r.probed("a scrub could not read a partition file"); tried != (fault != "") {
+				t.Errorf("it could not be read: %t", tried)
+			}
+		})
+	}
+}
