@@ -1,6 +1,7 @@
 package osenv
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,6 +14,7 @@ import (
 type disk struct {
 	h    *Host
 	root string
+	base *os.File // root, held open; nil if it could not be
 
 	// A slot for each system call in flight. Reads have slots of their own, so
 	// that they do not queue behind a thousand syncs.
@@ -20,8 +22,9 @@ type disk struct {
 }
 
 func newDisk(h *Host, root string, calls int) *disk {
+	base, _ := os.Open(root)
 	return &disk{
-		h: h, root: root,
+		h: h, root: root, base: base,
 		reads: make(chan struct{}, calls), writes: make(chan struct{}, calls),
 	}
 }
@@ -154,10 +157,15 @@ func (d *disk) Stat(name string) (info env.Info, err error) {
 	return info, err
 }
 
-// SyncDir implements env.FS.
+// SyncDir implements env.FS. To sync a directory the system wants it open. When
+// there is no file left to open the whole file system is synced in its place, by
+// what is open: slow, but callers may take a failure for the disk's.
 func (d *disk) SyncDir(name string) error {
 	return d.change(name, func(path string) error {
 		dir, err := os.Open(path)
+		if errors.Is(diskError(err), env.ErrTooManyFiles) && d.base != nil {
+			return syncAll(d.base, err)
+		}
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // onDescriptor calls f with the file's descriptor, which stays open meanwhile,
@@ -31,6 +33,9 @@ func onDescriptor(f *os.File, op string, call func(fd int) error) error {
 }
 
 func syncData(f *os.File) error { return onDescriptor(f, "fdatasync", syscall.Fdatasync) }
+
+// syncAll syncs the file system that a file is of.
+func syncAll(f *os.File, _ error) error { return onDescriptor(f, "syncfs", unix.Syncfs) }
 
 func allocate(f *os.File, off, n int64) error {
 	err := onDescriptor(f, "fallocate", func(fd int) error {
