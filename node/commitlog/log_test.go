@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -281,6 +282,49 @@ func TestTruncate(t *testing.T) {
 			if r.log.LogStart() != 5000 || r.log.End() != 5006 {
 				t.Errorf("start %d end %d", r.log.LogStart(), r.log.End())
 			}
+		})
+	}
+}
+
+// A log whose truncation fails half way is not written to any more, and read as far as
+// it was to be kept (docs/bugs/0040.md).
+func TestATruncationThatFailsHalfWay(t *testing.T) {
+	for _, line := range []string{
+		"disk-sync-keep disk=n/0 path=*.log times=1",
+		"disk-syncdir-error disk=n/0 path=* times=1",
+		"disk-meta-error disk=n/0 path=*102.log times=1",
+	} {
+		t.Run(line, func(t *testing.T) {
+			r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+			r.open()
+			r.fill(100, 3, 50)
+			r.inject(line)
+			var err error
+			r.do(func() { err = r.log.Truncate(100) })
+			if err == nil || r.log.Lame() == nil {
+				t.Fatalf("truncate: %v, and the log is %v", err, r.log.Lame())
+			}
+			if err := r.log.Check(); err != nil {
+				t.Error(err)
+			}
+			if r.log.Written() != 99 {
+				t.Errorf("written up to %d", r.log.Written())
+			}
+			r.check(33)
+			r.must(func() error {
+				max, err := r.log.MaxTimestamp()
+				if max.Offset != 98 {
+					t.Errorf("the largest timestamp is at %d", max.Offset)
+				}
+				later, err2 := r.log.OffsetForTimestamp(kafka.Timestamp(101))
+				if later != nowhere {
+					t.Errorf("a record that was cut off is at %d", later.Offset)
+				}
+				return errors.Join(err, err2)
+			})
+			r.kill()
+			r.open()
+			r.check(33)
 		})
 	}
 }

@@ -103,6 +103,9 @@ func (l *Log) offsetIn(s *segment, ts kafka.Timestamp) (Located, error) {
 
 // mustBeGood fails if not all of a range is what was written. Blocks.
 func (l *Log) mustBeGood(s *segment, f env.File, from, to int64) error {
+	if from >= to {
+		return nil // the index still knows of what is being cut off
+	}
 	good, err := l.verify(s, f, from, to)
 	if err == nil && good < to {
 		err = fmt.Errorf("%w: at %d", errBatch, good)
@@ -127,8 +130,9 @@ func (l *Log) maxTimestamp() (Located, error) {
 	if best == nil {
 		return nowhere, nil
 	}
-	if best.maxAt < l.start {
-		// DeleteRecords may have passed the record that the segment remembers.
+	if best.maxAt < l.start || best.maxAt >= best.end {
+		// DeleteRecords may have passed the record that the segment remembers, or a
+		// cut that failed half way may have taken it.
 		return l.maxByWalk()
 	}
 	return l.recordWith(best, best.maxAt, best.maxTimestamp)

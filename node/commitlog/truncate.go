@@ -165,6 +165,9 @@ func (l *Log) carryOutCut(s *segment, at int64, end kafka.Offset) error {
 		g.gone, g.durable = true, g.size
 		g.letGo()
 	}
+	// All of it at once, and before the files: should they fail, the log goes on being
+	// read, and a segment that reached above its end would show what was cut.
+	s.size, s.durable, s.end, s.sealed = at, at, max(s.base, end), false
 	l.durable, l.written, l.lastPoint = end, end, min(l.lastPoint, end)
 	l.recent = recent{}
 	var bases []kafka.Offset
@@ -174,11 +177,11 @@ func (l *Log) carryOutCut(s *segment, at int64, end kafka.Offset) error {
 	if err := l.removeFiles(bases, end); err != nil {
 		return err
 	}
-	return l.shorten(s, at, end)
+	return l.shorten(s, at)
 }
 
 // shorten cuts a segment's file off, durably.
-func (l *Log) shorten(s *segment, at int64, end kafka.Offset) error {
+func (l *Log) shorten(s *segment, at int64) error {
 	f, err := s.log().pin()
 	if err != nil {
 		return l.judge("open "+s.String(), err)
@@ -195,8 +198,6 @@ func (l *Log) shorten(s *segment, at int64, end kafka.Offset) error {
 	if err != nil {
 		return l.dir.fail("sync "+s.String(), err)
 	}
-	s.size, s.durable, s.sealed = at, at, false
-	s.end = max(s.base, end)
 	s.letGo()
 	s.checked, s.bad = nil, s.bad.below(at)
 	if err := s.index.cut(l, at); err != nil && !errors.Is(err, errIndex) {
