@@ -41,7 +41,7 @@ func (b *Broker) limits() replica.Limits {
 // alterIfWanted has the controller asked for another in-sync set, if it is not as it
 // should be.
 func (p *Partition) alterIfWanted(now kafka.Instant) {
-	if p.alters || p.leader == nil || !p.leader.Wants(p.b.limits(), now, p.b.eligible) {
+	if p.alters || p.leader == nil || !p.leader.Wants(p.b.limits(), now, p.eligible) {
 		return
 	}
 	p.alters = true
@@ -101,7 +101,7 @@ func (b *Broker) alterSome(some []*Partition) bool {
 		if p.leader == nil {
 			continue
 		}
-		proposal, ok := p.leader.Propose(b.limits(), now, b.eligible)
+		proposal, ok := p.leader.Propose(b.limits(), now, p.eligible)
 		if !ok {
 			continue
 		}

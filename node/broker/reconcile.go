@@ -36,7 +36,13 @@ func (b *Broker) follow(records []meta.Record) {
 			b.changedTopic(r.ID)
 		case meta.Broker:
 			b.followBroker(r.ID, r.Epoch)
-		case meta.BrokerChange, meta.BrokerOffline, meta.RemoveBroker:
+		case meta.BrokerOffline:
+			if r.ID == b.id {
+				b.recheckReplaceable()
+			}
+			b.recheckInSync()
+			b.changed.Broadcast()
+		case meta.BrokerChange, meta.RemoveBroker:
 			b.recheckInSync()
 			b.changed.Broadcast()
 		}
@@ -67,6 +73,7 @@ func (b *Broker) followBroker(id kafka.NodeID, epoch int64) {
 	b.changed.Broadcast()
 	if id == b.id {
 		b.recheckRoles()
+		b.recheckReplaceable()
 		return
 	}
 	for _, p := range b.all() {
@@ -230,6 +237,9 @@ func (b *Broker) open(p *Partition) {
 		return
 	}
 	p.attach(l)
+	if p.toldOffline() {
+		b.tellOffline() // it is usable now
+	}
 }
 
 // gone reports whether the partition is none of this node's any more.

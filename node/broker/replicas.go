@@ -85,9 +85,6 @@ func (p *Partition) unreadable(err error) {
 	}
 	p.b.w.Probe("a replica is not whole any more")
 	p.rotten = err
-	if p.replaceable() {
-		p.b.changedTopic(p.topic.id) // nobody will tell: it does not count as it is
-	}
 	p.b.tellOffline()
 }
 

@@ -124,11 +124,11 @@ func (b *Broker) registered() bool {
 	return ok && self.Epoch == b.epoch
 }
 
-// eligible reports whether a controller would let a replica into an in-sync set, as
+// eligible reports whether a controller would let a replica into the in-sync set, as
 // far as this node knows (KIP-841, KIP-903).
-func (b *Broker) eligible(m replica.Member) bool {
-	other, ok := b.image.Broker(m.ID)
-	return ok && other.Epoch == m.Epoch && !other.Fenced && !other.ShuttingDown
+func (p *Partition) eligible(m replica.Member) bool {
+	other, ok := p.b.image.Broker(m.ID)
+	return ok && other.Epoch == m.Epoch && other.MayLead(p.id)
 }
 
 // leads reports whether the partition is still led in the leadership that l was.

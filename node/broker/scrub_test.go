@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
@@ -49,6 +50,50 @@ func TestAScrubbedReplicaThatRottedIsFetchedAnew(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a leader knew of a replica before that was fetched anew does not let it in
+// (docs/bugs/0043.md).
+func TestAReplicaThatIsFetchedAnewIsLetInForWhatItHasNow(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2}, config.Pair{Name: "min.insync.replicas", Value: "1"})
+	c.inSync(2)
+	c.ack(c.machine(1), "a", "b")
+	m := c.machine(2)
+	c.lose = func(_, _ kafka.NodeID, what string) bool { return what == "fetch" }
+	c.must(m, func() error { m.p().unreadable(commitlog.ErrCorrupt); return nil })
+	c.until("it is fetched anew", func() bool { return m.b.Stats().Replaced == 1 && len(m.image.Brokers()[1].Offline) == 0 })
+	c.sleep(300 * time.Millisecond)
+	if s := c.state(); len(s.ISR) != 1 || s.Leader != 1 {
+		t.Errorf("it is let in with an empty log: %+v", s)
+	}
+	c.lose = nil
+	c.inSync(2)
+	c.same("0:a 0:b")
+}
+
+// A replica that rots while nobody counts on it keeps its files until the controllers
+// know: its leader may be about to have it let in for what it had (docs/bugs/0043.md).
+func TestAReplicaKeepsItsFilesUntilItsControllersKnow(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2}, config.Pair{Name: "min.insync.replicas", Value: "1"})
+	c.inSync(2)
+	c.ack(c.machine(1), "a")
+	m := c.machine(2)
+	c.lose = func(_, _ kafka.NodeID, what string) bool { return what == "fetch" }
+	c.ack(c.machine(1), "b")
+	c.inSync(1)
+	c.until("it knows", func() bool { return len(m.p().state.ISR) == 1 })
+	c.lose = func(from, _ kafka.NodeID, what string) bool { return what == "fetch" || what == "beat" && from == m.id }
+	c.must(m, func() error { m.p().unreadable(commitlog.ErrCorrupt); return nil })
+	c.sleep(300 * time.Millisecond)
+	if n := m.b.Stats().Replaced; n != 0 || m.p().log.End() == 0 {
+		t.Errorf("%d replicas were set aside, and nobody was told", n)
+	}
+	c.lose = nil
+	c.until("it is fetched anew", func() bool { return m.b.Stats().Replaced == 1 })
+	c.inSync(2)
+	c.same("0:a 0:b")
 }
 
 // The only replica that rots leads on: what is damaged is refused, the rest is

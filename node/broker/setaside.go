@@ -9,9 +9,17 @@ import (
 )
 
 // replaceable reports whether the partition's files are not whole and nobody needs
-// them.
+// them. The controllers have to know that this log cannot be used: otherwise they may
+// have let the replica into the in-sync set meanwhile.
 func (p *Partition) replaceable() bool {
-	return (p.aside || p.rotten != nil) && p.cutting == 0 && p.dispensable()
+	return (p.aside || p.rotten != nil) && p.cutting == 0 && p.dispensable() && p.toldOffline()
+}
+
+// toldOffline reports whether the metadata says that this life of the node cannot use
+// the partition's log.
+func (p *Partition) toldOffline() bool {
+	self, ok := p.b.image.Broker(p.b.id)
+	return ok && self.Epoch == p.b.epoch && slices.Contains(self.Offline, p.id)
 }
 
 // dispensable reports whether nobody needs what this node has of the partition:
@@ -20,6 +28,13 @@ func (p *Partition) replaceable() bool {
 func (p *Partition) dispensable() bool {
 	s := &p.state
 	return s.Leader != meta.NoLeader && s.Leader != p.b.id && !slices.Contains(s.ISR, p.b.id) && !slices.Contains(s.ELR, p.b.id)
+}
+
+// recheckReplaceable has the files replaced that may be now.
+func (b *Broker) recheckReplaceable() {
+	for _, p := range b.all() {
+		p.replaceIfPossible()
+	}
 }
 
 // replaceIfPossible has the files of a partition replaced that are not whole, if

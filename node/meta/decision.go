@@ -94,6 +94,7 @@ type change struct {
 
 	lost  []kafka.NodeID // may lack committed records: they lose their place in ISR and ELR
 	bump  bool           // the partition epoch grows even if nothing else changes
+	renew bool           // who leads begins a leadership anew
 	alone bool           // the leader may lack committed records, and nobody else counts
 }
 
@@ -158,7 +159,7 @@ func (d *decision) settle(c *change) {
 	d.elect(c)
 	d.trim(c)
 	s.LeaderEpoch, s.Epoch = old.LeaderEpoch, old.Epoch
-	if s.Leader != old.Leader || lacks(s.Replicas, old.Replicas) {
+	if s.Leader != old.Leader || lacks(s.Replicas, old.Replicas) || c.renew && s.Leader != NoLeader {
 		s.LeaderEpoch++
 	}
 	if c.bump || !s.equal(old) {

@@ -118,6 +118,11 @@ func (d *decision) awake(id kafka.NodeID) {
 // offline notes which logs a broker cannot use. Where somebody else may lead it
 // leaves the in-sync set and does not count as eligible: nobody knows what became
 // of its records. Where nobody may it waits for its log with the others.
+//
+// A log that can be used again may have fewer records than before in the same life of
+// its broker: it may have been begun anew. What was said of it until now, and what a
+// leader asked for on the strength of that, must not count any more, however late it
+// comes. So the leadership is renewed.
 func (d *decision) offline(now Broker, listed []Replica) {
 	listed = d.placed(now.ID, listed)
 	if slices.Equal(listed, now.Offline) {
@@ -139,7 +144,9 @@ func (d *decision) offline(now Broker, listed []Replica) {
 	}
 	for _, r := range before {
 		if t, exists := d.m.byID[r.Topic]; exists && !now.offline(r) && int(r.Partition) < len(t.Partitions) {
-			d.settle(d.change(t, r.Partition))
+			c := d.change(t, r.Partition)
+			c.renew = slices.Contains(c.next.Replicas, now.ID)
+			d.settle(c)
 		}
 	}
 }
