@@ -1,7 +1,6 @@
 package api
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -54,16 +53,6 @@ func brokerNumbered(name string) (kafka.NodeID, error) {
 	return kafka.NodeID(id), nil
 }
 
-// registered returns the broker that a resource names, if there is one, or
-// meta.EveryBroker.
-func (s *Server) registered(name string) (kafka.NodeID, error) {
-	id, err := brokerNumbered(name)
-	if _, known := s.image().Broker(id); err == nil && id != meta.EveryBroker && !known {
-		err = fmt.Errorf("broker %d: not registered: %w", id, kafka.ErrInvalidRequest)
-	}
-	return id, err
-}
-
 // brokerNamed returns the broker that a resource names: this node, or
 // meta.EveryBroker.
 func (s *Server) brokerNamed(name string) (kafka.NodeID, error) {
@@ -98,7 +87,7 @@ func (x *control) alter(r configResource, what intent, edit func(config.Scope) c
 		}
 		return x.c.AlterTopic(r.name, edit(config.Topic))
 	case kmsg.ConfigResourceTypeBroker:
-		id, err := x.s.registered(r.name)
+		id, err := brokerNumbered(r.name)
 		switch {
 		case err != nil:
 			return err
@@ -111,12 +100,13 @@ func (x *control) alter(r configResource, what intent, edit func(config.Scope) c
 }
 
 // brokerRefusal says INVALID_REQUEST, as Kafka does, of settings that a broker
-// does not take.
+// does not take, and of a broker that there is not.
 func brokerRefusal(err error) error {
-	if !errors.Is(err, kafka.ErrInvalidConfig) {
+	code := kafka.ErrorOf(err)
+	if code != kafka.ErrInvalidConfig && code != kafka.ErrBrokerIDNotRegistered {
 		return err
 	}
-	why := strings.TrimSuffix(err.Error(), ": "+kafka.ErrInvalidConfig.Error())
+	why := strings.TrimSuffix(err.Error(), ": "+code.Error())
 	return fmt.Errorf("%s: %w", why, kafka.ErrInvalidRequest)
 }
 

@@ -155,7 +155,9 @@ func TestTheActiveControllerIsAskedWhereItIs(t *testing.T) {
 	})
 }
 
-// Whatever is forwarded has an answer of its own form when no controller is found.
+// Whatever is forwarded has an answer of its own form when no controller is found,
+// and says nothing else: that there is no such topic, or broker, is not for the
+// metadata here to say, which may be old (docs/bugs/0044.md).
 func TestWhatCannotBeForwardedIsRefusedInItsOwnForm(t *testing.T) {
 	inWorld(t, func(w *env.World) {
 		s, _ := bare(t, w)
@@ -165,43 +167,58 @@ func TestWhatCannotBeForwardedIsRefusedInItsOwnForm(t *testing.T) {
 				continue
 			}
 			for version := max(h.min, 1); version <= h.max; version++ {
-				q := h.request()
-				populate(reflect.ValueOf(q).Elem())
-				r := inquire(t, s, ofBrokers, q, version)
-				told := 0
-				eachCode(r, func(code int16) {
-					if kafka.Error(code) == kafka.ErrNotController {
-						told++
+				for what, fill := range map[string]filling{
+					"what there is":     {text: "led", kind: kmsg.ConfigResourceTypeTopic},
+					"an unknown topic":  {text: "new", kind: kmsg.ConfigResourceTypeTopic},
+					"an unknown broker": {text: "77", kind: kmsg.ConfigResourceTypeBroker},
+				} {
+					q := h.request()
+					fill.populate(reflect.ValueOf(q).Elem())
+					r := inquire(t, s, ofBrokers, q, version)
+					told, others := 0, 0
+					eachCode(r, func(code int16) {
+						switch kafka.Error(code) {
+						case kafka.None:
+						case kafka.ErrNotController:
+							told++
+						default:
+							others++
+						}
+					})
+					if told == 0 || others > 0 {
+						t.Errorf("%s version %d of %s: %+v", nameOf(h.key), version, what, r)
 					}
-				})
-				if told == 0 {
-					t.Errorf("%s version %d: %+v", nameOf(h.key), version, r)
 				}
 			}
 		}
 	})
 }
 
-// populate gives every list of a request one item, and every text and number
+// A filling gives every list of a request one item, and every text and number
 // something that passes as a name, a broker or a partition.
-func populate(v reflect.Value) {
+type filling struct {
+	text string
+	kind kmsg.ConfigResourceType
+}
+
+func (c filling) populate(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if f := v.Type().Field(i); f.IsExported() && f.Name != "Version" && f.Name != "UnknownTags" && f.Name != "ReplicaAssignment" {
-				populate(v.Field(i))
+				c.populate(v.Field(i))
 			}
 		}
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
-		populate(v.Index(0))
+		c.populate(v.Index(0))
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
-		populate(v.Elem())
+		c.populate(v.Elem())
 	case reflect.String:
-		v.SetString("led")
+		v.SetString(c.text)
 	case reflect.Int8:
-		v.SetInt(int64(kmsg.ConfigResourceTypeTopic))
+		v.SetInt(int64(c.kind))
 	case reflect.Int16, reflect.Int32:
 		v.SetInt(1)
 	}

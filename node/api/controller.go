@@ -22,7 +22,9 @@ type Controller interface {
 	// CreateTopic draws the topic's id.
 	CreateTopic(n meta.NewTopic, deadline kafka.Instant) (kafka.TopicID, error)
 	CheckTopic(n meta.NewTopic) error
-	DeleteTopic(id kafka.TopicID, deadline kafka.Instant) error
+
+	// DeleteTopic returns which topic it was.
+	DeleteTopic(t meta.TopicRef, deadline kafka.Instant) (meta.TopicRef, error)
 	CreatePartitions(g meta.Growth, deadline kafka.Instant) error
 	CheckPartitions(g meta.Growth) error
 
@@ -76,8 +78,10 @@ func (r refusing) UpdateFeatures([]meta.FeatureUpdate, kafka.Instant) error { re
 func (r refusing) CreateTopic(meta.NewTopic, kafka.Instant) (kafka.TopicID, error) {
 	return kafka.TopicID{}, r.why
 }
-func (r refusing) CheckTopic(meta.NewTopic) error                    { return r.why }
-func (r refusing) DeleteTopic(kafka.TopicID, kafka.Instant) error    { return r.why }
+func (r refusing) CheckTopic(meta.NewTopic) error { return r.why }
+func (r refusing) DeleteTopic(t meta.TopicRef, _ kafka.Instant) (meta.TopicRef, error) {
+	return t, r.why
+}
 func (r refusing) CreatePartitions(meta.Growth, kafka.Instant) error { return r.why }
 func (r refusing) CheckPartitions(meta.Growth) error                 { return r.why }
 func (r refusing) AlterTopic(string, config.Edit) error              { return r.why }

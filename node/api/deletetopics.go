@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -30,38 +31,33 @@ func deleteTopics(x *control, q *kmsg.DeleteTopicsRequest) *kmsg.DeleteTopicsRes
 func (x *control) deleteTopic(q *kmsg.DeleteTopicsRequest, name *string, id kafka.TopicID) kmsg.DeleteTopicsResponseTopic {
 	r := kmsg.NewDeleteTopicsResponseTopic()
 	r.Topic, r.TopicID = name, id
-	id, err := x.s.findTopic(name, id)
+	which, err := topicRef(name, id)
 	if err == nil {
-		if t, ok := x.s.image().TopicByID(id); ok {
-			r.Topic, r.TopicID = &t.Name, id
-		}
-		err = x.c.DeleteTopic(id, x.deadline(q))
+		which, err = x.c.DeleteTopic(which, x.deadline(q))
 	}
 	code := kafka.ErrorOf(err)
 	if code == kafka.ErrTopicDeletionDisabled && x.call.Version < 3 {
 		code = kafka.ErrInvalidRequest
 	}
-	if code == kafka.ErrUnknownTopicID && name != nil {
-		code = kafka.ErrUnknownTopicOrPartition // deleted by somebody else meanwhile
-	}
 	r.ErrorCode = int16(code)
 	if err != nil {
 		r.ErrorMessage = message(err)
+		return r
 	}
+	r.Topic, r.TopicID = &which.Name, which.ID
 	return r
 }
 
-// findTopic returns the id of a topic that was named or numbered, not both.
-func (s *Server) findTopic(name *string, id kafka.TopicID) (kafka.TopicID, error) {
+// topicRef returns the topic that was named or numbered, not both. Whether there is
+// one, the controller decides: the metadata here may be old.
+func topicRef(name *string, id kafka.TopicID) (meta.TopicRef, error) {
 	switch {
-	case name != nil && id != (kafka.TopicID{}):
-		return id, fmt.Errorf("topic %.249s: a name and an id: %w", *name, kafka.ErrInvalidRequest)
 	case name == nil:
-		return id, nil
+		return meta.TopicRef{ID: id}, nil
+	case id != (kafka.TopicID{}):
+		return meta.TopicRef{}, fmt.Errorf("topic %.249s: a name and an id: %w", *name, kafka.ErrInvalidRequest)
+	case *name == "":
+		return meta.TopicRef{}, fmt.Errorf("topic without a name: %w", kafka.ErrUnknownTopicOrPartition)
 	}
-	t, ok := s.image().Topic(*name)
-	if !ok {
-		return id, fmt.Errorf("topic %.249s: %w", *name, kafka.ErrUnknownTopicOrPartition)
-	}
-	return t.ID, nil
+	return meta.TopicRef{Name: *name}, nil
 }

@@ -304,7 +304,8 @@ func TestAControllerThatIsNotActiveDecidesNothing(t *testing.T) {
 		_, err = d.c.CreateTopic(meta.NewTopic{Name: "x"}, kafka.Never)
 		d.wants("CreateTopic", err, kafka.ErrNotController)
 		d.wants("CheckTopic", d.c.CheckTopic(meta.NewTopic{Name: "x"}), kafka.ErrNotController)
-		d.wants("DeleteTopic", d.c.DeleteTopic(kafka.TopicID{1}, kafka.Never), kafka.ErrNotController)
+		_, err = d.c.DeleteTopic(meta.TopicRef{Name: "x"}, kafka.Never)
+		d.wants("DeleteTopic", err, kafka.ErrNotController)
 		_, err = d.c.ElectLeaders(meta.ElectPreferred, nil)
 		d.wants("ElectLeaders", err, kafka.ErrNotController)
 		_, err = d.c.Reassignments(nil)
@@ -419,6 +420,31 @@ func TestATopicThatAllowsUncleanElectionsGetsALeader(t *testing.T) {
 	})
 }
 
+// Which topic is meant is decided with its deletion, by its name or by its id.
+func TestATopicIsDeletedByNameOrID(t *testing.T) {
+	at(t, func(d *desk) {
+		d.q.lead()
+		d.serve(1)
+		for _, by := range []string{"name", "id"} {
+			id, err := d.c.CreateTopic(meta.NewTopic{Name: "orders", Partitions: 1, Replicas: 1}, kafka.Never)
+			d.must(err)
+			which := meta.TopicRef{Name: "orders"}
+			if by == "id" {
+				which = meta.TopicRef{ID: id}
+			}
+			gone, err := d.c.DeleteTopic(which, kafka.Never)
+			d.must(err)
+			if _, there := d.q.image.TopicByID(id); there || gone != (meta.TopicRef{Name: "orders", ID: id}) {
+				t.Errorf("by its %s %+v was deleted, still there: %t", by, gone, there)
+			}
+		}
+		_, err := d.c.DeleteTopic(meta.TopicRef{Name: "orders"}, kafka.Never)
+		d.wants("deleted by name again", err, kafka.ErrUnknownTopicOrPartition)
+		_, err = d.c.DeleteTopic(meta.TopicRef{ID: kafka.TopicID{9}}, kafka.Never)
+		d.wants("deleted by an id that nobody has", err, kafka.ErrUnknownTopicID)
+	})
+}
+
 func TestWhatIsOnlyCheckedIsNotDone(t *testing.T) {
 	at(t, func(d *desk) {
 		d.q.lead()
@@ -438,6 +464,7 @@ func TestWhatIsOnlyCheckedIsNotDone(t *testing.T) {
 	})
 	at(t, func(d *desk) {
 		d.q.lead()
-		d.wants("delete.topic.enable=false", d.c.DeleteTopic(kafka.TopicID{1}, kafka.Never), kafka.ErrTopicDeletionDisabled)
+		_, err := d.c.DeleteTopic(meta.TopicRef{ID: kafka.TopicID{1}}, kafka.Never)
+		d.wants("delete.topic.enable=false", err, kafka.ErrTopicDeletionDisabled)
 	}, config.Pair{Name: "delete.topic.enable", Value: "false"})
 }

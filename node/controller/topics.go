@@ -24,12 +24,19 @@ func (c *Controller) CheckTopic(n meta.NewTopic) error {
 	return c.check(func(m *meta.Image) ([]meta.Record, error) { return m.CreateTopic(n, c.topicDefaults()) })
 }
 
-// DeleteTopic deletes a topic. Blocks.
-func (c *Controller) DeleteTopic(id kafka.TopicID, _ kafka.Instant) error {
+// DeleteTopic deletes a topic, and returns which it was. Blocks.
+func (c *Controller) DeleteTopic(which meta.TopicRef, _ kafka.Instant) (meta.TopicRef, error) {
 	if !config.DeleteTopics.In(c.config) {
-		return fmt.Errorf("delete.topic.enable=false: %w", kafka.ErrTopicDeletionDisabled)
+		return which, fmt.Errorf("delete.topic.enable=false: %w", kafka.ErrTopicDeletionDisabled)
 	}
-	return c.quorum.Change(func(m *meta.Image) ([]meta.Record, error) { return m.DeleteTopic(id) })
+	found := which
+	err := c.quorum.Change(func(m *meta.Image) (records []meta.Record, err error) {
+		if found, err = m.Resolve(which); err != nil {
+			return nil, err
+		}
+		return m.DeleteTopic(found.ID)
+	})
+	return found, err
 }
 
 // CreatePartitions adds partitions to a topic. Blocks.

@@ -110,6 +110,28 @@ func (m *Image) placeAssigned(n NewTopic) ([][]kafka.NodeID, error) {
 	return placement, nil
 }
 
+// A TopicRef says which topic is meant: the one of that name, or if that is "" the one
+// of that id.
+type TopicRef struct {
+	Name string
+	ID   kafka.TopicID
+}
+
+// Resolve returns both name and id of a topic, or UNKNOWN_TOPIC_OR_PARTITION if there
+// is none of that name, UNKNOWN_TOPIC_ID if there is none of that id.
+func (m *Image) Resolve(r TopicRef) (TopicRef, error) {
+	t, ok := m.byID[r.ID]
+	switch {
+	case r.Name != "":
+		if t, ok = m.Topic(r.Name); !ok {
+			return r, fmt.Errorf("topic %.249s: %w", r.Name, kafka.ErrUnknownTopicOrPartition)
+		}
+	case !ok:
+		return r, fmt.Errorf("topic id %s: %w", r.ID, kafka.ErrUnknownTopicID)
+	}
+	return TopicRef{Name: t.Name, ID: t.ID}, nil
+}
+
 // DeleteTopic returns the records that remove a topic, or UNKNOWN_TOPIC_ID.
 func (m *Image) DeleteTopic(id kafka.TopicID) ([]Record, error) {
 	if _, ok := m.byID[id]; !ok {
