@@ -54,6 +54,35 @@ func TestAFailedDiskEndsAMember(t *testing.T) {
 	}
 }
 
+// What a member could not make durable before it ended is there when it comes back,
+// in the page cache. It must not go on from there before that is durable: its vote is
+// not gone after the power loss that follows (docs/bugs/0041.md).
+func TestAStateThatWasNotMadeDurableIsNotReliedOn(t *testing.T) {
+	for seed := range 3 {
+		r := newRig(t, sim.Options{Seed: uint64(seed)}, 3)
+		r.startAll()
+		old := r.elect()
+		r.level()
+		m := r.members[(int(old.id)+1)%3]
+		m.disk.Inject(disksim.Fault{Kind: disksim.FaultSyncDirError, Disk: m.disk.Name(), Path: Path, Times: 1})
+		r.isolate(old, true)
+		r.run(20*time.Second, "it fails", func() bool { return m.failed != nil })
+		r.isolate(old, false)
+		m.kill()
+		m.restart()
+		r.run(time.Second, "it is back", func() bool { return m.q != nil })
+		r.level()
+		term := m.q.View().DurableTerm
+		m.forget()
+		m.restart()
+		r.run(time.Second, "it is back again", func() bool { return m.q != nil })
+		if now := m.q.View().DurableTerm; now < term {
+			t.Errorf("seed %d: it was in term %d, and is back in %d", seed, term, now)
+		}
+		r.k.Close()
+	}
+}
+
 // A sync that fails for want of space has taken the directory out of service: that
 // passes only when the process ends, and it is not waited for.
 func TestASyncWithoutSpaceEndsAMember(t *testing.T) {

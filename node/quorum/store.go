@@ -30,14 +30,19 @@ type store struct {
 	id   meta.DirectoryID // of the log directory; zero reads those of any
 }
 
-// make makes the directory if it is not there. Blocks.
+// make makes the directory if it is not there, and durable what names it and what it
+// names: a process before may have renamed a file into place and failed to sync that.
+// This one finds the file, and must not rely on what a power loss would take back.
+// Blocks.
 func (s store) make() error {
 	err := s.fs.Mkdir(s.path)
 	if errors.Is(err, env.ErrExist) {
 		err = nil
 	}
-	if err == nil {
-		err = s.fs.SyncDir(".")
+	for _, dir := range []string{s.path, "."} {
+		if err == nil {
+			err = s.fs.SyncDir(dir)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.path, err)
