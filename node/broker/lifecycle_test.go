@@ -334,6 +334,40 @@ func TestAReplicaThatRottedIsFetchedAnew(t *testing.T) {
 	c.inSync(2)
 }
 
+// What is read in a directory that is out of service says nothing of what the disk has:
+// the replica keeps its files, and the seat that they are worth (docs/bugs/0042.md).
+func TestAReplicaInAFailedDirectoryIsNotSetAside(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a", "b")
+	m, p := c.machine(2), c.machine(2).p()
+	disksim.Fault{Kind: disksim.FaultSyncRevert, Disk: m.disk.Name(), Path: "orders-0/*.log", Times: 1}.Apply(m.disk)
+	c.machine(1).node.Go("append", func() { _ = c.machine(1).append(kafka.AcksLeader, "c", time.Second) })
+	c.until("its directory fails", func() bool { return m.b.first.Dir.Failed() != nil })
+	if err := c.try(m, func() error {
+		_, err := p.last.Read(2, 1000, p.last.Written(), commitlog.TakeOversize)
+		return err
+	}); !errors.Is(err, commitlog.ErrCorrupt) || m.b.Stats().Damages == 0 {
+		t.Errorf("what was not synced was read: %v", err)
+	}
+	if p.rotten != nil || len(m.b.offline()) > 0 {
+		t.Errorf("it is said to be damaged: %v, %v", p.rotten, m.b.offline())
+	}
+	// Nor are they touched where it was found to be damaged before, and nobody needs it.
+	c.must(m, func() error { p.rotten = commitlog.ErrCorrupt; m.b.tellNews(); return nil })
+	c.until("it has lost its seat", func() bool { return p.dispensable() && p.toldOffline() })
+	c.sleep(300 * time.Millisecond)
+	if m.b.Stats().Replaced > 0 {
+		t.Error("its files were set aside")
+	}
+	m.crash()
+	m.start()
+	c.until("it is back", func() bool { return m.b != nil && m.b.life.opened })
+	if end := m.p().log.End(); end < 2 {
+		t.Errorf("it comes back with a log that ends at %d", end)
+	}
+}
+
 // A partition whose log is being cut leads only afterwards: what a leader shows is
 // not taken back.
 func TestNobodyLeadsWhileItsLogIsCut(t *testing.T) {

@@ -163,7 +163,7 @@ func (p *Partition) fail(err error) {
 	p.b.w.Probe("a partition went offline")
 	p.detach(p.clientError(err))
 	p.b.tellOffline()
-	if d, placed := p.b.places[p.name]; !placed || d.Failed() != nil || errors.Is(err, commitlog.ErrClosed) {
+	if _, placed := p.b.places[p.name]; !placed || p.stranded() || errors.Is(err, commitlog.ErrClosed) {
 		return
 	}
 	p.aside = notWhole(err)

@@ -78,9 +78,14 @@ func (b *Broker) preferred(f *Fetch, it *FetchItem) kafka.NodeID {
 }
 
 // unreadable notes that the log does not give what it was given. If others have
-// the records this replica is to get them from there.
+// the records this replica is to get them from there. Of a log directory that is out of
+// service the page cache may show anything: what is on the disk the next start finds out.
 func (p *Partition) unreadable(err error) {
 	if p.rotten != nil || !errors.Is(err, commitlog.ErrCorrupt) || len(p.state.Replicas) < 2 {
+		return
+	}
+	if p.stranded() {
+		p.b.w.Probe("a replica in a failed directory was not taken for damaged")
 		return
 	}
 	p.b.w.Probe("a replica is not whole any more")

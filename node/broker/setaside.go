@@ -10,9 +10,16 @@ import (
 
 // replaceable reports whether the partition's files are not whole and nobody needs
 // them. The controllers have to know that this log cannot be used: otherwise they may
-// have let the replica into the in-sync set meanwhile.
+// have let the replica into the in-sync set meanwhile. In a log directory that is out
+// of service nothing is changed.
 func (p *Partition) replaceable() bool {
-	return (p.aside || p.rotten != nil) && p.cutting == 0 && p.dispensable() && p.toldOffline()
+	return (p.aside || p.rotten != nil) && p.cutting == 0 && !p.stranded() && p.dispensable() && p.toldOffline()
+}
+
+// stranded reports whether the partition is in a log directory that is out of service.
+func (p *Partition) stranded() bool {
+	d, placed := p.b.places[p.name]
+	return placed && d.Failed() != nil
 }
 
 // toldOffline reports whether the metadata says that this life of the node cannot use
