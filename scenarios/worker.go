@@ -28,6 +28,7 @@ type worker struct {
 	g      *workGroup
 	draws  *rand.Rand
 	limit  int
+	reads  *client.Processor
 	member *client.GroupConsumer
 	done   bool
 	doing  string
@@ -120,42 +121,53 @@ func (w *worker) work(cl *client.Client) {
 	config := client.DefaultConsumer()
 	config.Reset, config.MaxWait = client.ResetEarliest, 50*time.Millisecond
 	c := w.r.options.member(w.g.name, w.node.Name())
-	c.OnAssigned = w.assigned
-	if w.g.mode == delivery.WithOutput {
-		c.From = w.whereOutputEnds
-	}
-	m, err := cl.NewGroupConsumer(c, config)
+	c.OnAssigned, c.OnCommit = w.assigned, w.committing
+	p, err := w.processor(cl, c, config)
 	if err != nil {
 		panic(err)
 	}
-	w.member = m
+	w.reads, w.member = p, p.Member()
 	for !w.g.finished() {
-		records, err := m.Poll(w.world.Now().Add(200*time.Millisecond), w.limit)
-		var p *client.PartitionError
+		w.doing = "reading"
+		n, err := p.Step(w.world.Now().Add(200*time.Millisecond), w.limit)
+		var trouble *client.PartitionError
 		switch {
-		case errors.As(err, &p):
-			w.r.refused(p.Partition.Partition, err)
+		case errors.As(err, &trouble):
+			w.r.refused(trouble.Partition.Partition, err)
 			w.world.Sleep(10 * time.Millisecond)
 		case err != nil:
 			w.world.Probe("a worker's membership ended with an error")
-			w.close(m)
+			w.close()
 			w.world.Sleep(100 * time.Millisecond)
 			return
 		}
-		w.handle(m, records)
+		if w.g.mode == delivery.WithOutput && n > 0 && w.draws.IntN(3) == 0 {
+			_ = w.member.CommitPolled(w.world.Now().Add(w.r.requestTimeout)) // for those who look on; the next makes good what fails
+		}
 		if b := w.r.options.Bounces; b > 0 && !w.r.healed && w.draws.IntN(b) == 0 {
 			w.world.Probe("a worker left its group, and joins it again")
-			w.close(m)
+			w.close()
 			w.world.Sleep(time.Duration(w.draws.Int64N(int64(500 * time.Millisecond))))
 			return
 		}
 	}
-	w.close(m)
+	w.close()
 }
 
-func (w *worker) close(m *client.GroupConsumer) {
+// processor returns a member that goes about it as the group's mode demands.
+func (w *worker) processor(cl *client.Client, c client.GroupConfig, config client.ConsumerConfig) (*client.Processor, error) {
+	switch w.g.mode {
+	case delivery.CommitFirst:
+		return cl.NewAtMostOnce(c, config, w.processOnce)
+	case delivery.ProcessFirst:
+		return cl.NewAtLeastOnce(c, config, w.processForSure)
+	}
+	return cl.NewExactlyOnce(c, config, w)
+}
+
+func (w *worker) close() {
 	w.doing = "leaving"
-	if err := m.Close(w.world.Now().Add(10 * time.Second)); err != nil {
+	if err := w.reads.Close(w.world.Now().Add(10 * time.Second)); err != nil {
 		w.world.Log.Warn("a worker did not leave cleanly", "err", err)
 	}
 }
@@ -182,71 +194,42 @@ func (w *worker) assigned(tps []kafka.TopicPartition) {
 
 func (w *worker) now() delivery.Instant { return delivery.Instant(w.r.k.Now()) }
 
-// whereOutputEnds has the worker begin behind what is in the output.
-func (w *worker) whereOutputEnds(tps []kafka.TopicPartition) ([]client.Place, error) {
-	var out []client.Place
-	for _, tp := range tps {
-		high := w.r.sink.read(w.world, share{w.g.name, tp.Partition})
-		out = append(out, client.Place{Partition: tp, From: client.At(kafka.Offset(high) + 1)})
-	}
-	return out, nil
-}
-
-// handle processes what a poll returned, in the order that the group's mode demands.
-func (w *worker) handle(m *client.GroupConsumer, records []client.Record) {
-	switch w.g.mode {
-	case delivery.CommitFirst:
-		w.commitThenProcess(m, records)
-	case delivery.ProcessFirst:
-		w.processThenCommit(m, records)
-	case delivery.WithOutput:
-		w.processIntoOutput(m, records)
-	}
-}
-
-// commitTries bounds how often a commit of unknown outcome is made again.
-const commitTries = 20
-
-// commitThenProcess processes only what is committed for certain. What may not be
-// is committed again; what is refused is read again, by whoever has the partition.
-func (w *worker) commitThenProcess(m *client.GroupConsumer, records []client.Record) {
-	if len(records) == 0 {
-		return
-	}
-	w.doing = "committing"
-	ends := endsOf(records)
-	outcome := w.commit(m, ends)
-	for try := 0; outcome == delivery.Unknown && try < commitTries; try++ {
-		w.world.Sleep(20 * time.Millisecond)
-		outcome = w.commit(m, ends)
-	}
-	if outcome != delivery.Done {
-		w.goBack(m, records)
-		return
-	}
-	w.advance(ends)
+// processOnce puts what may be lost: if that fails it is missed.
+func (w *worker) processOnce(records []client.Record) error {
 	w.doing = "processing"
 	for _, p := range w.puts(records) {
-		w.r.sink.put(w.world, p) // once: if that fails it is missed
+		w.r.sink.put(w.world, p)
 	}
+	return nil
 }
 
-// goBack has the member read again what it could not commit.
-func (w *worker) goBack(m *client.GroupConsumer, records []client.Record) {
-	for _, rec := range slices.Backward(records) {
-		tp := kafka.TopicPartition{Topic: topicName, Partition: rec.Partition}
-		_ = m.Reader().Seek(tp, client.At(rec.Offset)) // it may have been taken away
-	}
-}
-
-// processThenCommit puts again what may not be stored, then commits. A commit that
-// fails is made good by the next.
-func (w *worker) processThenCommit(m *client.GroupConsumer, records []client.Record) {
+// processForSure puts again what may not be stored.
+func (w *worker) processForSure(records []client.Record) error {
 	w.doing = "processing"
 	for _, p := range w.puts(records) {
 		w.insist(p)
 	}
-	w.commitPosition(m)
+	return nil
+}
+
+// Highest tells what the output has: a worker is an Output of the sink's.
+func (w *worker) Highest(tps []kafka.TopicPartition) ([]kafka.Offset, error) {
+	out := make([]kafka.Offset, len(tps))
+	for i, tp := range tps {
+		out[i] = kafka.Offset(w.r.sink.read(w.world, share{w.g.name, tp.Partition}))
+	}
+	return out, nil
+}
+
+// Store has the output keep the highest offset with what it stores.
+func (w *worker) Store(tp kafka.TopicPartition, records []client.Record) error {
+	w.doing = "processing"
+	for _, p := range w.puts(records) {
+		p.keeps = true
+		w.insist(p)
+		w.advance(tp, kafka.Offset(p.offsets[len(p.offsets)-1])+1)
+	}
+	return nil
 }
 
 // insist puts until it is stored for certain, and so perhaps twice. Blocks.
@@ -256,37 +239,6 @@ func (w *worker) insist(p *put) {
 		if w.r.sink.put(w.world, &one) == storedYes {
 			return
 		}
-	}
-}
-
-// commitPosition commits where the member stands, if that is further than the group
-// is known to be.
-func (w *worker) commitPosition(m *client.GroupConsumer) {
-	var ends []client.Commit
-	for _, tp := range m.Assignment() {
-		if at, err := m.Reader().Position(tp); err == nil && at > w.g.through[tp.Partition] {
-			ends = append(ends, client.Commit{Partition: tp, Offset: at})
-		}
-	}
-	w.doing = "committing"
-	if len(ends) > 0 && w.commit(m, ends) == delivery.Done {
-		w.advance(ends)
-	}
-}
-
-// processIntoOutput has the output keep the highest offset with what it stores. The
-// group's offsets are for those who look on.
-func (w *worker) processIntoOutput(m *client.GroupConsumer, records []client.Record) {
-	w.doing = "processing"
-	for _, p := range w.puts(records) {
-		p.keeps = true
-		w.insist(p)
-		at := kafka.Offset(p.offsets[len(p.offsets)-1]) + 1
-		w.g.through[p.partition] = max(w.g.through[p.partition], at)
-	}
-	if len(records) > 0 && w.draws.IntN(3) == 0 {
-		w.doing = "committing"
-		w.commit(m, endsOf(records))
 	}
 }
 
@@ -304,30 +256,14 @@ func (w *worker) puts(records []client.Record) []*put {
 	return out
 }
 
-// endsOf returns the offsets behind records, by partition.
-func endsOf(records []client.Record) []client.Commit {
-	var out []client.Commit
-	for _, rec := range records {
-		tp := kafka.TopicPartition{Topic: topicName, Partition: rec.Partition}
-		i := slices.IndexFunc(out, func(c client.Commit) bool { return c.Partition == tp })
-		if i < 0 {
-			i = len(out)
-			out = append(out, client.Commit{Partition: tp})
-		}
-		out[i].Offset = rec.Offset + 1
-	}
-	return out
+func (w *worker) advance(tp kafka.TopicPartition, through kafka.Offset) {
+	w.g.through[tp.Partition] = max(w.g.through[tp.Partition], through)
 }
 
-func (w *worker) advance(ends []client.Commit) {
-	for _, c := range ends {
-		w.g.through[c.Partition.Partition] = max(w.g.through[c.Partition.Partition], c.Offset)
-	}
-}
-
-// commit commits, and notes what came of it.
-func (w *worker) commit(m *client.GroupConsumer, ends []client.Commit) delivery.Outcome {
-	_, generation := m.Member()
+// committing notes a commit, and what comes of it.
+func (w *worker) committing(ends []client.Commit) func(error) {
+	w.doing = "committing"
+	_, generation := w.member.Member()
 	name, invoked := w.name(), w.now()
 	first := len(w.g.history.Commits)
 	for _, c := range ends {
@@ -335,18 +271,21 @@ func (w *worker) commit(m *client.GroupConsumer, ends []client.Commit) delivery.
 			Member: name, Generation: generation, Partition: c.Partition.Partition, Offset: delivery.Offset(c.Offset), Invoked: invoked, Returned: invoked,
 		})
 	}
-	err := m.Commit(ends, w.world.Now().Add(w.r.requestTimeout))
-	outcome := delivery.Unknown
-	switch {
-	case err == nil:
-		outcome = delivery.Done
-	case client.OutcomeOf(err) != kafka.Unknown:
-		outcome = delivery.Refused
-		w.world.Probe("a commit was refused")
+	return func(err error) {
+		outcome := delivery.Unknown
+		switch {
+		case err == nil:
+			outcome = delivery.Done
+		case client.OutcomeOf(err) != kafka.Unknown:
+			outcome = delivery.Refused
+			w.world.Probe("a commit was refused")
+		}
+		for i, c := range ends {
+			noted := &w.g.history.Commits[first+i]
+			noted.Outcome, noted.Returned = outcome, w.now()
+			if outcome == delivery.Done && w.g.mode != delivery.WithOutput {
+				w.advance(c.Partition, c.Offset)
+			}
+		}
 	}
-	for i := range ends {
-		c := &w.g.history.Commits[first+i]
-		c.Outcome, c.Returned = outcome, w.now()
-	}
-	return outcome
 }

@@ -311,17 +311,21 @@ func (m *GroupConsumer) change(mine []kafka.TopicPartition) {
 }
 
 // places returns where to begin with partitions: at what the group has committed,
-// or by auto.offset.reset. Blocks.
+// or by auto.offset.reset. It leaves out those of which neither knows a place.
+// Blocks.
 func (m *GroupConsumer) places(of []kafka.TopicPartition) ([]Place, error) {
 	committed, err := m.Committed(of, m.at.until(0))
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Place, len(of))
-	for i, tp := range of {
-		out[i] = Place{Partition: tp, From: m.reader.startOver()}
-		if c, ok := committed[tp]; ok && c.Offset >= 0 {
-			out[i].From = At(c.Offset)
+	var out []Place
+	for _, tp := range of {
+		c, ok := committed[tp]
+		switch {
+		case ok && c.Offset >= 0:
+			out = append(out, Place{Partition: tp, From: At(c.Offset)})
+		case m.reader.c.Reset != ResetNone:
+			out = append(out, Place{Partition: tp, From: m.reader.startOver()})
 		}
 	}
 	return out, nil

@@ -16,6 +16,7 @@ import (
 type coordinator struct {
 	c       *Client
 	group   string
+	id      kafka.NodeID
 	address string // "" if it is to be looked for
 }
 
@@ -36,7 +37,7 @@ type groupCall struct {
 func (g *coordinator) ask(call groupCall, deadline kafka.Instant) (kmsg.Response, error) {
 	for attempt := 1; ; attempt++ {
 		resp, err := g.askOnce(call, deadline)
-		if err == nil || hopeless(err) || g.c.closed || call.once && mayHaveHappened(err) {
+		if err == nil || hopeless(err) || OutcomeOf(err) == kafka.Definite || g.c.closed || call.once && mayHaveHappened(err) {
 			return resp, err
 		}
 		g.address = ""
@@ -81,18 +82,18 @@ func (g *coordinator) find(deadline kafka.Instant) error {
 		return fmt.Errorf("find the coordinator of group %s: %w: %w", g.group, link.ErrNotSent, err)
 	}
 	r := resp.(*kmsg.FindCoordinatorResponse)
-	code, text, host, port := r.ErrorCode, r.ErrorMessage, r.Host, r.Port
+	code, text, id, host, port := r.ErrorCode, r.ErrorMessage, r.NodeID, r.Host, r.Port
 	if r.Version >= 4 {
 		if len(r.Coordinators) != 1 {
 			return fmt.Errorf("find the coordinator of group %s: %d answers: %w", g.group, len(r.Coordinators), kafka.ErrCoordinatorNotAvailable)
 		}
 		a := r.Coordinators[0]
-		code, text, host, port = a.ErrorCode, a.ErrorMessage, a.Host, a.Port
+		code, text, id, host, port = a.ErrorCode, a.ErrorMessage, a.NodeID, a.Host, a.Port
 	}
 	if err := toldBy(code, text); err != nil {
 		return fmt.Errorf("find the coordinator of group %s: %w", g.group, err)
 	}
-	g.address = address(host, port)
+	g.id, g.address = kafka.NodeID(id), address(host, port)
 	return nil
 }
 

@@ -34,6 +34,10 @@ type GroupConfig struct {
 	// still be committed; are another's already. They may block and may commit.
 	OnAssigned, OnRevoked, OnLost func([]kafka.TopicPartition)
 
+	// OnCommit is told of each commit before it is sent, auto-commits too; what it
+	// returns is told what came of it. Both are called in the task that commits.
+	OnCommit func([]Commit) func(error)
+
 	// From says where to begin with partitions that have come, instead of the
 	// committed offset: for who keeps offsets elsewhere, with its output. It is called
 	// by Poll, before OnAssigned. Partitions that it does not mention begin at their

@@ -31,21 +31,38 @@ func (m *GroupConsumer) Commit(offsets []Commit, deadline kafka.Instant) error {
 		m.w.Probe("a member that is none any more wanted to commit")
 		return fmt.Errorf("commit of group %s: not a member: %w: %w", m.c.Group, ErrFenced, kafka.ErrUnknownMemberID)
 	}
+	var told func(error)
+	if m.c.OnCommit != nil {
+		told = m.c.OnCommit(offsets)
+	}
 	resp, err := m.at.ask(groupCall{
-		build: func() kmsg.Request { return m.commitRequest(offsets, member, generation) },
-		code:  commitCode, links: m.calls, once: true, o: link.Options{MinVersion: 2, MaxVersion: 9},
+		build: func() kmsg.Request {
+			return commitRequest(commitAs{group: m.c.Group, member: member, instance: m.c.Instance, generation: generation}, offsets)
+		},
+		code: commitCode, links: m.calls, once: true, o: link.Options{MinVersion: 2, MaxVersion: 9},
 	}, deadline)
 	if err != nil {
-		return fmt.Errorf("commit of group %s: %w", m.c.Group, err)
+		err = fmt.Errorf("commit of group %s: %w", m.c.Group, err)
+	} else {
+		err = m.judgeCommit(resp.(*kmsg.OffsetCommitResponse), generation)
 	}
-	return m.judgeCommit(resp.(*kmsg.OffsetCommitResponse), generation)
+	if told != nil {
+		told(err)
+	}
+	return err
 }
 
-func (m *GroupConsumer) commitRequest(offsets []Commit, member string, generation int32) kmsg.Request {
+// commitAs is who commits: a member, or nobody.
+type commitAs struct {
+	group, member, instance string
+	generation              int32
+}
+
+func commitRequest(as commitAs, offsets []Commit) kmsg.Request {
 	q := kmsg.NewPtrOffsetCommitRequest()
-	q.Group, q.Generation, q.MemberID, q.RetentionTimeMillis = m.c.Group, generation, member, -1
-	if m.c.Instance != "" {
-		q.InstanceID = &m.c.Instance
+	q.Group, q.Generation, q.MemberID, q.RetentionTimeMillis = as.group, as.generation, as.member, -1
+	if as.instance != "" {
+		q.InstanceID = &as.instance
 	}
 	at := map[string]int{}
 	for _, o := range offsets {
@@ -143,18 +160,7 @@ func (m *GroupConsumer) autoCommit(now kafka.Instant) kafka.Instant {
 // Committed returns the offsets that the group has committed; NoOffset where there
 // is none. Blocks.
 func (m *GroupConsumer) Committed(of []kafka.TopicPartition, deadline kafka.Instant) (map[kafka.TopicPartition]Commit, error) {
-	resp, err := m.at.ask(groupCall{
-		build: func() kmsg.Request { return offsetsRequest(m.c.Group, of) },
-		code:  offsetsCode, links: m.calls, o: link.Options{MinVersion: 2, MaxVersion: 9},
-	}, deadline)
-	if err != nil {
-		return nil, fmt.Errorf("offsets of group %s: %w", m.c.Group, err)
-	}
-	found, err := groupOffsets(m.c.Group, resp.(*kmsg.OffsetFetchResponse))
-	if err != nil {
-		return nil, fmt.Errorf("offsets of group %s: %w", m.c.Group, err)
-	}
-	return found, nil
+	return m.at.offsets(of, m.calls, deadline)
 }
 
 // offsetsRequest asks for committed offsets; of is nil for all there are.

@@ -63,17 +63,7 @@ func (m *GroupConsumer) busy() bool { return len(m.handovers) > 0 || m.carrying 
 
 // takeOver begins to read partitions. Blocks.
 func (m *GroupConsumer) takeOver(h handover) error {
-	places := slices.Clone(h.places)
-	var err error
-	if m.c.From != nil {
-		var own []Place
-		own, err = m.c.From(slices.Clone(h.partitions))
-		for _, p := range own {
-			if i := slices.IndexFunc(places, func(q Place) bool { return q.Partition == p.Partition }); i >= 0 {
-				places[i] = p
-			}
-		}
-	}
+	places, err := m.begin(h)
 	if err != nil {
 		// Without knowing where to begin nothing is read: the member gives up.
 		m.over = fmt.Errorf("member of group %s: where to begin: %w", m.c.Group, err)
@@ -92,6 +82,32 @@ func (m *GroupConsumer) takeOver(h handover) error {
 		m.c.OnAssigned(slices.Clone(h.partitions))
 	}
 	return nil
+}
+
+// begin returns where to begin with partitions that have come: where From says, or
+// where the group has committed. Blocks where From does.
+func (m *GroupConsumer) begin(h handover) ([]Place, error) {
+	var own []Place
+	if m.c.From != nil {
+		var err error
+		if own, err = m.c.From(slices.Clone(h.partitions)); err != nil {
+			return nil, err
+		}
+	}
+	var out []Place
+	for _, tp := range h.partitions {
+		of := func(p Place) bool { return p.Partition == tp }
+		i, k := slices.IndexFunc(own, of), slices.IndexFunc(h.places, of)
+		switch {
+		case i >= 0:
+			out = append(out, own[i])
+		case k >= 0:
+			out = append(out, h.places[k])
+		default:
+			return nil, fmt.Errorf("%s: %w", tp, ErrNoOffset)
+		}
+	}
+	return out, nil
 }
 
 // giveBack commits what was processed, with auto-commit, and stops reading.
