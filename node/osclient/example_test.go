@@ -6,6 +6,7 @@ import (
 	"log"
 	"time"
 
+	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/osclient"
 )
 
@@ -207,8 +208,8 @@ func ExampleClient_IncrementalAlterConfigs() {
 }
 
 // connect starts a node with a topic of three partitions, and a client of it.
-func connect(topic string) (*osclient.Client, func()) {
-	address, stop, err := startNode()
+func connect(topic string, set ...config.Pair) (*osclient.Client, func()) {
+	address, stop, err := startNode(set...)
 	if err != nil {
 		log.Fatal(err)
 	}
