@@ -60,7 +60,7 @@ var promises = []Guarantee{
 	{badInputRefused, "what is no request, or no batch, gets an error or the end of its connection, in time, and never into a log"},
 	{metadataLinearizable, "creating, deleting, growing and configuring topics and brokers is linearizable, whatever crashed meanwhile"},
 	{describesTruly, "what a broker tells of itself, its topics, settings, producers and directories does not contradict itself"},
-	{leaderMoves, "when a broker dies its partitions have another leader within the session time-out and a second; two elections more if the controller died too"},
+	{leaderMoves, "when a broker dies its partitions have another leader within the session time-out and a second, or one that has died too; two elections more if the controller died too"},
 	{survivorServes, "the last broker that is left of those in sync takes writes"},
 	{noRot, "a node whose disk keeps what it is given takes no part of a log for rotten"},
 	{string(delivery.AtMostOnce), "a group that commits, then processes, processes no record twice; it may miss some after a crash"},

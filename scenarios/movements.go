@@ -30,14 +30,28 @@ type leaderWatch struct {
 	r          *run
 	controller string
 	changes    int
-	without    []kafka.Instant // by partition: since when it could have a leader and has none; negative: it is well
+	absences   []absence                     // by partition
+	alive      map[*brokerHost]kafka.Instant // when it was last seen to be well
 	gaps       []int64
 }
 
+// An absence is a time in which a partition has no leader though it could have one.
+type absence struct {
+	since kafka.Instant // negative: it has one, or could not have one
+
+	// died is when somebody did last whom the controllers wanted to lead, then or
+	// later: an election may choose who is dead already, and nobody can know before its
+	// session ends.
+	died kafka.Instant
+}
+
+// present is the absence of a leader that is not.
+var present = absence{since: -1, died: -1}
+
 func (r *run) newLeaderWatch() *leaderWatch {
-	w := &leaderWatch{r: r, without: make([]kafka.Instant, r.options.Partitions)}
-	for i := range w.without {
-		w.without[i] = -1
+	w := &leaderWatch{r: r, absences: make([]absence, r.options.Partitions), alive: map[*brokerHost]kafka.Instant{}}
+	for i := range w.absences {
+		w.absences[i] = present
 	}
 	return w
 }
@@ -56,16 +70,46 @@ func (w *leaderWatch) look() {
 		w.controller = c.seat.name
 	}
 	now := w.r.k.Now()
-	for i := range w.without {
-		switch missing := w.r.leaderMissing(w.r.partition(int64(i))); {
-		case missing && w.without[i] < 0:
-			w.without[i] = now
-		case !missing && w.without[i] >= 0:
-			w.gaps = append(w.gaps, int64(now.Sub(w.without[i])))
-			w.judgePrompt(w.r.partition(int64(i)), now.Sub(w.without[i]))
-			w.without[i] = -1
+	for _, b := range w.r.brokers {
+		if b.well() {
+			w.alive[b] = now
 		}
 	}
+	for i := range w.absences {
+		tp := w.r.partition(int64(i))
+		was := w.absences[i]
+		w.absences[i] = was.next(now, w.r.leaderMissing(tp), w.leaderDied(tp))
+		if was.since >= 0 && w.absences[i] == present {
+			w.gaps = append(w.gaps, int64(now.Sub(was.since)))
+			w.judgePrompt(tp, was)
+		}
+	}
+}
+
+// next returns what becomes of an absence when somebody looks. died is when the one
+// did whom the controllers want to lead; negative if he lives.
+func (a absence) next(now kafka.Instant, missing bool, died kafka.Instant) absence {
+	switch {
+	case !missing:
+		return present
+	case a.since < 0:
+		return absence{since: now, died: died}
+	}
+	return absence{since: a.since, died: max(a.died, died)}
+}
+
+// promised returns from when on it is promised that an absence ends soon.
+func (a absence) promised() kafka.Instant { return max(a.since, a.died) }
+
+// leaderDied returns when the broker was last well that the controllers want to lead a
+// partition; negative if it is, or there is none.
+func (w *leaderWatch) leaderDied(tp kafka.TopicPartition) kafka.Instant {
+	if s, ok := w.r.newestState(tp); ok {
+		if b := w.r.brokerWith(s.Leader); b != nil && !b.well() {
+			return w.alive[b]
+		}
+	}
+	return -1
 }
 
 // leaderMissing reports whether nobody acts as leader of a partition though

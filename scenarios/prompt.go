@@ -10,8 +10,8 @@ import (
 )
 
 // promptBound is how long a partition may be without a leader though it could have
-// one: until a session ends, and a second more; if the controller has died too, two
-// elections more.
+// one, after the last has died that was to lead it: until a session ends, and a second
+// more; if the controller has died too, two elections more.
 func (r *run) promptBound() time.Duration {
 	return r.options.Session + time.Second + 2*r.options.Election
 }
@@ -30,9 +30,11 @@ func (r *run) promisesPrompt() bool {
 }
 
 // judgePrompt complains of a partition that had no leader for too long.
-func (w *leaderWatch) judgePrompt(tp kafka.TopicPartition, gap time.Duration) {
-	if w.r.promisesPrompt() && gap > w.r.promptBound() {
-		w.r.observer.complain(leaderMoves, fmt.Sprintf("%s had no leader for %s until %s, though it could have had one", tp, gap, w.r.k.Now()))
+func (w *leaderWatch) judgePrompt(tp kafka.TopicPartition, a absence) {
+	now := w.r.k.Now()
+	if took := now.Sub(a.promised()); w.r.promisesPrompt() && took > w.r.promptBound() {
+		w.r.observer.complain(leaderMoves, fmt.Sprintf("%s had no leader for %s until %s, though it could have had one, and nobody who was to lead it had died for %s",
+			tp, now.Sub(a.since), now, took))
 	}
 }
 
