@@ -23,6 +23,7 @@ type reader struct {
 	member *client.GroupConsumer
 	seen   map[string]int // values processed
 	ended  error
+	idle   bool // does not poll
 	stop   bool
 	done   bool
 }
@@ -52,6 +53,10 @@ func (r *reader) run() error {
 		return err
 	}
 	for !r.stop {
+		if r.idle {
+			r.w.Sleep(100 * time.Millisecond)
+			continue
+		}
 		records, err := r.member.Poll(r.w.Now().Add(500*time.Millisecond), 0)
 		var p *client.PartitionError
 		if err != nil && !errors.As(err, &p) {
@@ -161,4 +166,26 @@ func TestAGroupSharesATopic(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A member that was fenced while its program was at something else waits for the next
+// Poll to let go of what it had. A heartbeat is due from the start of a membership: to
+// wait for that would be to go round without time passing.
+func TestAFencedMemberWaitsForItsProgram(t *testing.T) {
+	c := newCluster(t, 1, "bc", "bc", "bc")
+	for _, h := range c.hosts {
+		h.with("group.consumer.session.timeout.ms", "2000")
+		h.with("group.consumer.heartbeat.interval.ms", "500")
+	}
+	c.start()
+	c.createWide("orders")
+	r := c.reader("r", map[string]int{}, func(g *client.GroupConfig) { g.Protocol = client.ConsumerGroup })
+	c.until("the member has everything", func() bool { return shared(r) })
+	r.idle = true
+	r.sim.Pause(5 * time.Second)
+	c.until("the member is fenced", func() bool { return r.member.Stats().Fence == 1 })
+	since := c.k.Now()
+	c.until("time passes", func() bool { return c.k.Now().Sub(since) >= 2*time.Second })
+	r.idle = false
+	c.until("the member has everything again", func() bool { return shared(r) })
 }

@@ -16,6 +16,7 @@ type Grouping struct {
 	Groups   []delivery.Mode // a group each
 	Workers  int             // of each group
 	Static   bool            // workers have instance ids
+	Consumer bool            // groups speak the protocol of KIP-848: the coordinator assigns
 	Assignor string          // partition.assignment.strategy, by name
 	Bounces  int             // a worker leaves and joins again, one poll in so many; 0: never
 	Split    bool            // output and highest offset are written one after the other: a control
@@ -47,12 +48,13 @@ func drawGrouping(r *rand.Rand) Grouping {
 	for range 1 + r.IntN(2) {
 		g.Groups = append(g.Groups, pick(r, modes...))
 	}
+	g.Consumer = r.IntN(3) == 0
 	return g
 }
 
 func (g Grouping) String() string {
-	return fmt.Sprintf("groups=%v workers=%d static=%t assignor=%s bounce.one.in=%d session=%s heartbeat=%s max.poll=%s initial.delay=%s coordinators=%d sink.crashes=%d split=%t",
-		g.Groups, g.Workers, g.Static, g.Assignor, g.Bounces, g.MemberSession, g.MemberBeat, g.MaxPoll, g.InitialDelay, g.Coordinators, g.SinkCrashes, g.Split)
+	return fmt.Sprintf("groups=%v workers=%d static=%t consumer=%t assignor=%s bounce.one.in=%d session=%s heartbeat=%s max.poll=%s initial.delay=%s coordinators=%d sink.crashes=%d split=%t",
+		g.Groups, g.Workers, g.Static, g.Consumer, g.Assignor, g.Bounces, g.MemberSession, g.MemberBeat, g.MaxPoll, g.InitialDelay, g.Coordinators, g.SinkCrashes, g.Split)
 }
 
 // pairs returns what brokers are configured with.
@@ -62,6 +64,8 @@ func (g Grouping) pairs() []config.Pair {
 	}
 	return []config.Pair{
 		{Name: "group.min.session.timeout.ms", Value: "100"},
+		{Name: "group.consumer.session.timeout.ms", Value: strconv.FormatInt(g.MemberSession.Milliseconds(), 10)},
+		{Name: "group.consumer.heartbeat.interval.ms", Value: strconv.FormatInt(g.MemberBeat.Milliseconds(), 10)},
 		{Name: "group.initial.rebalance.delay.ms", Value: strconv.FormatInt(g.InitialDelay.Milliseconds(), 10)},
 		{Name: "offsets.topic.num.partitions", Value: strconv.Itoa(g.Coordinators)},
 		{Name: "offsets.load.buffer.size", Value: "4096"},
@@ -73,6 +77,9 @@ func (g Grouping) member(group, worker string) client.GroupConfig {
 	c := client.DefaultGroup(group, topicName)
 	c.Session, c.Heartbeat, c.MaxPoll, c.AutoCommit = g.MemberSession, g.MemberBeat, g.MaxPoll, 0
 	c.Assignors = []string{g.Assignor}
+	if g.Consumer {
+		c.Protocol = client.ConsumerGroup
+	}
 	if g.Static {
 		c.Instance = worker
 	}

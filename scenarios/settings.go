@@ -58,6 +58,13 @@ var optionSettings = []optionSetting{
 		o.Split, err = strconv.ParseBool(s)
 		return err
 	}},
+	{"run.group.protocol", func(o *Options, s string) error {
+		if s != "classic" && s != "consumer" {
+			return fmt.Errorf("want classic or consumer")
+		}
+		o.Consumer = s == "consumer"
+		return nil
+	}},
 	{"run.buggify", func(o *Options, s string) (err error) {
 		o.Buggify, err = strconv.ParseBool(s)
 		return err

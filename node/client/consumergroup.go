@@ -40,7 +40,7 @@ func (m *GroupConsumer) runConsumer() {
 	k.begin()
 	for !m.closed && m.over == nil {
 		now := m.w.Now()
-		next := min(m.autoCommit(now), m.patience(), k.due)
+		next := min(m.autoCommit(now), m.patience())
 		switch {
 		case m.closed:
 			return
@@ -50,14 +50,14 @@ func (m *GroupConsumer) runConsumer() {
 		case m.left && !m.polling && m.polled.Add(m.c.MaxPoll) <= now:
 			m.rest(kafka.Never) // until somebody polls
 		case m.busy() && !m.joined:
-			m.rest(next) // Poll has to let go of what is another's first
+			m.rest(next) // Poll has to let go of what is another's first: a heartbeat that is due does not help
 		case k.wants(now):
 			m.left = false
 			k.heartbeat()
 		case !k.target.settled && !m.busy():
 			k.reconcile()
 		default:
-			m.rest(next)
+			m.rest(min(next, k.due))
 		}
 	}
 }
