@@ -13,7 +13,9 @@ import (
 // An epoch other than the one it was registered with is STALE_BROKER_EPOCH. v1
 // names log directories that are offline: not looked at. Ours: a tagged field has
 // the partitions whose logs the broker cannot use (peer.PrivateTag), which is what
-// matters, for a partition may be damaged in a directory that is not.
+// matters, for a partition may be damaged in a directory that is not. The same field of
+// the answer has the end of the metadata log, big endian: what the broker has to have
+// applied before it relies on the answer.
 
 func brokerHeartbeat(x *control, q *kmsg.BrokerHeartbeatRequest) *kmsg.BrokerHeartbeatResponse {
 	beat, err := peer.BeatOf(q)

@@ -245,6 +245,7 @@ func (m *machine) Heartbeat(b meta.Beat, deadline kafka.Instant) (a meta.BeatAns
 			records, a, err = i.Heartbeat(b, 0, m.c.view(0))
 			return records, err
 		})
+		a.Decided = kafka.Offset(len(m.c.log))
 	})
 	return a, errors.Join(lost, err)
 }

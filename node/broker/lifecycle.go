@@ -35,8 +35,16 @@ type life struct {
 	changed  env.Cond
 	news     bool // something the controllers do not know yet
 
-	// Until then no controller finds this broker's session ended.
+	// Until then no controller finds this broker's session ended, reckoned from a beat up
+	// to which it knows what was decided. word is what it was told last.
 	surely kafka.Instant
+	word   word
+}
+
+// A word is what the controllers give with the answer to a beat.
+type word struct {
+	until   kafka.Instant // no session is found ended
+	decided kafka.Offset  // for who has applied this
 }
 
 // begin takes the last life's clean end away, before anything else is changed, and
@@ -110,6 +118,7 @@ func (b *Broker) enroll() error {
 		epoch, err := b.controllers.Register(r, b.w.Now().Add(config.BrokerSessionTimeout.Duration(b.config)))
 		if err == nil {
 			b.epoch = epoch
+			b.life.surely, b.life.word = 0, word{}
 			b.changed.Broadcast()
 			b.recheckRoles()
 			return nil
@@ -181,7 +190,8 @@ func (b *Broker) beatWhile(epoch int64) {
 			b.life.changed.Broadcast()
 			return
 		case !a.Fenced && !beat.WantShutdown:
-			b.life.surely = sent.Add(sessionShare(config.BrokerSessionTimeout.Duration(b.config)))
+			b.takeWord()
+			b.life.word = word{sent.Add(sessionShare(config.BrokerSessionTimeout.Duration(b.config))), a.Decided}
 		}
 		if err != nil || a.Fenced || beat.WantShutdown {
 			interval = min(interval, fencedPause)
@@ -195,13 +205,23 @@ func (b *Broker) beatWhile(epoch int64) {
 // sessionShare is how much of a session a broker relies on: clocks do not run alike.
 func sessionShare(session time.Duration) time.Duration { return session - session/16 }
 
+// takeWord relies on what the controllers told last, if this node has applied all
+// that was decided then: a broker that was fenced serves again with its next beat, before
+// it knows that it leads nothing any more.
+func (b *Broker) takeWord() {
+	if b.source.Applied() >= b.life.word.decided {
+		b.life.surely = max(b.life.surely, b.life.word.until)
+	}
+}
+
 // surelyLeads reports whether nobody else can have been elected behind this leader's
-// back and have committed records without it. Its session had not ended when it
-// last told that it lives; while it lasts the leader is in the in-sync set, and a new
-// leader leaves it there for a session (replica.Limits). A broker that has asked to end
-// does not know.
+// back and have committed records without it. When it last told that it lives its session
+// had not ended, and it knows what was decided until then; whoever leads since leaves it
+// in the in-sync set for a session (replica.Limits). A broker that has asked to end, or to
+// be fenced, does not know.
 func (b *Broker) surelyLeads() bool {
-	return !b.life.stopping && b.w.Now() < b.life.surely
+	b.takeWord()
+	return !b.life.stopping && !b.ending() && b.w.Now() < b.life.surely
 }
 
 // restBeat waits until the next beat is due. Blocks.

@@ -20,8 +20,9 @@ type Lookup struct {
 // Without a record at or after the timestamp the result has kafka.NoOffset. A leader
 // that does not know yet what was committed before it led answers
 // OFFSET_NOT_AVAILABLE but to who asks for the log start (KIP-207); one that does
-// not hear the controllers, NOT_LEADER_OR_FOLLOWER, for others may have committed
-// what it does not know of. Blocks.
+// not hear the controllers or of what they decide, or that has told them that its log is
+// damaged, NOT_LEADER_OR_FOLLOWER, for others may have committed what it does not know
+// of. Blocks.
 func (b *Broker) ListOffset(q Lookup) (commitlog.Located, error) {
 	none := commitlog.Located{Offset: kafka.NoOffset, Timestamp: kafka.NoTimestamp, Epoch: kafka.NoLeaderEpoch}
 	p, err := b.Partition(q.Topic, q.Partition)
@@ -67,9 +68,9 @@ func (p *Partition) checkSettled(q Lookup) error {
 	switch {
 	case earliest:
 		return nil
-	case !p.b.surelyLeads():
+	case !p.b.surelyLeads() || p.rotten != nil && p.elsewhere():
 		p.b.w.Probe("a leader did not know whether it still leads")
-		return fmt.Errorf("%s: leader epoch %d: no controller was heard for a session: %w", p.name, p.leader.Epoch(), kafka.ErrNotLeaderOrFollower)
+		return fmt.Errorf("%s: leader epoch %d: others may lead by now: %w", p.name, p.leader.Epoch(), kafka.ErrNotLeaderOrFollower)
 	case p.leader.Settled():
 		return nil
 	}

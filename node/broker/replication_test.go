@@ -452,3 +452,61 @@ func TestANewLeaderDoesNotTellWhatItDoesNotKnow(t *testing.T) {
 		t.Errorf("latest: %d, %v", at, err)
 	}
 }
+
+// A leader that was fenced serves again with its next beat, and does not answer where the
+// log ends before it knows what was decided meanwhile (docs/bugs/0046.md).
+func TestALeaderThatHearsOfNothingDoesNotKnowWhetherItLeads(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a")
+	m := c.machine(1)
+	latest := func() error {
+		return c.try(m, func() error {
+			_, err := m.b.ListOffset(Lookup{Topic: "orders", Timestamp: kafka.Timestamp(kafka.LatestOffset), LeaderEpoch: kafka.NoLeaderEpoch})
+			return err
+		})
+	}
+	if err := latest(); err != nil {
+		t.Error(err)
+	}
+	m.lags = true
+	c.mute("beat", 1)
+	c.fence(1)
+	c.leads(c.machine(2))
+	c.ack(c.machine(2), "b")
+	c.sleep(time.Second) // its session
+	c.lose = nil
+	c.until("it serves again", func() bool { return c.image.Alive(1) })
+	c.sleep(300 * time.Millisecond)
+	if err := latest(); m.p().Role() != Leading || !errors.Is(err, kafka.ErrNotLeaderOrFollower) {
+		t.Errorf("the %s of another time answers %v", m.p().Role(), err)
+	}
+	m.lags = false
+	c.tell(m)
+	c.inSync(2)
+	c.same("0:a 1:b")
+}
+
+// A leader whose log is damaged has told so, and may have been replaced; nor does one know
+// whose node is about to end.
+func TestALeaderThatIsToGoDoesNotKnowWhetherItLeads(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a")
+	m, p := c.machine(1), c.machine(1).p()
+	asked := Lookup{Topic: "orders", Timestamp: kafka.Timestamp(kafka.LatestOffset)}
+	if err := p.checkSettled(asked); err != nil {
+		t.Error(err)
+	}
+	p.rotten = commitlog.ErrCorrupt
+	if err := p.checkSettled(asked); !errors.Is(err, kafka.ErrNotLeaderOrFollower) {
+		t.Errorf("one that is damaged answers: %v", err)
+	}
+	p.rotten = nil
+	disksim.Fault{Kind: disksim.FaultSyncError, Disk: m.disk.Name(), Path: "*"}.Apply(m.disk)
+	c.createAs("more", kafka.TopicID{2}, []kafka.NodeID{1})
+	c.until("its log directory has failed", func() bool { return m.b.first.Dir.Failed() != nil })
+	if m.b.surelyLeads() {
+		t.Error("one that is about to end is sure")
+	}
+}

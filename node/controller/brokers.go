@@ -26,23 +26,18 @@ func (c *Controller) Register(r meta.Registration, _ kafka.Instant) (epoch int64
 }
 
 // Heartbeat prolongs a broker's session, and fences it or lets it serve as it
-// asks. A beat that changes nothing is answered at once. Blocks.
-func (c *Controller) Heartbeat(b meta.Beat, _ kafka.Instant) (meta.BeatAnswer, error) {
+// asks. It is answered, though nothing changes, once it is sure that no other
+// controller had decided anything when it came: a broker relies on the session for
+// what it leads. Blocks.
+func (c *Controller) Heartbeat(b meta.Beat, _ kafka.Instant) (answer meta.BeatAnswer, err error) {
 	c.stats.Heartbeats++
 	if !c.refresh() {
 		return meta.BeatAnswer{}, c.errNotActive()
 	}
-	m := c.quorum.Image()
-	known, ok := m.Broker(b.ID)
-	if ok && known.Epoch == b.Epoch {
-		s := c.heard(b.ID, b.Epoch, c.quorum.Applied())
-		records, answer, err := m.Heartbeat(b, s.needed, c.config)
-		if err == nil && len(records) == 0 {
-			return answer, nil
-		}
+	if known, ok := c.quorum.Image().Broker(b.ID); ok && known.Epoch == b.Epoch {
+		c.heard(b.ID, b.Epoch, c.quorum.Applied())
 	}
-	var answer meta.BeatAnswer
-	err := c.quorum.Change(func(m *meta.Image) (records []meta.Record, err error) {
+	err = c.quorum.Change(func(m *meta.Image) (records []meta.Record, err error) {
 		if !c.refresh() {
 			return nil, c.errNotActive()
 		}
@@ -52,6 +47,7 @@ func (c *Controller) Heartbeat(b meta.Beat, _ kafka.Instant) (meta.BeatAnswer, e
 	if err != nil {
 		return meta.BeatAnswer{}, err
 	}
+	answer.Decided = c.quorum.Applied()
 	return answer, nil
 }
 

@@ -46,6 +46,10 @@ type BeatAnswer struct {
 	CaughtUp    bool // with the metadata it needs to serve
 	Fenced      bool
 	MayShutDown bool
+
+	// Decided is the end of the metadata log when it was answered: only who has applied
+	// that knows what it leads.
+	Decided kafka.Offset
 }
 
 // An Alter is a leader's wish to change the in-sync set of one partition

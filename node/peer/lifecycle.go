@@ -156,11 +156,19 @@ func BeatResponse(a meta.BeatAnswer, err error) *kmsg.BrokerHeartbeatResponse {
 	r := kmsg.NewPtrBrokerHeartbeatResponse()
 	r.ErrorCode = kafka.Code(err)
 	r.IsCaughtUp, r.IsFenced, r.ShouldShutdown = a.CaughtUp, a.Fenced, a.MayShutDown
+	if err == nil {
+		r.UnknownTags.Set(PrivateTag, binary.BigEndian.AppendUint64(nil, uint64(a.Decided)))
+	}
 	return r
 }
 
+// beatAnswer returns what the answer to a heartbeat says. Where it does not say how
+// much was decided, nobody has applied so much.
 func beatAnswer(r *kmsg.BrokerHeartbeatResponse) (meta.BeatAnswer, error) {
-	a := meta.BeatAnswer{CaughtUp: r.IsCaughtUp, Fenced: r.IsFenced, MayShutDown: r.ShouldShutdown}
+	a := meta.BeatAnswer{CaughtUp: r.IsCaughtUp, Fenced: r.IsFenced, MayShutDown: r.ShouldShutdown, Decided: math.MaxInt64}
+	if decided, ok := privateTag(&r.UnknownTags); ok && len(decided) == 8 {
+		a.Decided = kafka.Offset(binary.BigEndian.Uint64(decided))
+	}
 	return a, kafka.Error(r.ErrorCode).AsError()
 }
 

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -140,10 +141,16 @@ func TestBothSidesOfBrokersMessagesAgree(t *testing.T) {
 	if d := cmp.Diff(b, beat); d != "" || err != nil {
 		t.Error(d, err)
 	}
-	a := meta.BeatAnswer{CaughtUp: true, Fenced: true, MayShutDown: true}
+	a := meta.BeatAnswer{CaughtUp: true, Fenced: true, MayShutDown: true, Decided: 77}
 	answer, err := beatAnswer(through(t, BeatResponse(a, nil), kmsg.NewPtrBrokerHeartbeatResponse()))
 	if d := cmp.Diff(a, answer); d != "" || err != nil {
 		t.Error(d, err)
+	}
+
+	told := BeatResponse(a, nil)
+	told.UnknownTags.Set(PrivateTag, []byte{1})
+	if answer, err := beatAnswer(told); answer.Decided != math.MaxInt64 || err != nil {
+		t.Errorf("%d was decided, %v", answer.Decided, err)
 	}
 
 	block, err := allocated(through(t, AllocateResponse(meta.Block{First: 1000, End: 2000}, nil), kmsg.NewPtrAllocateProducerIDsResponse()))
