@@ -27,7 +27,8 @@ type fetcher struct {
 	session      int32 // 0: none
 	sessionEpoch int32
 	asked        map[meta.Replica]bool // what the leader's session has
-	forgotten    []meta.Replica        // of them, what is to be taken out
+	forgotten    []meta.Replica        // what is to be taken out of it
+	leaving      map[meta.Replica]bool // the same, to be asked
 	pause        time.Duration         // after the last failure
 }
 
@@ -68,7 +69,7 @@ func (p *Partition) follow() {
 	f := p.b.fetchers[want]
 	if f == nil {
 		f = &fetcher{b: p.b, source: want, by: map[meta.Replica]*following{}, asked: map[meta.Replica]bool{},
-			changed: p.b.w.NewCond("broker/fetcher")}
+			leaving: map[meta.Replica]bool{}, changed: p.b.w.NewCond("broker/fetcher")}
 		p.b.fetchers[want] = f
 		p.b.fetching.Go("broker/fetch", f.run)
 	}
@@ -115,6 +116,7 @@ func (f *fetcher) remove(fo *following) {
 func (f *fetcher) forget(r meta.Replica) {
 	if f.asked[r] {
 		delete(f.asked, r)
+		f.leaving[r] = true
 		f.forgotten = append(f.forgotten, r)
 	}
 }
@@ -190,6 +192,7 @@ func nextPause(last time.Duration, v *config.View) time.Duration {
 func (f *fetcher) newSession() {
 	f.session, f.sessionEpoch = 0, 0
 	clear(f.asked)
+	clear(f.leaving)
 	f.forgotten = nil
 	for _, fo := range f.members {
 		fo.told = false
@@ -210,7 +213,9 @@ func (f *fetcher) advanceSession(q *ReplicaFetch, got *ReplicaFetched) {
 }
 
 // request returns what to ask for next, nil for nothing. With a session only what
-// has changed is in it.
+// has changed is in it. What has left and come again is taken out of the session first,
+// for which the leader need not wait: what it was told last may have come to who
+// followed before, and the leader does not tell it twice.
 func (f *fetcher) request() *ReplicaFetch {
 	v, now := f.b.config, f.b.w.Now()
 	room := f.b.copying.quota.Room(now)
@@ -225,21 +230,21 @@ func (f *fetcher) request() *ReplicaFetch {
 			fo.told = false
 			continue
 		}
+		if f.leaving[fo.p.id] {
+			fo.told, q.MaxWait = false, now
+			continue
+		}
 		if !fo.told {
 			q.Items = append(q.Items, fo.item(v))
 			f.asked[fo.p.id] = true
 		}
 	}
-	if len(f.asked) == 0 && f.session == 0 {
-		f.forgotten = nil
+	if len(f.asked) == 0 && (len(f.forgotten) == 0 || f.session == 0) {
 		return nil
 	}
-	if len(f.asked) == 0 && len(f.forgotten) == 0 {
-		return nil
-	}
-	// What has left and come again is asked for anew and not forgotten.
-	q.Forgotten = slices.DeleteFunc(f.forgotten, func(r meta.Replica) bool { return f.asked[r] })
+	q.Forgotten = f.forgotten
 	f.forgotten = nil
+	clear(f.leaving)
 	return q
 }
 
