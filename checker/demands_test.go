@@ -170,6 +170,34 @@ func TestSendsWithoutIdentityExplainNothing(t *testing.T) {
 	}
 }
 
+// What retention took from one replica may be there on another that is elected later.
+func TestTheFirstOffsetMayGoBackOnlyWithAnotherLeader(t *testing.T) {
+	asked := func(q history.Query, at history.Instant, told history.Offset) history.ListOffsets {
+		return history.ListOffsets{Query: q, Outcome: history.OK, Invoked: at, Completed: at + 1, Offset: told}
+	}
+	for _, x := range []struct {
+		claim  string
+		query  history.Query
+		demand Demands
+		marked history.Instant // of the election
+		want   Status
+	}{
+		{"elected between the two", history.Earliest, Demands{Retention: true, Leaders: true, Marked: true}, 5, Held},
+		{"elected behind both", history.Earliest, Demands{Retention: true, Leaders: true, Marked: true}, 9, Violated},
+		{"nobody can be elected", history.Earliest, Demands{Retention: true, Marked: true}, 5, Violated},
+		{"without retention", history.Earliest, Demands{Leaders: true, Marked: true}, 5, Violated},
+		{"elections are not marked", history.Earliest, Demands{Retention: true, Leaders: true}, 9, Inconclusive},
+		{"the first of a time", history.ByTime, Demands{Retention: true, Leaders: true, Marked: true}, 5, Held},
+		{"the end of the log", history.Latest, Demands{Retention: true, Leaders: true, Marked: true}, 5, Violated},
+	} {
+		s := &sketch{partitions: 1, lists: []history.ListOffsets{asked(x.query, 1, 4), asked(x.query, 7, 2)}}
+		s.marks = append(s.marks, history.Mark{Kind: history.Election, At: x.marked, Partition: 0, Offset: history.NoOffset})
+		if r := Judge(s.build(), x.demand); r.Verdict(OffsetsForward).Status != x.want {
+			t.Errorf("%s: %v, want %v", x.claim, r.Verdict(OffsetsForward).Status, x.want)
+		}
+	}
+}
+
 // Offsets for timestamps may become none only where records may go.
 func TestOffsetForTimestampMayVanishWithItsRecord(t *testing.T) {
 	s := &sketch{partitions: 1}

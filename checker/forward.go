@@ -17,6 +17,11 @@ import (
 // With unclean elections, if they are marked, answers are compared that have none
 // between them.
 //
+// Replicas apply retention each by itself, and what a leader has removed another
+// may still have that is elected behind it. So with retention, where other leaders
+// are elected, the first offset and those for timestamps are compared only up to the
+// first election, if elections are marked.
+//
 // Lookups of the latest offset with different isolation are compared only in a
 // run without transactions.
 func judgeOffsetsForward(ix *index, f *findings) {
@@ -89,19 +94,29 @@ func collectAnswers(ix *index, p *part) []answer {
 		a.query, a.offset = history.Latest, b.LogEnd
 		answers = append(answers, a)
 	}
-	return p.inPeriods(answers)
+	return p.inPeriods(&ix.d, answers)
 }
 
-// inPeriods keeps the answers during which no unclean election was under way.
-func (p *part) inPeriods(answers []answer) []answer {
+// inPeriods keeps the answers that are to be compared: no unclean election was under
+// way meanwhile.
+func (p *part) inPeriods(d *Demands, answers []answer) []answer {
 	kept := answers[:0]
 	for _, a := range answers {
 		n, whole := p.period(a.invoked, a.completed)
-		if a.period = n; whole {
+		if a.period = n; whole && !p.mayComeBack(d, &a) {
 			kept = append(kept, a)
 		}
 	}
 	return kept
+}
+
+// mayComeBack reports whether records may have come back before an answer whose
+// removal an earlier one has told.
+func (p *part) mayComeBack(d *Demands, a *answer) bool {
+	if a.query == history.Latest || !d.Retention || !d.Leaders {
+		return false
+	}
+	return !d.Marked || p.elected && p.first <= a.completed
 }
 
 // answersForward judges answers to one question, sorted by invocation.

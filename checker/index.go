@@ -42,6 +42,7 @@ type part struct {
 	begins   history.Offset    // what the log held before the run ends here
 	mayGo    history.Offset    // records below may be removed
 	elected  bool              // another broker than the one before, as marked
+	first    history.Instant   // the first one that was marked
 	election history.Instant   // the last one that was marked
 	unclean  []uncleanElection // marked, in time
 	deleted  bool              // its offsets started anew: only no-invention can be judged
@@ -166,7 +167,9 @@ func (ix *index) elected(p *part, m *history.Mark) {
 	if !ix.d.Marked {
 		return
 	}
-	p.elected = true
+	if !p.elected || m.At < p.first {
+		p.elected, p.first = true, m.At
+	}
 	if m.Kind == history.UncleanLeader {
 		p.unclean = append(p.unclean, uncleanElection{since: p.election, at: m.At, offset: m.Offset})
 		return

@@ -418,6 +418,15 @@ func (n naive) mustShow(p *history.Poll, at history.Offset) bool {
 	return false
 }
 
+// mayComeBack says whether what retention had removed may be there again at a time,
+// on a leader that has not.
+func (n naive) mayComeBack(p history.PartitionID, q history.Query, at history.Instant) bool {
+	elected := slices.ContainsFunc(n.h.Marks, func(m history.Mark) bool {
+		return m.Partition == p && m.At <= at && (m.Kind == history.Election || m.Kind == history.UncleanLeader)
+	})
+	return q != history.Latest && n.d.Retention && n.d.Leaders && (elected || !n.d.Marked)
+}
+
 func (n naive) offsetsForward() int {
 	type told struct {
 		history.ListOffsets
@@ -451,6 +460,9 @@ func (n naive) offsetsForward() int {
 				continue
 			}
 			if slices.ContainsFunc(n.unclean(b.Partition), func(u uncleanElection) bool { return u.at >= a.Invoked && u.since <= b.Completed }) {
+				continue
+			}
+			if n.mayComeBack(b.Partition, b.Query, b.Completed) || n.mayComeBack(a.Partition, a.Query, a.Completed) {
 				continue
 			}
 			removes := n.d.Compaction || n.mayGo(b.Partition) > n.mark(history.LogBegins, b.Partition)
