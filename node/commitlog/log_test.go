@@ -467,6 +467,33 @@ func TestIdentityThatWasNotSyncedIsNotReliedOn(t *testing.T) {
 	}
 }
 
+// Of the files of a log that is being made a power loss may leave any. Without its
+// manifest it took no record, unless there are others (docs/bugs/0051.md).
+func TestALogWithoutManifestIsMadeAgain(t *testing.T) {
+	for _, records := range []int{0, 1} {
+		r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+		r.open()
+		r.fill(records, 3, 50)
+		r.kill()
+		r.must(func() error { return r.w.LogDirs[0].FS.Remove(rigPath + "/" + manifestName) })
+		var err error
+		r.do(func() { err = r.openErr() })
+		if records > 0 {
+			if !errorIs(err, ErrQuarantined) {
+				t.Errorf("with records: %v", err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.fill(2, 3, 50)
+		r.unplug()
+		r.open()
+		r.check(2)
+	}
+}
+
 func TestFullDiskRefusesAppendsAndRecovers(t *testing.T) {
 	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
 	r.open()

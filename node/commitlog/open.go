@@ -54,6 +54,9 @@ func (l *Log) open() error {
 		return nil
 	}
 	torn, err := l.manifest.load()
+	if errors.Is(err, env.ErrNotExist) {
+		return l.beginAnew()
+	}
 	if err != nil {
 		return err
 	}
@@ -124,6 +127,23 @@ func (l *Log) checkIdentity() (made bool, err error) {
 		return false, fmt.Errorf("%w: %s/%s: %w", ErrQuarantined, l.o.Path, partitionName, err)
 	}
 	return true, l.create()
+}
+
+// beginAnew makes a log that has an identity and no manifest: a power loss cut its
+// making short, and of its first names not all were there. They are all durable before
+// it takes a record. Blocks.
+func (l *Log) beginAnew() error {
+	names, err := l.dir.fs.ReadDir(l.o.Path)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !ofBeginning(name) {
+			return fmt.Errorf("%w: %s is missing", ErrQuarantined, l.manifest.path)
+		}
+	}
+	l.w.Probe("a log was made again that had a name and no manifest")
+	return l.create()
 }
 
 // ofBeginning reports whether a file of that name is there before a log takes its
