@@ -163,6 +163,9 @@ func (r *diskReader) read(c *diskCopy, dir string, l listing) {
 		}
 		if base > segment {
 			at = 0
+			if base < c.end() && len(r.bytes(l.disk, dir, base, 0, 1)) == 0 {
+				continue // it was made to be written to, and never was
+			}
 			if base < c.end() {
 				return // it was there before a cut, and is about to go
 			}

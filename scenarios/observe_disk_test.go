@@ -19,6 +19,7 @@ import (
 type keptLog struct {
 	t    *testing.T
 	log  *commitlog.Log
+	fs   env.FS
 	ends []kafka.Offset
 	r    *diskReader
 }
@@ -48,6 +49,17 @@ func (l *keptLog) cut(n int) {
 		l.t.Error(err)
 	}
 	l.ends = l.ends[:n]
+}
+
+// unbegun leaves the file of a segment that was made, and never written to.
+func (l *keptLog) unbegun(base kafka.Offset) {
+	f, err := l.fs.OpenFile("orders-2/"+segmentName(base), env.Write|env.Create)
+	if err == nil {
+		err = errors.Join(f.Close(), l.fs.SyncDir("orders-2"))
+	}
+	if err != nil {
+		l.t.Error(err)
+	}
 }
 
 func twoRecords() []byte {
@@ -82,6 +94,8 @@ func (l *keptLog) live(durable bool) {
 	l.compare("one batch")
 	l.add(40, 3)
 	l.compare("many segments")
+	l.unbegun(3)
+	l.compare("beside a segment that was never begun")
 	for _, n := range []int{35, 20, 20, 3} {
 		l.cut(n)
 		l.compare("cut")
@@ -121,7 +135,7 @@ func TestLogsAreReadFromTheDisk(t *testing.T) {
 		if cfg.Flush = commitlog.FlushAck; flush == "os" {
 			cfg.Flush = commitlog.FlushOS
 		}
-		l := &keptLog{t: t, r: newDiskReader(flush, disk)}
+		l := &keptLog{t: t, r: newDiskReader(flush, disk), fs: w.LogDirs[0].FS}
 		done := false
 		node.Go("test", func() {
 			var err error
