@@ -124,6 +124,14 @@ func (n *Node) Groups(look func(p kafka.TopicPartition, epoch kafka.LeaderEpoch,
 	}
 }
 
+// GroupChanges counts what may have changed in what Groups shows.
+func (n *Node) GroupChanges() uint64 {
+	if n.groups == nil {
+		return 0
+	}
+	return n.groups.Changes()
+}
+
 // Stats are counts since the start and what is in use now, as plain numbers.
 type Stats struct {
 	Broker     broker.Stats

@@ -24,6 +24,7 @@ type Grouping struct {
 	MemberSession, MemberBeat, MaxPoll time.Duration
 	InitialDelay                       time.Duration // group.initial.rebalance.delay.ms
 	Coordinators                       int           // offsets.topic.num.partitions
+	OffsetsSegment                     int64         // segment.bytes of __consumer_offsets, which is compacted; 0: Kafka's default
 	SinkCrashes                        int           // times that the output's machine dies
 }
 
@@ -45,16 +46,17 @@ func drawGrouping(r *rand.Rand) Grouping {
 	}
 	g.MemberBeat = g.MemberSession / 5
 	modes := []delivery.Mode{delivery.CommitFirst, delivery.ProcessFirst, delivery.WithOutput}
-	for range 1 + r.IntN(2) {
+	for range 2 { // each of them gets everything, whatever the other does
 		g.Groups = append(g.Groups, pick(r, modes...))
 	}
 	g.Consumer = r.IntN(3) == 0
+	g.OffsetsSegment = pick[int64](r, 0, 512, 2<<10, 8<<10)
 	return g
 }
 
 func (g Grouping) String() string {
-	return fmt.Sprintf("groups=%v workers=%d static=%t consumer=%t assignor=%s bounce.one.in=%d session=%s heartbeat=%s max.poll=%s initial.delay=%s coordinators=%d sink.crashes=%d split=%t",
-		g.Groups, g.Workers, g.Static, g.Consumer, g.Assignor, g.Bounces, g.MemberSession, g.MemberBeat, g.MaxPoll, g.InitialDelay, g.Coordinators, g.SinkCrashes, g.Split)
+	return fmt.Sprintf("groups=%v workers=%d static=%t consumer=%t assignor=%s bounce.one.in=%d session=%s heartbeat=%s max.poll=%s initial.delay=%s coordinators=%d offsets.segment.bytes=%d sink.crashes=%d split=%t",
+		g.Groups, g.Workers, g.Static, g.Consumer, g.Assignor, g.Bounces, g.MemberSession, g.MemberBeat, g.MaxPoll, g.InitialDelay, g.Coordinators, g.OffsetsSegment, g.SinkCrashes, g.Split)
 }
 
 // pairs returns what brokers are configured with.
@@ -62,7 +64,7 @@ func (g Grouping) pairs() []config.Pair {
 	if !g.grouped() {
 		return nil
 	}
-	return []config.Pair{
+	pairs := []config.Pair{
 		{Name: "group.min.session.timeout.ms", Value: "100"},
 		{Name: "group.consumer.session.timeout.ms", Value: strconv.FormatInt(g.MemberSession.Milliseconds(), 10)},
 		{Name: "group.consumer.heartbeat.interval.ms", Value: strconv.FormatInt(g.MemberBeat.Milliseconds(), 10)},
@@ -70,6 +72,11 @@ func (g Grouping) pairs() []config.Pair {
 		{Name: "offsets.topic.num.partitions", Value: strconv.Itoa(g.Coordinators)},
 		{Name: "offsets.load.buffer.size", Value: "4096"},
 	}
+	if g.OffsetsSegment > 0 {
+		pairs = append(pairs, config.Pair{Name: "internal.offsets.topic.segment.bytes", Value: strconv.FormatInt(g.OffsetsSegment, 10)},
+			config.Pair{Name: "log.cleaner.min.cleanable.ratio", Value: "0.01"})
+	}
+	return pairs
 }
 
 // member returns how a worker's client is configured.

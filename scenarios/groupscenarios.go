@@ -50,13 +50,16 @@ var coordinatorFailover = &Scenario{
 	Must:        []Family{"crash", "power-loss"},
 	Aims:        map[Family][]target{"crash": {theLeader}, "power-loss": {theLeader}},
 	TuneProcess: longAway,
-	Reaches:     []string{"a broker was fenced, for its session ended"},
+	Reaches:     []string{"a broker was fenced, for its session ended", "a coordinator read a log with a gap"},
 }
 
 // judgeDelivery has the groups judged by what their output holds in the end.
 func (r *run) judgeDelivery(res *Result) {
 	if len(r.groups) == 0 {
 		return
+	}
+	for _, g := range groupGuarantees {
+		res.Judged = append(res.Judged, g.Name)
 	}
 	h := &delivery.History{Records: r.remaining}
 	for _, g := range r.groups {
@@ -68,6 +71,7 @@ func (r *run) judgeDelivery(res *Result) {
 		res.Judged = append(res.Judged, string(g))
 	}
 	if !r.admin.done {
+		r.judgeProgress(res)
 		return // who has not finished has not processed everything
 	}
 	for _, v := range report.Violations {
@@ -80,4 +84,18 @@ func (r *run) judgeDelivery(res *Result) {
 		r.admin.world.Probe("a group missed a record")
 	}
 	res.Probes = r.k.Probes()
+}
+
+// judgeProgress complains of groups that had their time after the heal, and have not
+// become stable or not read to the end.
+func (r *run) judgeProgress(res *Result) {
+	if r.k.Now().Sub(r.healedAt) < livenessBound {
+		return // somebody else ended the run
+	}
+	for _, w := range r.workers {
+		if why := w.pending(); why != "" {
+			res.Violations = append(res.Violations, Violation{Guarantee: groupProgress, Sentence: why})
+			return
+		}
+	}
 }

@@ -73,4 +73,4 @@ var promises = []Guarantee{
 }
 
 // Guarantees returns all guarantees that are judged.
-func Guarantees() []Guarantee { return slices.Concat(promises, clusterGuarantees) }
+func Guarantees() []Guarantee { return slices.Concat(promises, clusterGuarantees, groupGuarantees) }

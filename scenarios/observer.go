@@ -18,6 +18,7 @@ import (
 type observer struct {
 	r          *run
 	cluster    *clusterWatch // nil where there is one node only
+	groups     *groupWatch   // nil without groups
 	steps      int
 	violations []Violation
 	unproven   map[kafka.TopicPartition]kafka.Offset // what consumers were given while there was nobody to compare with
@@ -59,6 +60,9 @@ func (o *observer) step() {
 	}
 	if o.cluster != nil {
 		o.cluster.stepped()
+	}
+	if o.groups != nil {
+		o.groups.stepped()
 	}
 	if o.steps++; o.steps%everySteps == 0 {
 		o.look(o.r.nodes[o.next])

@@ -144,7 +144,7 @@ func (r *run) assemble() {
 	r.admin = r.newAdmin("admin")
 	r.schedule = drawSchedule(o, r.spec.Seed, c)
 	r.observer = observer{r: r}
-	r.observer.cluster = r.newClusterWatch()
+	r.observer.cluster, r.observer.groups = r.newClusterWatch(), r.newGroupWatch()
 	r.leaders = r.newLeaderWatch()
 	r.refusals = make([]refusal, o.Partitions)
 	r.remaining = make([][]delivery.Offset, o.Partitions)

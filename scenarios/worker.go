@@ -19,6 +19,7 @@ type workGroup struct {
 	mode    delivery.Mode
 	history delivery.Group
 	through []kafka.Offset // by partition: everything below is processed, or given up, for good
+	rests   bool           // has been seen stable, with all its workers, when it was through
 }
 
 // A worker reads as a member of its group and puts what it has read into the sink.
@@ -77,6 +78,25 @@ func (g *workGroup) finished() bool {
 	return true
 }
 
+// over reports whether the group has been through everything and has come to rest:
+// everybody stays for that.
+func (g *workGroup) over() bool {
+	if !g.rests && g.finished() {
+		g.rests = g.restless() == ""
+	}
+	return g.rests
+}
+
+// restless says what the group lacks to be stable, or "".
+func (g *workGroup) restless() string {
+	w := g.r.observer.groups
+	v, there := w.newest(g.name)
+	if !there {
+		return "it has no members"
+	}
+	return w.unsettled(v, g.r.options.Workers, []string{topicName})
+}
+
 // pending says why a worker has not finished, or "".
 func (w *worker) pending() string {
 	if w.done || w.r.admin.ends == nil {
@@ -87,6 +107,9 @@ func (w *worker) pending() string {
 			return fmt.Sprintf("group %s is through %s-%d up to %d of %d; %s is %s", w.g.name, topicName, i, w.g.through[i], end, w.node.Name(), w.doing)
 		}
 	}
+	if !w.g.rests {
+		return fmt.Sprintf("group %s is through, and not stable: %s; %s is %s", w.g.name, w.g.restless(), w.node.Name(), w.doing)
+	}
 	return w.node.Name() + " is " + w.doing
 }
 
@@ -96,7 +119,7 @@ func (w *worker) main() {
 	if err != nil {
 		panic(err)
 	}
-	for !w.g.finished() {
+	for !w.g.over() {
 		w.doing = "a member"
 		w.work(cl)
 	}
@@ -127,7 +150,7 @@ func (w *worker) work(cl *client.Client) {
 		panic(err)
 	}
 	w.reads, w.member = p, p.Member()
-	for !w.g.finished() {
+	for !w.g.over() {
 		w.doing = "reading"
 		n, err := p.Step(w.world.Now().Add(200*time.Millisecond), w.limit)
 		var trouble *client.PartitionError

@@ -140,6 +140,7 @@ func Judge(h *History) Report {
 		j.exclusive()
 		j.forward()
 	}
+	broadcast(h, &r)
 	return r
 }
 

@@ -87,7 +87,7 @@ func TestWhatWasJudgedIsTold(t *testing.T) {
 	h := group(ProcessFirst)
 	h.Groups[0].Outputs = append(h.Groups[0].Outputs, h.Groups[0].Outputs[0])
 	r := Judge(h)
-	if want := []Guarantee{AtLeastOnce, GroupBroadcast, GroupExclusive, CommitForward}; !slices.Equal(r.Judged, want) {
+	if want := []Guarantee{AtLeastOnce, GroupExclusive, CommitForward}; !slices.Equal(r.Judged, want) {
 		t.Errorf("judged %v, want %v", r.Judged, want)
 	}
 	if r.Repeated != 1 || r.Missed != 0 {
@@ -95,5 +95,35 @@ func TestWhatWasJudgedIsTold(t *testing.T) {
 	}
 	if r := Judge(&History{Groups: []Group{{Name: "idle"}}}); len(r.Judged) > 0 || len(r.Violations) > 0 {
 		t.Errorf("of nothing: %+v", r)
+	}
+}
+
+// What one group got every group gets, but for those that may miss some.
+func TestEveryGroupGetsEveryRecord(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		mode Mode
+		has  int // of three records
+		want bool
+	}{
+		{"all of it", ProcessFirst, 3, false},
+		{"not all of it", ProcessFirst, 2, true},
+		{"nothing, with the output", WithOutput, 0, true},
+		{"not all of it, and may miss some", CommitFirst, 1, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := group(CommitFirst)
+			other := group(c.mode).Groups[0]
+			other.Name, other.Outputs = "h", other.Outputs[:c.has]
+			h.Groups = append(h.Groups, other)
+			r := Judge(h)
+			said := slices.ContainsFunc(r.Violations, func(v Violation) bool { return v.Guarantee == GroupBroadcast })
+			if said != c.want {
+				t.Errorf("violations: %+v", r.Violations)
+			}
+			if judged := slices.Contains(r.Judged, GroupBroadcast); judged != (c.mode != CommitFirst) {
+				t.Errorf("judged: %v", r.Judged)
+			}
+		})
 	}
 }

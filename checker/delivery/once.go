@@ -7,9 +7,7 @@ import (
 )
 
 // deliveries counts how often each record was processed, and compares it with what
-// the group's mode promises: at most once, at least once, exactly once. Every group
-// is owed every record, whatever other groups do (group-broadcast); of a group that
-// may miss some after a crash it is demanded that it got further than its start.
+// the group's mode promises: at most once, at least once, exactly once.
 func (j *judgement) deliveries() {
 	times := make([]map[Offset]int, len(j.h.Records))
 	for p := range times {
@@ -50,10 +48,41 @@ func (j *judgement) deliveries() {
 		j.judged(AtMostOnce)
 	case ProcessFirst:
 		j.judged(AtLeastOnce)
-		j.judged(GroupBroadcast)
 	case WithOutput:
 		j.judged(ExactlyOnce)
+	}
+}
+
+// broadcast demands that a record which one group processed every other did too, but
+// for groups that may miss some.
+func broadcast(h *History, r *Report) {
+	if len(h.Groups) < 2 {
+		return
+	}
+	type record struct {
+		partition int32
+		offset    Offset
+	}
+	by := make([]map[record]bool, len(h.Groups))
+	for i := range h.Groups {
+		by[i] = map[record]bool{}
+		for _, o := range h.Groups[i].Outputs {
+			by[i][record{o.Partition, o.Offset}] = true
+		}
+	}
+	for i := range h.Groups {
+		j := judgement{h: h, g: &h.Groups[i], r: r}
+		if j.g.Mode == CommitFirst {
+			continue
+		}
 		j.judged(GroupBroadcast)
+		for k := range h.Groups {
+			for _, o := range h.Groups[k].Outputs {
+				if !by[i][record{o.Partition, o.Offset}] {
+					j.violated(GroupBroadcast, j.about(o.Partition, o.Offset), "offset %d of partition %d was processed by group %s, and never by it", o.Offset, o.Partition, h.Groups[k].Name)
+				}
+			}
+		}
 	}
 }
 

@@ -64,6 +64,9 @@ func (b *Broker) newTopic(name string) meta.NewTopic {
 			{Name: config.SegmentBytes.Name, Value: strconv.FormatInt(config.OffsetsTopicSegmentBytes.In(b.config), 10)},
 		},
 	}
+	if small := config.InternalOffsetsSegmentBytes.In(b.config); small > 0 {
+		n.Settings = append(n.Settings, config.Pair{Name: config.InternalSegmentBytes.Name, Value: strconv.FormatInt(small, 10)})
+	}
 	return n
 }
 

@@ -20,6 +20,12 @@ var (
 		Doc:   "The segment.bytes of __consumer_offsets when it is created: small ones are compacted, and loaded, sooner.",
 	})}
 
+	InternalOffsetsSegmentBytes = Int{define(&Setting{
+		Name: "internal.offsets.topic.segment.bytes", Scope: Broker, Type: TypeInt, Optional: true, Internal: true,
+		check: atLeast(256),
+		Doc:   "offsets.topic.segment.bytes without its lower limit, for tests.",
+	})}
+
 	OffsetsLoadBuffer = Int{define(&Setting{
 		Name: "offsets.load.buffer.size", Scope: Broker, Type: TypeInt, Default: "5242880",
 		check: between(1<<10, 1<<30),

@@ -83,6 +83,7 @@ type Coordinators[M Machine] struct {
 	creating bool // the internal topic
 	stats    Stats
 	usage    Usage
+	changes  uint64
 }
 
 // Stats are counts since the start, and what is there now.
@@ -95,6 +96,10 @@ type Stats struct {
 	LoadTime        time.Duration // of all loads together
 	Active, Loading int
 }
+
+// Changes counts what may have changed in machines: appends that were committed, and
+// logs that were read.
+func (c *Coordinators[M]) Changes() uint64 { return c.changes }
 
 // Open has the machines run that this node is to run, now and whenever leadership
 // moves. It does not block.

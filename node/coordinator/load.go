@@ -60,6 +60,7 @@ func (r *runner[M]) load() bool {
 	took := c.w.Now().Sub(l.began)
 	c.stats.Loads++
 	c.stats.LoadTime += took
+	c.changes++
 	c.w.Log.Info("coordinator has read its log", "partition", r.name.String(), "epoch", int(r.epoch), "records", l.count, "took", took)
 	r.state = active
 	r.machine.Loaded(c.moment())
@@ -157,6 +158,9 @@ func (l *load[M]) replay() error {
 		}
 		if b.LastOffset() < l.at {
 			continue
+		}
+		if b.BaseOffset() > l.at {
+			l.r.c.w.Probe("a coordinator read a log with a gap")
 		}
 		if err := l.replayBatch(b, codecs); err != nil {
 			return err

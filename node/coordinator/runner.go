@@ -213,6 +213,7 @@ func (r *runner[M]) landed(f *flight) {
 	code := kafka.ErrorOf(err)
 	switch {
 	case err == nil:
+		r.c.changes++
 		r.machine.Committed(r.c.moment(), f.id)
 	case errors.Is(err, kafka.ErrNotLeaderOrFollower), errors.Is(err, kafka.ErrFencedLeaderEpoch), errors.Is(err, kafka.ErrUnknownTopicOrPartition):
 		r.end(kafka.ErrNotCoordinator)

@@ -91,8 +91,10 @@ func (s *Shard) apply(k key, value []byte, at kafka.Timestamp) error {
 	case offsetKind, offsetKindOld:
 		return s.applyOffset(k, value)
 	case classicKind:
+		s.moves++
 		return s.applyGeneration(k, value)
 	case consumerEpochKind, consumerMemberKind, targetEpochKind, targetMemberKind, currentMemberKind:
+		s.moves++
 		return s.applyConsumer(k, value, at)
 	}
 	s.stats.Skipped++

@@ -114,6 +114,7 @@ type Shard struct {
 	loading  bool
 	metadata uint64 // the state of the topics' metadata, counted from 1
 	stats    Stats
+	moves    uint64 // records of members that took effect
 }
 
 // Stats are counts since the shard was made.

@@ -1,0 +1,140 @@
+package scenarios
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/klammlog/klamm/node/kafka"
+)
+
+// orders returns partitions of the topic orders, which has four.
+func orders(partitions ...int32) (out []kafka.TopicPartition) {
+	for _, p := range partitions {
+		out = append(out, kafka.TopicPartition{Topic: topicName, Partition: p})
+	}
+	return out
+}
+
+// A restingGroup is a stable one of KIP-848: a has two partitions, b two.
+func restingGroup() groupView {
+	member := func(id string, has ...int32) groupMember {
+		return groupMember{ID: id, Epoch: 7, Reads: []string{topicName}, Has: orders(has...), Goal: orders(has...)}
+	}
+	return groupView{Name: "g", Coordinator: 3, Modern: true, State: stableState, Epoch: 7, Target: 7,
+		Members: []groupMember{member("a", 0, 1), member("b", 2, 3)}}
+}
+
+// rebalanced is the group on its way to another epoch, in which a gives 1 to b.
+func rebalanced(v *groupView) {
+	v.Epoch, v.Target, v.State = 8, 8, "Reconciling"
+	a, b := &v.Members[0], &v.Members[1]
+	a.Has, a.Releases, a.Goal = orders(0), orders(1), orders(0, 2)
+	b.Goal = orders(1, 3)
+}
+
+func classicGroup(v *groupView) {
+	v.Modern, v.Assignor = false, "range"
+	for i := range v.Members {
+		v.Members[i].Reads = nil
+	}
+}
+
+func TestGroupObserverComplains(t *testing.T) {
+	for name, c := range map[string]struct {
+		want  string
+		looks []func(*groupView)
+	}{
+		"of nothing in a group that rests":       {"", []func(*groupView){func(*groupView) {}}},
+		"of nothing while partitions move":       {"", []func(*groupView){rebalanced}},
+		"of nothing in a classic group":          {"", []func(*groupView){classicGroup}},
+		"not of what a former coordinator knows": {"", []func(*groupView){func(*groupView) {}, func(v *groupView) { v.Coordinator, v.Epoch, v.Target = 2, 5, 5 }}},
+		"not of a surplus member that idles": {"", []func(*groupView){func(v *groupView) {
+			v.Members = append(v.Members, groupMember{ID: "c", Epoch: 7, Reads: []string{topicName}})
+			v.Members[0].Has, v.Members[1].Has = orders(0), orders(1)
+			v.Members[0].Goal, v.Members[1].Goal = orders(0), orders(1)
+		}}},
+		"not of a classic group in a rebalance": {"", []func(*groupView){classicGroup, func(v *groupView) {
+			classicGroup(v)
+			v.State, v.Epoch, v.Members[1].Has = "PreparingRebalance", 6, orders(0)
+		}}},
+		"not of a static member under another id": {"", []func(*groupView){
+			func(v *groupView) { v.Members[0].Instance = "i" },
+			func(v *groupView) { v.Members[0].Instance, v.Members[0].ID = "i", "a2" },
+		}},
+
+		"of two owners at once": {oneGroupOwner, []func(*groupView){func(v *groupView) {
+			v.State, v.Members[1].Has = "Reconciling", orders(1, 2, 3)
+		}}},
+		"of what is another's before it is let go": {oneGroupOwner, []func(*groupView){rebalanced, func(v *groupView) {
+			rebalanced(v)
+			v.Members[1].Has = orders(1, 3)
+		}}},
+		"of two owners in one epoch": {oneGroupOwner, []func(*groupView){func(*groupView) {}, func(v *groupView) {
+			v.Members[0].ID = "c"
+		}}},
+		"of two owners in one generation": {oneGroupOwner, []func(*groupView){classicGroup, func(v *groupView) {
+			classicGroup(v)
+			v.Members[0].Has, v.Members[1].Has = v.Members[1].Has, v.Members[0].Has
+		}}},
+		"of a group's epoch that goes back": {groupEpochsForward, []func(*groupView){func(v *groupView) { v.Epoch, v.State = 8, "Assigning" }, func(v *groupView) {
+			v.Coordinator = 4
+		}}},
+		"of a generation that goes back": {groupEpochsForward, []func(*groupView){classicGroup, func(v *groupView) {
+			classicGroup(v)
+			v.Coordinator, v.Epoch, v.Target = 4, 6, 6
+			v.Members[0].Epoch, v.Members[1].Epoch = 6, 6
+		}}},
+		"of a member's epoch that goes back": {groupEpochsForward, []func(*groupView){func(*groupView) {}, func(v *groupView) {
+			v.State, v.Members[0].Epoch = "Reconciling", 6
+		}}},
+		"of a member ahead of the target": {groupEpochsForward, []func(*groupView){func(v *groupView) {
+			v.State, v.Members[0].Epoch = "Reconciling", 8
+		}}},
+		"of a partition that is two's goal": {assignmentLegal, []func(*groupView){func(v *groupView) {
+			v.State, v.Members[0].Goal = "Reconciling", orders(0, 1, 2)
+		}}},
+		"of a partition that there is not": {assignmentLegal, []func(*groupView){func(v *groupView) {
+			v.State, v.Members[0].Goal = "Reconciling", orders(0, 4)
+		}}},
+		"of a topic that its owner does not read": {assignmentLegal, []func(*groupView){func(v *groupView) {
+			v.Members[0].Reads = []string{"payments"}
+		}}},
+		"of one that has more than its part": {assignmentFair, []func(*groupView){func(v *groupView) {
+			v.State, v.Members[0].Goal, v.Members[1].Goal = "Reconciling", orders(0, 1, 2), orders(3)
+		}}},
+		"of a classic leader that takes it all": {assignmentFair, []func(*groupView){func(v *groupView) {
+			classicGroup(v)
+			v.Members[0].Has, v.Members[1].Has = orders(0, 1, 2, 3), nil
+			v.Members[0].Goal, v.Members[1].Goal = orders(0, 1, 2, 3), nil
+		}}},
+		"of a stable group with something to revoke": {stableRests, []func(*groupView){func(v *groupView) {
+			rebalanced(v)
+			v.State = stableState
+		}}},
+		"of a stable member without what it shall have": {stableRests, []func(*groupView){func(v *groupView) {
+			v.Members[0].Has = orders(0)
+		}}},
+		"of a stable group that is to be assigned anew": {stableRests, []func(*groupView){func(v *groupView) { v.Epoch = 8 }}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var said []string
+			o := newGroupObserver(func(guarantee, sentence string) { said = append(said, guarantee) }, func(topic string) int32 {
+				if topic == topicName {
+					return 4
+				}
+				return 0
+			})
+			for i, change := range c.looks {
+				if len(said) > 0 {
+					t.Fatalf("before look %d it said %v", i, said)
+				}
+				v := restingGroup()
+				change(&v)
+				o.look(v)
+			}
+			if c.want == "" && len(said) > 0 || c.want != "" && !slices.Contains(said, c.want) {
+				t.Errorf("said %v, want %q", said, c.want)
+			}
+		})
+	}
+}
