@@ -455,6 +455,29 @@ func TestTheObserverOfAClusterComplainsOfWhatCannotBe(t *testing.T) {
 	}
 }
 
+// A follower without a record may begin with a batch in which its leader's log start
+// lies, and have a lower high watermark then.
+func TestAHighWatermarkMayGoBackWithoutARecord(t *testing.T) {
+	for _, c := range []struct {
+		claim string
+		role  replicaRole
+		start kafka.Offset // of the log, before
+		want  []string
+	}{
+		{"a follower without a record", followingReplica, 42, nil},
+		{"a follower with records", followingReplica, 41, []string{hwForward}},
+		{"a leader without a record", leadingReplica, 42, []string{hwForward}},
+	} {
+		h := newHandmade(clusterPromise{})
+		before := replicaView{Role: c.role, LogStart: c.start, HighWatermark: 42, Durable: 42, LogEnd: 42}
+		after := replicaView{Role: c.role, LogStart: 40, HighWatermark: 40, Durable: 40, LogEnd: 45}
+		h.o.checkForward(h.o.window(3), before, after)
+		if !slices.Equal(h.said, c.want) {
+			t.Errorf("%s: %v (%s), want %v", c.claim, h.said, h.sentence, c.want)
+		}
+	}
+}
+
 // With unclean elections what the others had may be gone, and nothing else.
 func TestUncleanElectionsTakeWhatOthersHad(t *testing.T) {
 	for _, unclean := range []bool{true, false} {

@@ -61,12 +61,19 @@ func (o *clusterObserver) checkForward(w *window, before, v replicaView) {
 	}
 	excuse := o.promised.Loses || o.promised.Unclean && v.LeaderEpoch > before.LeaderEpoch || w.damaged
 	switch {
-	case excuse || v.HighWatermark >= before.HighWatermark:
+	case excuse || beganLower(before, v) || v.HighWatermark >= before.HighWatermark:
 	case v.LogEnd < before.HighWatermark:
 		o.complain(hwForward, "%s on %d: the log was cut to %d, below its high watermark %d", v.partition, w.id, v.LogEnd, before.HighWatermark)
 	default:
 		o.complain(hwForward, "%s on %d: the high watermark went back from %d to %d", v.partition, w.id, before.HighWatermark, v.HighWatermark)
 	}
+}
+
+// beganLower reports whether a follower that had no record began with a batch that
+// begins below its leader's log start, for that lies within it. Without a record its
+// high watermark was where its log was to begin, and said nothing.
+func beganLower(before, v replicaView) bool {
+	return before.LogStart == before.LogEnd && v.LogStart < before.LogStart && v.Role != leadingReplica && before.Role != leadingReplica
 }
 
 // lookAtLeader notes what a leader exposes, and compares it with what was decided.
