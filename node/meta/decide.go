@@ -64,7 +64,7 @@ func (m *Image) CreateTopic(n NewTopic, d Defaults) ([]Record, error) {
 	}
 	records := []Record{TopicRecord{Name: n.Name, ID: n.ID}}
 	records = append(records, settingsOf(n.ID, n.Settings)...)
-	return append(records, m.newPartitions(n.ID, 0, placement)...), nil
+	return append(records, m.newPartitions(n.ID, n.Settings, 0, placement)...), nil
 }
 
 // place returns the replicas of each partition.

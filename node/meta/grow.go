@@ -41,7 +41,7 @@ func (m *Image) CreatePartitions(g Growth) ([]Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("topic %s: %w", t.Name, err)
 	}
-	return m.newPartitions(t.ID, has, placement), nil
+	return m.newPartitions(t.ID, t.Settings, has, placement), nil
 }
 
 // placeMore returns the replicas of each new partition.

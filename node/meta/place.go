@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
 )
 
@@ -124,8 +125,15 @@ func inRack(places []place, chosen []int, at int) int {
 }
 
 // newPartitions returns the records that add partitions, numbered from first. In
-// sync are those whose brokers serve; the first of them leads.
-func (m *Image) newPartitions(topic kafka.TopicID, first int32, placement [][]kafka.NodeID) []Record {
+// sync are those whose brokers serve; the first of them leads. If they are too few
+// for the high watermark to move, the others are eligible: they lack nothing that
+// is committed, for nothing is (KIP-966 has nobody eligible then; what is lost with
+// the disk of the first leader is not worth an operator's decision).
+func (m *Image) newPartitions(topic kafka.TopicID, settings []config.Pair, first int32, placement [][]kafka.NodeID) []Record {
+	least := policyOn(m.BrokerSettings(EveryBroker), nil).of(settings).minISR
+	if m.FeatureLevel(EligibleLeaderReplicas) == 0 {
+		least = 0
+	}
 	states := make([]PartitionRecord, len(placement))
 	for i, replicas := range placement {
 		r := Replica{topic, first + int32(i)}
@@ -136,6 +144,12 @@ func (m *Image) newPartitions(topic kafka.TopicID, first int32, placement [][]ka
 		states[i] = PartitionRecord{
 			Topic: topic, Partition: r.Partition,
 			PartitionState: PartitionState{Replicas: replicas, ISR: isr, Leader: isr[0]},
+		}
+		if len(isr) < min(least, len(replicas)) {
+			states[i].ELR = filter(without(replicas, isr), func(id kafka.NodeID) bool {
+				b, ok := m.searchBroker(id)
+				return ok && !m.brokers[b].offline(r)
+			})
 		}
 	}
 	return partitionRecords(states)
