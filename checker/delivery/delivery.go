@@ -7,7 +7,10 @@
 // nor of how groups come to agree.
 package delivery
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A Guarantee is the name of a promise.
 type Guarantee string
@@ -55,6 +58,9 @@ const NoOffset Offset = -1
 type History struct {
 	Groups []Group
 
+	// Names are the partitions', as reports print them; nil prints numbers.
+	Names []string
+
 	// Records are the offsets that hold a record at the end, by partition, rising.
 	Records [][]Offset
 }
@@ -67,6 +73,8 @@ type Group struct {
 	Commits  []Commit
 	Fetches  []Fetch
 	Holdings []Holding
+
+	Partitions []int32 // that it is to read; nil: all
 }
 
 // An Output is a record that the group's output held in the end, in the order in
@@ -107,12 +115,14 @@ type Fetch struct {
 	Returned  Instant
 }
 
-// A Holding is that a member was given a partition in a generation.
+// A Holding is that a member was given a partition in a generation. A member is one
+// membership: who was thrown out, and knows it, comes back as another.
 type Holding struct {
 	Member     string
 	Generation int32
 	Partition  int32
 	From       Instant
+	Until      Instant // when it gave the partition back, by its own account; 0: nobody told
 }
 
 // A Violation is a proof that a promise was broken.
@@ -125,6 +135,7 @@ type Violation struct {
 // A Report is the judges' conclusion.
 type Report struct {
 	Judged     []Guarantee // there was something to look at
+	Checked    map[Guarantee]int
 	Violations []Violation // the first of each group and guarantee
 
 	Repeated, Missed int // records that were processed again, and never, of all groups
@@ -132,7 +143,7 @@ type Report struct {
 
 // Judge decides about every guarantee.
 func Judge(h *History) Report {
-	var r Report
+	r := Report{Checked: map[Guarantee]int{}}
 	for i := range h.Groups {
 		g := &h.Groups[i]
 		j := judgement{h: h, g: g, r: &r}
@@ -151,19 +162,27 @@ type judgement struct {
 }
 
 func (j *judgement) judged(g Guarantee) {
-	for _, known := range j.r.Judged {
-		if known == g {
-			return
-		}
+	if j.r.Checked[g]++; j.r.Checked[g] == 1 {
+		j.r.Judged = append(j.r.Judged, g)
 	}
-	j.r.Judged = append(j.r.Judged, g)
+}
+
+// name returns a partition's.
+func (j *judgement) name(p int32) string {
+	if int(p) < len(j.h.Names) {
+		return j.h.Names[p]
+	}
+	return fmt.Sprintf("partition %d", p)
+}
+
+// known reports whether the report has a violation of the group's.
+func (j *judgement) known(g Guarantee) bool {
+	return slices.ContainsFunc(j.r.Violations, func(v Violation) bool { return v.Guarantee == g && v.Events[0] == "group "+j.g.Name })
 }
 
 func (j *judgement) violated(g Guarantee, events []string, format string, args ...any) {
-	for _, v := range j.r.Violations {
-		if v.Guarantee == g && len(v.Events) > 0 && v.Events[0] == "group "+j.g.Name {
-			return
-		}
+	if j.known(g) {
+		return
 	}
 	j.r.Violations = append(j.r.Violations, Violation{
 		Guarantee: g, Sentence: fmt.Sprintf("group %s: ", j.g.Name) + fmt.Sprintf(format, args...),

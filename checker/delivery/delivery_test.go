@@ -15,7 +15,7 @@ func group(mode Mode) *History {
 	g.Holdings = []Holding{{Member: "w1", Generation: 1, From: 1}}
 	g.Commits = []Commit{{Member: "w1", Generation: 1, Offset: 3, Invoked: 10, Returned: 20, Outcome: Done}}
 	g.Fetches = []Fetch{{Member: "w1", Offset: NoOffset, Invoked: 2, Returned: 3}, {Member: "w2", Offset: 3, Invoked: 30, Returned: 31}}
-	return &History{Groups: []Group{g}, Records: [][]Offset{{0, 1, 2}}}
+	return &History{Groups: []Group{g}, Records: [][]Offset{{0, 1, 2}, {}}}
 }
 
 func TestWhatIsBrokenIsNamed(t *testing.T) {
@@ -39,7 +39,28 @@ func TestWhatIsBrokenIsNamed(t *testing.T) {
 			g.Holdings = append(g.Holdings, Holding{Member: "w2", Generation: 1, From: 5})
 		}, GroupExclusive},
 		{"in another generation it is another's", ProcessFirst, func(g *Group) {
+			g.Holdings = append(g.Holdings, Holding{Member: "w2", Generation: 2, From: 25})
+		}, ""},
+		{"it commits what is another's", ProcessFirst, func(g *Group) {
 			g.Holdings = append(g.Holdings, Holding{Member: "w2", Generation: 2, From: 5})
+		}, GroupExclusive},
+		{"its commit was under way", ProcessFirst, func(g *Group) {
+			g.Holdings = append(g.Holdings, Holding{Member: "w2", Generation: 2, From: 15})
+		}, ""},
+		{"two have it at once", ProcessFirst, func(g *Group) {
+			g.Holdings[0].Until = 30
+			g.Holdings = append(g.Holdings, Holding{Member: "w2", Generation: 2, From: 25})
+			g.Commits = append(g.Commits, Commit{Member: "w1", Generation: 2, Partition: 1, Offset: 9, Invoked: 40, Returned: 41, Outcome: Done})
+		}, GroupExclusive},
+		{"one has it, and gives it back first", ProcessFirst, func(g *Group) {
+			g.Holdings[0].Until = 24
+			g.Holdings = append(g.Holdings, Holding{Member: "w2", Generation: 2, From: 25})
+			g.Commits = append(g.Commits, Commit{Member: "w1", Generation: 2, Partition: 1, Offset: 9, Invoked: 40, Returned: 41, Outcome: Done})
+		}, ""},
+		{"one was thrown out and did not know", ProcessFirst, func(g *Group) {
+			g.Holdings[0].Until = 30
+			g.Holdings = append(g.Holdings, Holding{Member: "w2", Generation: 2, From: 25})
+			g.Commits = append(g.Commits, Commit{Member: "w1", Generation: 1, Partition: 1, Offset: 9, Invoked: 40, Returned: 41, Outcome: Refused})
 		}, ""},
 		{"a zombie commits", ProcessFirst, func(g *Group) {
 			g.Commits = append(g.Commits, Commit{Member: "w2", Generation: 2, Offset: 3, Invoked: 25, Returned: 26, Outcome: Done},

@@ -18,10 +18,13 @@ func (j *judgement) deliveries() {
 			times[o.Partition][o.Offset]++
 		}
 	}
-	total := 0
+	promised := [...]Guarantee{CommitFirst: AtMostOnce, ProcessFirst: AtLeastOnce, WithOutput: ExactlyOnce}[j.g.Mode]
 	for p, offsets := range j.h.Records {
+		if !j.owes(int32(p)) {
+			continue
+		}
 		for _, at := range offsets {
-			total++
+			j.judged(promised)
 			n := times[p][at]
 			delete(times[p], at)
 			switch {
@@ -35,26 +38,20 @@ func (j *judgement) deliveries() {
 		}
 	}
 	for p, rest := range times {
-		if len(rest) > 0 {
+		if len(rest) > 0 && j.owes(int32(p)) {
 			at := slices.Sorted(maps.Keys(rest))[0]
-			j.violated(GroupBroadcast, nil, "offset %d of partition %d was processed, and the topic has no such record", at, p)
+			j.violated(GroupBroadcast, nil, "offset %d of %s was processed, and the topic has no such record", at, j.name(int32(p)))
 		}
-	}
-	if total == 0 {
-		return
-	}
-	switch j.g.Mode {
-	case CommitFirst:
-		j.judged(AtMostOnce)
-	case ProcessFirst:
-		j.judged(AtLeastOnce)
-	case WithOutput:
-		j.judged(ExactlyOnce)
 	}
 }
 
-// broadcast demands that a record which one group processed every other did too, but
-// for groups that may miss some.
+// owes reports whether the group is to read a partition.
+func (j *judgement) owes(p int32) bool {
+	return j.g.Partitions == nil || slices.Contains(j.g.Partitions, p)
+}
+
+// broadcast demands that a record which one group processed every other did too that
+// is to read it, but for groups that may miss some.
 func broadcast(h *History, r *Report) {
 	if len(h.Groups) < 2 {
 		return
@@ -75,11 +72,14 @@ func broadcast(h *History, r *Report) {
 		if j.g.Mode == CommitFirst {
 			continue
 		}
-		j.judged(GroupBroadcast)
 		for k := range h.Groups {
 			for _, o := range h.Groups[k].Outputs {
-				if !by[i][record{o.Partition, o.Offset}] {
-					j.violated(GroupBroadcast, j.about(o.Partition, o.Offset), "offset %d of partition %d was processed by group %s, and never by it", o.Offset, o.Partition, h.Groups[k].Name)
+				if k == i || !j.owes(o.Partition) {
+					continue
+				}
+				if j.judged(GroupBroadcast); !by[i][record{o.Partition, o.Offset}] {
+					j.unless(GroupBroadcast, o.Partition, o.Offset, "offset %d of %s was processed by group %s, and never by it",
+						o.Offset, j.name(o.Partition), h.Groups[k].Name)
 				}
 			}
 		}
@@ -89,18 +89,26 @@ func broadcast(h *History, r *Report) {
 func (j *judgement) missed(p int32, at Offset) {
 	switch j.g.Mode {
 	case ProcessFirst:
-		j.violated(AtLeastOnce, j.about(p, at), "offset %d of partition %d was never processed", at, p)
+		j.unless(AtLeastOnce, p, at, "offset %d of %s was never processed", at, j.name(p))
 	case WithOutput:
-		j.violated(ExactlyOnce, j.about(p, at), "offset %d of partition %d is not in the output", at, p)
+		j.unless(ExactlyOnce, p, at, "offset %d of %s is not in the output", at, j.name(p))
 	}
 }
 
 func (j *judgement) repeated(p int32, at Offset, n int) {
 	switch j.g.Mode {
 	case CommitFirst:
-		j.violated(AtMostOnce, j.about(p, at), "offset %d of partition %d was processed %d times", at, p, n)
+		j.unless(AtMostOnce, p, at, "offset %d of %s was processed %d times", at, j.name(p), n)
 	case WithOutput:
-		j.violated(ExactlyOnce, j.about(p, at), "offset %d of partition %d is in the output %d times", at, p, n)
+		j.unless(ExactlyOnce, p, at, "offset %d of %s is in the output %d times", at, j.name(p), n)
+	}
+}
+
+// unless adds a violation about an offset, unless there is one: what is known of the
+// offset is dear to gather.
+func (j *judgement) unless(g Guarantee, p int32, at Offset, format string, args ...any) {
+	if !j.known(g) {
+		j.violated(g, j.about(p, at), format, args...)
 	}
 }
 
@@ -113,7 +121,7 @@ func (j *judgement) about(p int32, at Offset) []string {
 	var out []string
 	for i, o := range j.g.Outputs {
 		if o.Partition == p && o.Offset == at && len(out) < maxEvidence {
-			out = append(out, fmt.Sprintf("output %d: offset %d of partition %d, by %s", i, at, p, o.By))
+			out = append(out, fmt.Sprintf("output %d: offset %d of %s, by %s", i, at, j.name(p), o.By))
 		}
 	}
 	var before, after *Commit
@@ -131,15 +139,15 @@ func (j *judgement) about(p int32, at Offset) []string {
 	}
 	for _, c := range []*Commit{before, after} {
 		if c != nil {
-			out = append(out, c.String())
+			out = append(out, j.commit(c))
 		}
 	}
 	return out
 }
 
-func (c *Commit) String() string {
-	return fmt.Sprintf("%v commit of offset %d of partition %d by %s in generation %d, from %v to %v",
-		c.Outcome, c.Offset, c.Partition, c.Member, c.Generation, c.Invoked, c.Returned)
+func (j *judgement) commit(c *Commit) string {
+	return fmt.Sprintf("%v commit of offset %d of %s by %s in generation %d, from %v to %v",
+		c.Outcome, c.Offset, j.name(c.Partition), c.Member, c.Generation, c.Invoked, c.Returned)
 }
 
 func (o Outcome) String() string { return [...]string{"unknown", "done", "refused"}[o] }

@@ -29,6 +29,7 @@ type File struct {
 	Demands json.RawMessage // what the run was promised: checker.Demands; nil if the header tells none
 	Note    string          // whatever the writer wanted to say
 	Sends   SendDefaults    // of the events form: what its header tells of all sends
+	Groups  []Group         // of the events form
 	CutOff  int             // the number of the last line if it was left out, for it has no end: its writer died; 0: none
 }
 
@@ -104,13 +105,13 @@ func (f *File) begin(line []byte, events *eventDecoder) (take func([]byte) error
 	f.Demands, f.Note, f.Sends = h.Demands, h.Note, SendDefaults{h.Acks, h.Delivery}
 	switch {
 	case h.History == formatName && h.Version == eventsVersion:
-		events.begin(&h)
-		return events.take, events.end, nil
+		f.Groups = h.Groups
+		return events.take, events.end, events.begin(&h)
 	case h.History != formatName || h.Version != formatVersion:
 		return nil, nil, fmt.Errorf("the header says %q version %d: want %q version %d (operations) or %d (events)",
 			h.History, h.Version, formatName, formatVersion, eventsVersion)
-	case h.Acks != nil || h.Delivery != nil:
-		return nil, nil, errors.New("the header tells acks or delivery, which every operation tells")
+	case h.Acks != nil || h.Delivery != nil || h.Groups != nil:
+		return nil, nil, errors.New("the header tells acks or delivery, which every operation tells, or groups, of which this form has nothing")
 	}
 	d := &decoder{limits: events.limits, records: map[RecordID]OpID{}, now: Never}
 	d.r = NewTranscriber(func() Instant { return d.now })

@@ -9,7 +9,7 @@ import (
 
 // A field is a field of an event, as a bit: a line has each at most once, and each
 // kind of line has its own.
-type field uint32
+type field uint64
 
 const (
 	fType field = 1 << iota
@@ -43,12 +43,16 @@ const (
 	fTarget
 	fNote
 	fEpoch
+	fGroup
+	fGeneration
+	fOffsets
 )
 
 // fieldNames are the names of the fields, in the order of their bits.
 var fieldNames = []string{"type", "f", "process", "op", "time_ns", "topic", "partition", "key", "key_base64", "value",
 	"value_base64", "headers", "record", "digest", "tombstone", "acks", "delivery", "isolation", "query", "asked", "offset",
-	"timestamp", "error", "records", "positions", "log_start", "log_end", "kind", "target", "note", "epoch"}
+	"timestamp", "error", "records", "positions", "log_start", "log_end", "kind", "target", "note", "epoch", "group",
+	"generation", "offsets"}
 
 // fieldOf returns the field of a name, or 0. Names are few and short: looking through
 // those of a length beats hashing.
@@ -80,7 +84,7 @@ var fieldsOfLength = func() (by [16][]namedField) {
 func (f field) String() string {
 	var names []string
 	for ; f != 0; f &= f - 1 {
-		names = append(names, fieldNames[bits.TrailingZeros32(uint32(f))])
+		names = append(names, fieldNames[bits.TrailingZeros64(uint64(f))])
 	}
 	return strings.Join(names, ", ")
 }
@@ -98,6 +102,9 @@ const (
 	eventInfo   = "info"
 	eventAssign = "assign"
 	eventMark   = "mark"
+
+	eventRevoke    = "revoke"
+	eventProcessed = "processed"
 )
 
 // A shape is the fields that an event must have, and those that it may.
@@ -111,20 +118,34 @@ var shapes = map[string]map[string]shape{
 		typePoll: {fAlways &^ fOp, fOp | fIsolation},
 		typeList: {fAlways&^fOp | fTopic | fPartition | fQuery, fOp | fAsked | fIsolation},
 		typeBack: {fAlways&^fOp | fTopic | fPartition, fOp | fOffset},
+
+		typeCommit: {fAlways&^fOp | fGroup | fGeneration | fTopic | fPartition | fOffset, fOp},
+		typeFetch:  {fAlways&^fOp | fGroup | fTopic | fPartition, fOp},
 	},
 	eventOK: {
 		typeSend: {fAlways &^ fOp, fOp | fPartition | fOffset | fTimestamp},
 		typePoll: {fAlways &^ fOp, fOp | fRecords | fPositions},
 		typeList: {fAlways &^ fOp, fOp | fOffset | fTimestamp},
 		typeBack: {fAlways&^fOp | fLogStart | fLogEnd, fOp},
+
+		typeCommit: {fAlways &^ fOp, fOp},
+		typeFetch:  {fAlways &^ fOp, fOp | fOffset},
 	},
-	eventFail:   {typeSend: shapeOfEnd, typePoll: shapeOfEnd, typeList: shapeOfEnd, typeBack: shapeOfEnd},
-	eventInfo:   {typeSend: shapeOfEnd, typePoll: shapeOfEnd, typeList: shapeOfEnd, typeBack: shapeOfEnd},
-	eventAssign: {"": {fType | fProcess | fTime | fTopic | fPartition, fOffset}},
+	eventFail:   shapesOfEnd,
+	eventInfo:   shapesOfEnd,
+	eventAssign: {"": {fType | fProcess | fTime | fTopic | fPartition, fOffset | fGroup | fGeneration}},
 	eventMark:   {"": {fType | fTime | fKind, fTarget | fTopic | fPartition | fOffset | fNote}},
+
+	eventRevoke:    {"": {fType | fProcess | fTime | fGroup | fTopic | fPartition, 0}},
+	eventProcessed: {"": {fType | fProcess | fTime | fGroup | fTopic | fPartition | fOffsets, 0}},
 }
 
-var shapeOfEnd = shape{fAlways &^ fOp, fOp | fError}
+var (
+	shapeOfEnd  = shape{fAlways &^ fOp, fOp | fError}
+	shapesOfEnd = map[string]shape{
+		typeSend: shapeOfEnd, typePoll: shapeOfEnd, typeList: shapeOfEnd, typeBack: shapeOfEnd, typeCommit: shapeOfEnd, typeFetch: shapeOfEnd,
+	}
+)
 
 // An eventLine is one line, as it was read. What is not in has is of an earlier
 // line.
@@ -134,11 +155,14 @@ type eventLine struct {
 	content   content
 	records   []readLineOf
 	positions []position
+	offsets   []int64 // processed
 }
 
 // fields are those of a line that are not lists.
 type fields struct {
 	typ, f, process, topic, kind, target, note, err []byte
+	group                                           []byte
+	generation                                      int64
 	op                                              int64
 	time                                            int64
 	partition                                       int64
@@ -251,6 +275,13 @@ func (e *eventLine) rareValue(s *scanner, f field) {
 		e.target = s.text()
 	case fNote:
 		e.note = s.text()
+	case fGroup:
+		e.group = s.text()
+	case fGeneration:
+		e.generation = s.whole()
+	case fOffsets:
+		e.offsets = e.offsets[:0]
+		s.array(func() { e.offsets = append(e.offsets, s.whole()) })
 	default:
 		e.content.take(s, f)
 	}

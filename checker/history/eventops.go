@@ -40,6 +40,11 @@ func (d *eventDecoder) invoke() error {
 		o.partition = d.partition()
 		o.place = d.r.ReadBack(k.client, o.partition).i
 		d.restart(k.client, o.partition, d.offset()).readBack = true
+	default:
+		var err error
+		if o.place, o.group, err = d.invokeGroup(k); err != nil {
+			return err
+		}
 	}
 	d.open[k] = o
 	return nil
@@ -135,6 +140,8 @@ func (d *eventDecoder) complete() error {
 		if outcome == OK {
 			l.Offset, l.Timestamp = d.offset(), d.timestamp()
 		}
+	case opCommit, opFetch:
+		d.completeGroup(k, o, outcome)
 	default:
 		b := ReadBackHandle{d.r, o.place}.end(outcome, why)
 		if outcome == OK {

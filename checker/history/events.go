@@ -30,6 +30,11 @@ type eventDecoder struct {
 	byDigest map[Digest]RecordID   // of sends that tell none
 	homeless map[int32]string      // sends that were not told their partition, and their topics
 	polled   []polledRead          // of the line at hand
+
+	groups   []Group
+	groupAt  map[string]int   // by name
+	held     map[groupKey]int // the holdings that were not given back
+	groupOps int
 }
 
 // maxNames bounds processes and topics, partitions, and how many errors share their
@@ -39,9 +44,15 @@ const maxNames = 100_000
 // An opKey names an operation among those that have not ended.
 type opKey struct {
 	client ClientID
-	f      byte // the first letter of its function
+	f      byte // the first letter of its function, or what is below
 	op     int64
 }
+
+// The operations of members, as an opKey has them.
+const (
+	opCommit byte = 'o'
+	opFetch  byte = 'f'
+)
 
 // An opened operation began and has not ended.
 type opened struct {
@@ -49,6 +60,7 @@ type opened struct {
 	place     int32       // in the table of its function
 	partition PartitionID // of a read-back
 	isolation Isolation   // of a poll
+	group     int         // of an operation of a member
 }
 
 // A stream is a consumer in a partition.
@@ -65,7 +77,7 @@ type streamKey struct {
 }
 
 // begin takes in the header.
-func (d *eventDecoder) begin(h *headerLine) {
+func (d *eventDecoder) begin(h *headerLine) error {
 	if h.Acks != nil {
 		d.sends.Acks = h.Acks
 	}
@@ -76,6 +88,7 @@ func (d *eventDecoder) begin(h *headerLine) {
 	d.names, d.errors = map[string]string{}, map[string]string{}
 	d.records, d.byDigest, d.homeless = map[RecordID]struct{}{}, map[Digest]RecordID{}, map[int32]string{}
 	d.r = NewTranscriber(func() Instant { return d.now })
+	return d.beginGroups(h.Groups)
 }
 
 // take takes in a line.
@@ -87,7 +100,7 @@ func (d *eventDecoder) take(line []byte) error {
 	if e.time < 0 || e.time == int64(Never) {
 		return fmt.Errorf("time_ns %d: want nanoseconds from 0 up, of one clock for all processes", e.time)
 	}
-	if d.r.h.Ops()+len(d.open) >= d.limits.Ops {
+	if d.r.h.Ops()+len(d.open) >= d.limits.Ops || d.groupOps > d.limits.Records {
 		return fmt.Errorf("more than %d operations", d.limits.Ops)
 	}
 	d.now = Instant(e.time)
@@ -101,6 +114,10 @@ func (d *eventDecoder) take(line []byte) error {
 		return d.assign()
 	case eventInvoke:
 		return d.invoke()
+	case eventRevoke:
+		return d.revoke()
+	case eventProcessed:
+		return d.processed()
 	default:
 		return d.complete()
 	}
@@ -161,8 +178,11 @@ func (d *eventDecoder) partition() PartitionID {
 
 func (d *eventDecoder) key() opKey {
 	k := opKey{client: d.client(), f: d.line.f[0]}
-	if string(d.line.f) == typeBack {
+	switch string(d.line.f) {
+	case typeBack:
 		k.f = 'b' // read-back
+	case typeFetch:
+		k.f = opFetch
 	}
 	if d.line.has&fOp != 0 {
 		k.op = d.line.op
@@ -207,6 +227,9 @@ func (d *eventDecoder) mark() error {
 // assign begins a new generation of a consumer in a partition.
 func (d *eventDecoder) assign() error {
 	d.restart(d.client(), d.partition(), d.offset())
+	if d.line.has&(fGroup|fGeneration) != 0 {
+		return d.assignMember()
+	}
 	return nil
 }
 

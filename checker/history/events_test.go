@@ -173,6 +173,68 @@ func TestEventsAreRefused(t *testing.T) {
 	}
 }
 
+const groupsHeader = `{"history":"klamm","version":2,"acks":"all","delivery":"plain","groups":[{"group":"g","delivery":"at-least-once","topics":["t"]}]}` + "\n"
+
+// What members of groups tell is kept by group.
+func TestGroupsAreTold(t *testing.T) {
+	f, err := DecodeFile(strings.NewReader(groupsHeader+strings.Join([]string{
+		`{"type":"assign","process":"m","time_ns":1,"group":"g","generation":4,"topic":"t","partition":1,"offset":7}`,
+		`{"type":"invoke","f":"offset-fetch","process":"m","time_ns":2,"group":"g","topic":"t","partition":1}`,
+		`{"type":"ok","f":"offset-fetch","process":"m","time_ns":3}`,
+		`{"type":"processed","process":"m","time_ns":4,"group":"g","topic":"t","partition":1,"offsets":[7,9]}`,
+		`{"type":"invoke","f":"offset-commit","process":"m","op":1,"time_ns":5,"group":"g","generation":4,"topic":"t","partition":1,"offset":10}`,
+		`{"type":"invoke","f":"offset-commit","process":"m","op":2,"time_ns":5,"group":"g","generation":4,"topic":"t","partition":1,"offset":11}`,
+		`{"type":"fail","f":"offset-commit","process":"m","op":1,"time_ns":6,"error":"ILLEGAL_GENERATION"}`,
+		`{"type":"revoke","process":"m","time_ns":8,"group":"g","topic":"t","partition":1}`,
+	}, "\n")+"\n"), DefaultLimits, SendDefaults{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Group{{
+		Name: "g", Mode: AtLeastOnce, Topics: []string{"t"},
+		Holdings:  []Holding{{Generation: 4, From: 1, Until: 8}},
+		Processed: []Processed{{Offset: 7, At: 4}, {Offset: 9, At: 4}},
+		Commits: []GroupCommit{
+			{Generation: 4, Offset: 10, Outcome: Failed, Invoked: 5, Completed: 6},
+			{Generation: 4, Offset: 11, Invoked: 5, Completed: Never},
+		},
+		Fetches: []OffsetFetch{{Outcome: OK, Invoked: 2, Completed: 3, Offset: NoOffset}},
+	}}
+	if diff := cmp.Diff(want, f.Groups); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestEventsOfGroupsAreRefused(t *testing.T) {
+	const (
+		assign = `{"type":"assign","process":"m","time_ns":5,"group":"g","generation":4,"topic":"t","partition":0}`
+		revoke = `{"type":"revoke","process":"m","time_ns":6,"group":"g","topic":"t","partition":0}`
+		commit = `{"type":"invoke","f":"offset-commit","process":"m","time_ns":5,"group":"g","generation":4,"topic":"t","partition":0,"offset":1}`
+	)
+	for claim, c := range map[string]struct{ lines, want string }{
+		"a group nobody named":           {strings.Replace(commit, `"g"`, `"h"`, 1), `group "h" is none`},
+		"a generation below zero":        {strings.Replace(commit, `:4`, `:-4`, 1), "generation -4"},
+		"an assignment of half a group":  {strings.Replace(assign, `"generation":4,`, ``, 1), "both, or neither"},
+		"given back and never had":       {revoke, "does not hold"},
+		"given back twice":               {assign + "\n" + revoke + "\n" + revoke, "line 4: process"},
+		"given back before it was given": {assign + "\n" + strings.Replace(revoke, `:6`, `:4`, 1), "at 5 ns"},
+		"processed without offsets":      {strings.Replace(revoke, "revoke", "processed", 1), "missing fields: offsets"},
+		"an offset below zero":           {`{"type":"processed","process":"m","time_ns":6,"group":"g","topic":"t","partition":0,"offsets":[0,-1]}`, "offset -1"},
+		"two commits at once without op": {commit + "\n" + commit, "numbers them with op"},
+	} {
+		t.Run(claim, func(t *testing.T) {
+			_, err := Decode(strings.NewReader(groupsHeader+c.lines), DefaultLimits)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want one that says %q", err, c.want)
+			}
+		})
+	}
+	twice := strings.Replace(groupsHeader, `]}]`, `]},{"group":"g","delivery":"exactly-once","topics":["t"]}]`, 1)
+	if _, err := Decode(strings.NewReader(twice), DefaultLimits); err == nil || !strings.Contains(err.Error(), "names that differ") {
+		t.Errorf("one group twice: %v", err)
+	}
+}
+
 // How a send was sent is told by itself, by the header, or by whoever reads.
 func TestSendsNeedAcksAndDelivery(t *testing.T) {
 	const send = `{"type":"invoke","f":"send","process":"p","time_ns":5,"topic":"t","partition":0,"value":"x"}`

@@ -23,7 +23,7 @@ type EventWriter struct {
 func (w *EventWriter) Begin(f File) error {
 	w.sends = f.Sends
 	line, err := json.Marshal(headerLine{History: formatName, Version: eventsVersion, Demands: f.Demands, Note: f.Note,
-		Acks: f.Sends.Acks, Delivery: f.Sends.Delivery})
+		Acks: f.Sends.Acks, Delivery: f.Sends.Delivery, Groups: f.Groups})
 	w.buf = append(append(w.buf, line...), '\n')
 	return err
 }

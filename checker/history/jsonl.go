@@ -34,6 +34,7 @@ type headerLine struct {
 	// Of the events form: of all sends that tell none.
 	Acks     *Acks     `json:"acks,omitempty"`
 	Delivery *Delivery `json:"delivery,omitempty"`
+	Groups   []Group   `json:"groups,omitempty"`
 }
 
 // A lineHead is what all lines have in common.
@@ -123,6 +124,9 @@ const (
 	typeList = "list-offsets"
 	typeBack = "read-back"
 	typeMark = "mark"
+
+	typeCommit = "offset-commit" // of events
+	typeFetch  = "offset-fetch"
 )
 
 // unless returns a pointer to v, or nil if it is the value for "not known".

@@ -27,7 +27,7 @@ func newCheckCommand() *cobra.Command {
 		Short: "Judge histories of what clients did and saw, of any Kafka cluster",
 		Long: `Read histories, as 'klamm record' and other programs write them (docs/history.md), and
 judge them: is every acknowledged record still there, once, in order, where it was said
-to be? - is standard input. What a run was promised stands in the head of its history;
+to be, and did every group get it as often as promised? - is standard input. What a run was promised stands in the head of its history;
 flags change it.
 
 Exit codes: 0 every guarantee held; 1 one was broken; 2 usage, or a file that is no
@@ -132,7 +132,8 @@ type checkJSON struct {
 	Partitions int             `json:"partitions"`
 	Demands    checker.Demands `json:"demands"`
 	checker.Report
-	Code int `json:"exit_code"`
+	Groups *checkedGroups `json:"groups,omitempty"`
+	Code   int            `json:"exit_code"`
 }
 
 func (f *checkFlags) judge(file string, read *history.File) (*checkJSON, error) {
@@ -147,13 +148,13 @@ func (f *checkFlags) judge(file string, read *history.File) (*checkJSON, error) 
 	j := &checkJSON{
 		Kind: "klamm.check", Version: 1, File: file, Note: read.Note, Demands: demands,
 		Operations: h.Operations(), Clients: len(h.Clients), Partitions: len(h.Partitions),
-		Report: checker.Judge(h, demands),
+		Report: checker.Judge(h, demands), Groups: judgeGroups(read),
 	}
 	if read.CutOff > 0 {
 		j.Skipped = append(j.Skipped, fmt.Sprintf("line %d is cut off: whoever wrote it ended in the middle", read.CutOff))
 	}
-	j.Verdict = j.Report.Status()
-	j.Reason, j.Code = conclusion(&j.Report)
+	reason, code := conclusion(&j.Report)
+	j.Verdict, j.Reason, j.Code = j.Groups.conclude(j.Report.Status(), reason, code)
 	return j, nil
 }
 
@@ -194,7 +195,11 @@ func (f *checkFlags) print(out io.Writer, j *checkJSON) error {
 	if j.Reason != "" {
 		headline += ": " + j.Reason
 	}
-	_, err = fmt.Fprintf(out, "%s: %d operations of %d clients in %d partitions; demands %s\n%s%s\n",
-		j.File, j.Operations, j.Clients, j.Partitions, demands, &j.Report, headline)
+	fmt.Fprintf(out, "%s: %d operations of %d clients in %d partitions; demands %s\n%s",
+		j.File, j.Operations, j.Clients, j.Partitions, demands, &j.Report)
+	if j.Groups != nil {
+		j.Groups.print(out)
+	}
+	_, err = fmt.Fprintln(out, headline)
 	return err
 }

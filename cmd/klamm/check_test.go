@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/klammlog/klamm/checker"
+	"github.com/klammlog/klamm/checker/delivery"
 	"github.com/klammlog/klamm/scenarios"
 )
 
@@ -17,6 +19,10 @@ import (
 func TestEachHistoryIsJudgedAsItIsNamed(t *testing.T) {
 	names := []string{"held", "inconclusive"}
 	for _, g := range checker.Guarantees() {
+		names = append(names, string(g))
+	}
+	names = append(names, "group-held")
+	for _, g := range delivery.Guarantees() {
 		names = append(names, string(g))
 	}
 	files, err := filepath.Glob("testdata/histories/*.jsonl")
@@ -32,13 +38,19 @@ func TestEachHistoryIsJudgedAsItIsNamed(t *testing.T) {
 			t.Fatalf("%s: %v: %s", name, err, &out)
 		}
 		switch name {
-		case "held", "inconclusive":
-			if want := map[string]int{"held": 0, "inconclusive": exitInconclusive}[name]; code != want || string(j.Verdict) != name {
+		case "held", "group-held", "inconclusive":
+			if want := map[string]int{"inconclusive": exitInconclusive}[name]; code != want || string(j.Verdict) != strings.TrimPrefix(name, "group-") {
 				t.Errorf("%s: code %d, %s: %s", name, code, j.Verdict, j.Reason)
 			}
 		default:
-			if v := j.Report.Verdict(checker.Guarantee(name)); code != exitViolated || v.Status != checker.Violated || len(v.Violations) == 0 {
-				t.Errorf("%s: code %d, %s", name, code, &j.Report)
+			broken := len(j.Report.Verdict(checker.Guarantee(name)).Violations) > 0
+			if j.Groups != nil {
+				broken = slices.ContainsFunc(j.Groups.Verdicts, func(v groupVerdict) bool {
+					return string(v.Guarantee) == name && v.Status == checker.Violated && len(v.Violations) > 0
+				})
+			}
+			if code != exitViolated || !broken {
+				t.Errorf("%s: code %d, %s, %+v", name, code, &j.Report, j.Groups)
 			}
 		}
 		if code != j.Code {
