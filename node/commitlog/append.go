@@ -231,7 +231,7 @@ func (l *Log) duplicate(first txn.Batch, again record.Batch) AppendResult {
 // enqueue places a batch behind the tail.
 func (l *Log) enqueue(b record.Batch) {
 	if l.mustRoll(b) {
-		l.roll(b.BaseOffset())
+		l.roll(l.baseFor(b))
 	}
 	t := &l.tail
 	l.remember(headOf(b, t.size))
@@ -270,6 +270,13 @@ func (l *Log) mustRoll(b record.Batch) bool {
 	return t.size+int64(b.Size()) > c.SegmentBytes ||
 		int64(t.entries)*8 >= c.IndexBytes ||
 		l.aged(b) || l.w.Buggify("roll a segment early")
+}
+
+// baseFor returns where a segment begins whose first batch is b: at the log's end,
+// though a leader that has compacted its log may send a batch from behind that. If
+// it cannot be written after all, another leader may send what lies in between.
+func (l *Log) baseFor(b record.Batch) kafka.Offset {
+	return max(l.tail.end, b.LastOffset()-math.MaxInt32)
 }
 
 // aged reports whether the tail's segment is older than segment.ms allows, and in

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/record"
 	"github.com/klammlog/klamm/sim"
 )
 
@@ -327,6 +329,51 @@ func TestATruncationThatFailsHalfWay(t *testing.T) {
 			r.check(33)
 		})
 	}
+}
+
+// A leader that has compacted its log sends a batch from behind the log's end, which
+// begins a segment and cannot be written. Then another leader sends what lies in
+// between (docs/bugs/0055).
+func TestASegmentThatBeginsBehindAGapIsNotWritten(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	r.fill(5, 3, 50)
+	at := func(base kafka.Offset, n, size int) []byte {
+		b, _, err := record.View(batchOf(n, size, kafka.Timestamp(base), nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Assign(base, 1)
+		return b.Bytes()
+	}
+	replicate := func(b []byte) (err error) {
+		r.do(func() {
+			var a AppendResult
+			if a, err = r.log.AppendReplica(b); err == nil {
+				if err = r.log.Check(); err == nil {
+					err = r.log.WaitHeld(a, kafka.Never)
+				}
+			}
+		})
+		return err
+	}
+	r.inject("disk-full disk=n/0 n=8192 for=1s")
+	if err := replicate(at(22, 20, 1000)); !errors.Is(err, ErrRefused) {
+		t.Fatalf("on a disk that is full: %v", err)
+	}
+	if err := r.log.Check(); err != nil || r.log.Written() != 15 {
+		t.Fatalf("%v, written up to %d", err, r.log.Written())
+	}
+	r.must(func() error { return r.w.Sleep(3 * time.Second) })
+	for _, b := range [][]byte{at(15, 3, 50), at(22, 20, 1000), at(50, 20, 1000)} {
+		if err := replicate(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.check(8)
+	r.unplug()
+	r.open()
+	r.check(8)
 }
 
 func TestTimestampsAreFoundToTheRecord(t *testing.T) {
