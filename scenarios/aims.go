@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"slices"
+	"time"
 
 	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/netsim"
@@ -76,6 +77,9 @@ func (r *run) lead(tp kafka.TopicPartition, end lead) (b *brokerHost, ahead bool
 // and reports whether there is somebody. With two leaders cut off at once nobody would
 // be left to elect a third: one cut waits for the end of the other.
 func (r *run) aimed(f netsim.Fault) (netsim.Fault, bool) {
+	if slices.Contains(f.A, theWisher) || slices.Contains(f.A, theJoining) {
+		return r.aimedAtJoining(f)
+	}
 	at := slices.Index(f.A, theAhead)
 	if at < 0 {
 		return f, true
@@ -97,6 +101,92 @@ func (r *run) aimed(f netsim.Fault) (netsim.Fault, bool) {
 				f.B = append(f.B, other.seat.name)
 			}
 		}
+	}
+	r.mark(history.Fault, "", f.String())
+	return f, true
+}
+
+// A joining is a follower that its leader has asked to be let into the in-sync set, and
+// of which the leader does not know what became.
+type joining struct {
+	leader, follower kafka.NodeID
+	epoch            int32         // of the partition
+	since            kafka.Instant // it was first seen
+}
+
+// longJoining is how long a follower is joining if something is in the way.
+const longJoining = 20 * time.Millisecond
+
+// joining returns a leader and a follower that has been joining for so long; nil if
+// there is none.
+func (r *run) joining(least time.Duration) (leader, follower *brokerHost) {
+	for i := range r.options.Partitions {
+		j, ok := r.joiningOf(r.partition(int64(i)))
+		if last := r.joins[i]; last.leader == j.leader && last.follower == j.follower && last.epoch == j.epoch {
+			j.since = last.since
+		}
+		r.joins[i] = j
+		if ok && leader == nil && r.k.Now().Sub(j.since) >= least {
+			leader, follower = r.brokerWith(j.leader), r.brokerWith(j.follower)
+		}
+	}
+	return leader, follower
+}
+
+// joiningOf looks at one partition.
+func (r *run) joiningOf(tp kafka.TopicPartition) (joining, bool) {
+	s, _ := r.newestState(tp)
+	b := r.brokerWith(s.Leader)
+	if b == nil || !b.well() {
+		return joining{}, false
+	}
+	v, ok := b.running.Partition(tp)
+	if !ok || !leads(v) || v.LeaderEpoch != s.LeaderEpoch {
+		return joining{}, false
+	}
+	for _, id := range v.ISR {
+		if other := r.brokerWith(id); !has(s.ISR, id) && other != nil && other.well() {
+			return joining{leader: s.Leader, follower: id, epoch: s.Epoch, since: r.k.Now()}, true
+		}
+	}
+	return joining{}, false
+}
+
+// wisher returns a leader that will ask for a larger in-sync set soon: a follower lives
+// and has not got everything; nil if there is none.
+func (r *run) wisher() *brokerHost {
+	for i := range r.options.Partitions {
+		s, _ := r.newestState(r.partition(int64(i)))
+		b := r.brokerWith(s.Leader)
+		if b == nil || !b.well() {
+			continue
+		}
+		for _, id := range s.Replicas {
+			at, known := b.running.Image().Broker(id)
+			if !has(s.ISR, id) && known && !at.Fenced && r.brokerWith(id).running != nil {
+				return b
+			}
+		}
+	}
+	return nil
+}
+
+// aimedAtJoining replaces the words for who joins an in-sync set and for who lets it in,
+// and reports whether there is somebody. Nothing else stands on their side of a cut.
+func (r *run) aimedAtJoining(f netsim.Fault) (netsim.Fault, bool) {
+	switch f.A[0] {
+	case theWisher:
+		b := r.wisher()
+		if b == nil {
+			return f, false
+		}
+		f.A = []string{b.seat.name}
+	case theJoining:
+		leader, follower := r.joining(longJoining)
+		if follower == nil {
+			return f, false
+		}
+		f.A, f.B = []string{follower.seat.name}, []string{leader.seat.name}
 	}
 	r.mark(history.Fault, "", f.String())
 	return f, true

@@ -32,6 +32,8 @@ type Cluster struct {
 
 	SnapshotBytes int // metadata.log.max.record.bytes.between.snapshots
 
+	Near int // hosts that read from any replica; with them consumers read from the nearest
+
 	Throttle int64 // bytes a second that a steward lets brokers copy of what is not in sync; 0: no limit
 }
 
@@ -71,6 +73,9 @@ func drawCluster(r *rand.Rand) Cluster {
 func (c Cluster) String() string {
 	out := fmt.Sprintf("brokers=%d spares=%d controllers=%d voters=%d racks=%d replicas=%d min.insync.replicas=%d loser=%s unclean=%t rebalance=%t lag.max=%s session=%s beat=%s election=%s snapshot.bytes=%d throttle=%d",
 		c.Brokers, c.Spares, c.Controllers, c.Voters, c.Racks, c.Replicas, c.MinISR, c.Loser, c.Unclean, c.Rebalance, c.LagMax, c.Session, c.Beat, c.Election, c.SnapshotBytes, c.Throttle)
+	if c.Near > 0 {
+		out += fmt.Sprintf(" near=%d", c.Near)
+	}
 	if c.SpareControllers > 0 {
 		out += fmt.Sprintf(" spare.controllers=%d", c.SpareControllers)
 	}
@@ -157,6 +162,9 @@ func (c Cluster) pairs(s seat) []config.Pair {
 	add("controller.quorum.auto.join.enable", strconv.FormatBool(c.SpareControllers == 0))
 	if s.rack != "" {
 		add("broker.rack", s.rack)
+	}
+	if c.Near > 0 {
+		add("replica.selector.class", selector)
 	}
 	millis := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 	add("replica.lag.time.max.ms", millis(c.LagMax))

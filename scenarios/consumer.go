@@ -36,6 +36,7 @@ func (r *run) newConsumer(name string) *consumerClient {
 	c.config.MaxBytes = pick(draws, 1000, 50<<20)
 	// More than a fetch may return would make each wait for max.wait.
 	c.config.MinBytes = pick(draws, 1, 1, min(500, c.config.MaxPartitionBytes/2))
+	c.config.Rack = r.rackOf(name)
 	c.positions = make([]history.Offset, r.options.Partitions)
 	c.generation = make([]int32, r.options.Partitions)
 	c.machine = r.newMachine(name, c.main)

@@ -27,6 +27,7 @@ const (
 	leaderMoves     = "leader-moves"
 	survivorServes  = "survivor-serves"
 	noRot           = "no-rot-of-its-own"
+	followersWait   = "followers-wait"
 
 	metadataLinearizable = metadata.Guarantee
 	describesTruly       = "describes-truly"
@@ -62,6 +63,7 @@ var promises = []Guarantee{
 	{describesTruly, "what a broker tells of itself, its topics, settings, producers and directories does not contradict itself"},
 	{leaderMoves, "when a broker dies its partitions have another leader within the session time-out and a second, or one that has died too; two elections more if the controller died too"},
 	{survivorServes, "the last broker that is left of those in sync takes writes"},
+	{followersWait, "a replica that lacks what its leader has told is committed says so, and never that the offset is out of range; in the end each has it"},
 	{noRot, "a node whose disk keeps what it is given takes no part of a log for rotten"},
 	{string(delivery.AtMostOnce), "a group that commits, then processes, processes no record twice; it may miss some after a crash"},
 	{string(delivery.AtLeastOnce), "a group that processes, then commits, processes every record; some may be twice after a crash"},

@@ -28,6 +28,7 @@ var guestFamilies = []AboutFault{
 	{Family: malformedRequest, About: "hosts send frames, requests and batches that are none, in pieces or never whole, and do not read what they are answered"},
 	{Family: connectionStorm, About: "hosts open hundreds of connections, keep them idle or waiting, and come back all at once"},
 	{Family: operatorActs, About: "operators create, delete, grow, cut, configure and describe topics and brokers, and do not always wait for the answer"},
+	{Family: nearestReads, About: "consumers name a rack and are sent to followers in it; others ask any replica for what a leader has told them of"},
 	{Family: replicaMoves, About: "an operator moves replicas between brokers, takes that back, and has leaders elected"},
 }
 
@@ -52,6 +53,9 @@ func (o *Options) inviteGuests(s *Scenario, seed uint64) {
 	if slices.Contains(o.Families, operatorActs) {
 		o.inviteOperators(sim.Stream(seed, "options/operators"))
 	}
+	if slices.Contains(o.Families, nearestReads) {
+		o.inviteNear(sim.Stream(seed, "options/nearest"))
+	}
 	if slices.Contains(o.Families, replicaMoves) {
 		o.inviteSteward(sim.Stream(seed, "options/steward"))
 	}
@@ -68,6 +72,9 @@ func (r *run) newGuests() {
 	r.newOperators()
 	if r.options.StewardActs > 0 {
 		r.guests = append(r.guests, r.newSteward("s1"))
+	}
+	for i := range r.options.Near {
+		r.guests = append(r.guests, r.newNearReader(fmt.Sprintf("near%d", i+1)))
 	}
 	if r.options.Recreate {
 		r.guests = append(r.guests, r.newRecreator("again"))

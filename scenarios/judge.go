@@ -114,6 +114,9 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 	if r.drawn.RetentionBytes > 0 || r.drawn.RetentionTime > 0 {
 		res.Judged = append(res.Judged, retentionKeeps)
 	}
+	if r.drawn.Near > 0 {
+		res.Judged = append(res.Judged, followersWait)
+	}
 	if r.drawn.Hostiles > 0 {
 		res.Judged = append(res.Judged, badInputRefused)
 	}

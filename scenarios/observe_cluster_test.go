@@ -207,6 +207,30 @@ var handmadeCases = []struct {
 		h.isr(1, 2, 3)
 		h.decide()
 	}, isrAlive},
+	{"a replica joins for what an earlier life of its broker held", func(h *handmade) {
+		h.isr(1, 2)
+		h.decide()
+		h.counted = []counted{{ID: 3, Epoch: 13, Held: 50}}
+		h.image.Brokers[2].Epoch = 19
+		h.isr(1, 2, 3)
+		h.decide()
+	}, isrAlive},
+	{"a replica joins that has not said anything in its present life", func(h *handmade) {
+		h.isr(1, 2)
+		h.decide()
+		h.image.Brokers[2].Epoch = 19
+		h.counted = []counted{{ID: 3, Epoch: 19, Held: kafka.NoOffset}}
+		h.isr(1, 2, 3)
+		h.decide()
+	}, isrAlive},
+	{"a replica joins in its present life", func(h *handmade) {
+		h.isr(1, 2)
+		h.decide()
+		h.image.Brokers[2].Epoch = 19
+		h.counted = []counted{{ID: 3, Epoch: 19, Held: 50}}
+		h.isr(1, 2, 3)
+		h.decide()
+	}, ""},
 	{"a replica joins again", func(h *handmade) { h.isr(1, 2); h.decide(); h.isr(1, 2, 3); h.decide() }, ""},
 	{"a fenced replica stays in the set", func(h *handmade) { h.image.Brokers[0].Fenced = true; h.decide() }, ""},
 	{"the log ends before the high watermark", func(h *handmade) { h.views[3].LogEnd, h.views[3].Durable = 35, 35 }, offsetsDense},

@@ -27,7 +27,7 @@ var clusterGuarantees = []Guarantee{
 	{committedDurable, "every record below a high watermark that was ever exposed is on every in-sync replica, on disk with log.flush=ack"},
 	{hwForward, "a replica's high watermark never goes back while it runs, nor its log behind it"},
 	{leaderInISR, "the leader of a partition is in its in-sync set"},
-	{isrAlive, "no fenced or shutting-down broker is added to an in-sync set"},
+	{isrAlive, "no fenced or shutting-down broker is added to an in-sync set, and none that has not told the leader in its present life what it holds"},
 	{isrAgreement, "the controllers' in-sync set is a subset of the one that the leader acts on"},
 	{countsTruly, "what a leader counts of a follower the follower holds, and has said in the leader's epoch"},
 	{oneRaftLeaderPerTerm, "at most one controller ever leads in a term"},

@@ -166,7 +166,7 @@ func (o *clusterObserver) decide(m imageView, single bool) {
 			o.checkDecision(s, d)
 		}
 		if single {
-			o.checkAdded(m, s.decided.ISR, d)
+			o.checkAdded(m, &s.decided, d)
 		}
 		if d.Leader != meta.NoLeader {
 			o.leads(s, d.LeaderEpoch, d.Leader)
@@ -219,14 +219,36 @@ func (o *clusterObserver) checkDecision(s *subject, d decision) {
 }
 
 // checkAdded: no fenced or shutting-down broker is added to an in-sync set.
-func (o *clusterObserver) checkAdded(m imageView, before []kafka.NodeID, d decision) {
+func (o *clusterObserver) checkAdded(m imageView, before *decision, d decision) {
 	for _, id := range d.ISR {
-		if has(before, id) {
+		if has(before.ISR, id) {
 			continue
 		}
 		if b, ok := m.seat(id); !ok || b.Fenced || b.ShuttingDown {
 			o.complain(isrAlive, "%s: broker %d joined the in-sync set %v, and it is not alive: registered %t, fenced %t, shutting down %t",
 				d.partition, id, d.ISR, ok, b.Fenced, b.ShuttingDown)
+		} else {
+			o.checkHeard(before, d, b)
+		}
+	}
+}
+
+// checkHeard: who is added has told the leader that asked for it, in its present life,
+// what it holds. What an earlier life held may be gone (KIP-903). With the decision
+// another may lead, who has not heard anything yet.
+func (o *clusterObserver) checkHeard(before *decision, d decision, b brokerSeat) {
+	w := o.window(before.Leader)
+	if w == nil || w.closeup == nil || before.Leader == b.ID {
+		return
+	}
+	leader, ok := w.closeup(d.place)
+	if !ok || leader.Role != leadingReplica || leader.LeaderEpoch != before.LeaderEpoch {
+		return
+	}
+	for _, c := range leader.counted {
+		if c.ID == b.ID && (c.Epoch < b.Epoch || c.Held == kafka.NoOffset) {
+			o.complain(isrAlive, "%s: broker %d joined the in-sync set %v in its broker epoch %d, and leader %d has heard of what it holds in epoch %d only",
+				d.partition, b.ID, d.ISR, b.Epoch, before.Leader, c.Epoch)
 		}
 	}
 }

@@ -18,7 +18,7 @@ func (r *run) promptBound() time.Duration {
 
 // promptFamilies are faults after which leadership moves in time: those of processes
 // that are gone or well. What is slow, cut off or held promises nothing.
-var promptFamilies = []Family{Family(sim.FaultCrash), Family(sim.FaultPowerLoss), Family(sim.FaultStop), clientCrash, replicaMoves}
+var promptFamilies = []Family{Family(sim.FaultCrash), Family(sim.FaultPowerLoss), Family(sim.FaultStop), clientCrash, replicaMoves, nearestReads}
 
 // promisesPrompt reports whether leadership has to move in time in this run.
 func (r *run) promisesPrompt() bool {

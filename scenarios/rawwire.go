@@ -3,6 +3,7 @@ package scenarios
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
@@ -33,7 +34,12 @@ func (m *machine) dialRaw() (*rawConn, error) {
 
 // dialTo connects to one broker. Blocks.
 func (m *machine) dialTo(address string) (*rawConn, error) {
-	net, err := m.world.Net.Dial(address, m.world.Now().Add(m.r.requestTimeout/2))
+	return m.dialWithin(address, m.r.requestTimeout/2)
+}
+
+// dialWithin connects to one broker, or does not for so long. Blocks.
+func (m *machine) dialWithin(address string, patience time.Duration) (*rawConn, error) {
+	net, err := m.world.Net.Dial(address, m.world.Now().Add(patience))
 	if err != nil {
 		return nil, err
 	}

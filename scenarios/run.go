@@ -57,6 +57,7 @@ type run struct {
 	stamps      []kafka.Timestamp // of the records acknowledged, in that order
 	effects     map[Family]uint64 // of faults that the network and the disk do not count
 	cutUntil    kafka.Instant     // how long a leader is cut off
+	joins       []joining         // by partition, as last looked at
 	healed      bool
 	phase       string
 	healedAt    kafka.Instant
@@ -147,6 +148,7 @@ func (r *run) assemble() {
 	r.observer.cluster, r.observer.groups = r.newClusterWatch(), r.newGroupWatch()
 	r.leaders = r.newLeaderWatch()
 	r.refusals = make([]refusal, o.Partitions)
+	r.joins = make([]joining, o.Partitions)
 	r.remaining = make([][]delivery.Offset, o.Partitions)
 }
 

@@ -153,7 +153,7 @@ func drawFault(family Family, r *rand.Rand, cast cast, in netsim.Window) Fault {
 		if f.At > 0 {
 			f.At += in.Start
 		}
-		if node == theLeader || node == theAhead || node == aFollower || node == theOthers {
+		if slices.Contains(ofAPartition, node) {
 			f.N = r.Int64N(int64(cast.partitions))
 		}
 		if tune := cast.scenario.TuneProcess; tune != nil {

@@ -25,9 +25,13 @@ const (
 	theBrokers    target = "@brokers"
 	theLoser      target = "@loser" // who may lose what it acknowledged
 	theOthers     target = "@all-but-leader"
-	inTurn        target = "@in-turn" // every node, the next when the last is back
-	theAhead      target = "@ahead"   // a leader with records that no follower in sync has; after a while any leader
-	theOtherNodes target = "@others"  // in cuts of the network: all nodes that are not on the other side
+	inTurn        target = "@in-turn"  // every node, the next when the last is back
+	theAhead      target = "@ahead"    // a leader with records that no follower in sync has; after a while any leader
+	theOtherNodes target = "@others"   // in cuts of the network: all nodes that are not on the other side
+	theHeirs      target = "@heirs"    // a leader, then who leads next, as soon as it has written something
+	theReturned   target = "@returned" // a follower, and again whenever it is back, a few times
+	theJoining    target = "@joining"  // a follower that its leader has asked to be let into the in-sync set, and was not answered for a while
+	theWisher     target = "@wisher"   // in cuts of the network: a leader with a follower that lives and is not in sync yet
 
 	// Drawn with the schedule: one node, and more than one.
 	aNode     target = "@node"
@@ -38,6 +42,9 @@ const (
 	allButOne       target = "@all-but-one"
 	allButOneInTurn target = "@all-but-one-in-turn" // one by one, without coming back
 )
+
+// ofAPartition are the words that n= says more of.
+var ofAPartition = []target{theLeader, theAhead, aFollower, theOthers, theHeirs, theReturned}
 
 // drawTarget draws whom a fault of a kind strikes, in a cluster.
 func (c cast) drawTarget(kind Family, r *rand.Rand) target {
@@ -100,6 +107,11 @@ func (r *run) resolve(f *sim.Fault) []*brokerHost {
 		return r.nodes
 	case theBrokers:
 		return r.brokers
+	case theJoining:
+		_, b := r.joining(longJoining)
+		return found(b)
+	case theReturned:
+		return found(r.follower(r.partition(f.N)))
 	case theOthers:
 		leader := r.leader(r.partition(f.N))
 		return slices.DeleteFunc(slices.Clone(r.brokers), func(b *brokerHost) bool { return b == leader })
@@ -130,11 +142,16 @@ const (
 	victimPause = 200 * time.Millisecond // before it looks again for a victim
 	aheadPause  = 500 * time.Microsecond // before it looks again for one that is ahead
 	aheadWait   = time.Second            // until any leader will do
+
+	joiningPause = 2 * time.Millisecond // before it looks again for one that is to be let in
 )
 
 func pauseFor(t target) time.Duration {
-	if t == theAhead {
+	switch t {
+	case theAhead:
 		return aheadPause
+	case theJoining:
+		return joiningPause
 	}
 	return victimPause
 }
@@ -143,6 +160,10 @@ func pauseFor(t target) time.Duration {
 func (r *run) strikeNodes(f Fault) {
 	if f.Process.Node == allButOne || f.Process.Node == allButOneInTurn {
 		r.strikeAllButOne(f)
+		return
+	}
+	if f.Process.Node == theHeirs {
+		r.strikeHeirs(f)
 		return
 	}
 	victims := r.resolve(f.Process)
@@ -162,6 +183,10 @@ func (r *run) strikeNodes(f Fault) {
 	}
 	if f.Process.Node == inTurn {
 		r.strikeInTurn(f, victims)
+		return
+	}
+	if f.Process.Node == theReturned && len(victims) > 0 {
+		r.strikeReturned(f, victims[0], returns)
 		return
 	}
 	for i, b := range victims {

@@ -44,8 +44,8 @@ type campaign struct {
 // scenariosHunted are the ordinary ones; none is written for a mutant.
 var scenariosHunted = []string{"crash", "power-loss", "flaky-network", "full-disk", "bad-disk", "slow-disk", "clock",
 	"retention", "compaction", "hostile-client", "many-connections", "operators", "one-broker",
-	"leader-crash", "rolling-restart", "minority-partition", "bridge-partition", "one-way-partition", "controller-failover", "isr-flap",
-	"whole-cluster-power-loss", "lost-disk", "all-replicas-down", "unclean-election", "pause", "recreate-topic", "reassign-under-fire",
+	"leader-crash", "rolling-restart", "minority-partition", "bridge-partition", "one-way-partition", "plane-partition", "controller-failover", "isr-flap",
+	"whole-cluster-power-loss", "lost-disk", "all-replicas-down", "unclean-election", "pause", "nearest-replica", "recreate-topic", "reassign-under-fire",
 	"grow-and-shrink", "everything"}
 
 // hunt plants a mutant, checks that its scripted test notices, and looks for it
