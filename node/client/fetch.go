@@ -209,8 +209,15 @@ func (f *fetcher) take(errands []errand, resp *kmsg.FetchResponse) {
 }
 
 // redirect reads a partition from the replica that the leader names, until the
-// metadata are old.
+// metadata are old. One that they do not have yet is asked for: the leader would name
+// it again at once.
 func (f *fetcher) redirect(e errand, to kafka.NodeID) {
+	if _, known := f.c.client.meta.view.Broker(to); !known {
+		f.c.w.Probe("a consumer was sent to a broker that it did not know")
+		f.c.client.needUpdate()
+		f.c.rest(e.cur)
+		return
+	}
 	e.cur.replica = replica{id: to, epoch: e.epoch, until: f.c.w.Now().Add(f.c.client.c.MetadataMaxAge)}
 }
 

@@ -57,3 +57,45 @@ func TestAConsumerGoesWhereItsLeaderSendsIt(t *testing.T) {
 		x.check("close", cons.Close(x.deadline))
 	})
 }
+
+// A leader may name a replica whose broker has just come back: the client's metadata
+// are older, and until they are new it must not ask the leader without a pause.
+func TestAConsumerSentToABrokerThatItDoesNotKnowRests(t *testing.T) {
+	run(t, func(x *fixture) {
+		x.fill(3)
+		sent, stranger := 0, true
+		x.brokers.ControlKey(int16(kmsg.Fetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			x.brokers.KeepControl()
+			if !stranger {
+				return nil, nil, false
+			}
+			sent++
+			r := req.(*kmsg.FetchRequest)
+			resp := req.ResponseKind().(*kmsg.FetchResponse)
+			for _, rt := range r.Topics {
+				topic := kmsg.NewFetchResponseTopic()
+				topic.Topic, topic.TopicID = rt.Topic, rt.TopicID
+				part := kmsg.NewFetchResponseTopicPartition()
+				part.RecordBatches, part.PreferredReadReplica = []byte{}, 77
+				topic.Partitions = append(topic.Partitions, part)
+				resp.Topics = append(resp.Topics, topic)
+			}
+			return resp, nil, true
+		})
+		c := client.DefaultConsumer()
+		c.Rack, c.MaxWait = "near", 20*time.Millisecond
+		cons := x.client.NewConsumer(c)
+		cons.Assign(client.Place{Partition: orders0, From: client.Earliest()})
+		if got, err := cons.Poll(x.w.Now().Add(time.Second), 10); len(got) > 0 || err != nil {
+			t.Errorf("%d records, %v", len(got), err)
+		}
+		if sent < 2 || sent > 50 {
+			t.Errorf("it was sent away %d times within a second", sent)
+		}
+		stranger = false
+		if got := x.values(cons, 3); len(got) != 3 {
+			t.Errorf("%v", got)
+		}
+		x.check("close", cons.Close(x.deadline))
+	})
+}
