@@ -322,7 +322,7 @@ var everyCluster = &Scenario{
 		"pause":      {aNode, theAhead, theAhead, theController, someNodes},
 	},
 	TuneNet:    cutLeader,
-	Guests:     []Family{operatorActs, replicaMoves, nearestReads},
+	Guests:     []Family{operatorActs, replicaMoves, nearestReads, groupsRead},
 	LoserOneIn: 6,
 	FlushDrawn: true,
 	Reaches:    []string{truncationProbe},

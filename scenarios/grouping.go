@@ -19,6 +19,10 @@ type Grouping struct {
 	Consumer bool            // groups speak the protocol of KIP-848: the coordinator assigns
 	Assignor string          // partition.assignment.strategy, by name
 	Bounces  int             // a worker leaves and joins again, one poll in so many; 0: never
+	Mixed    bool            // every other group speaks the other protocol
+	Poison   int             // one record in so many fails to be processed, some times; 0: none
+	Grows    bool            // topics grow, and come
+	Pattern  bool            // members subscribe to a pattern instead of a topic
 	Split    bool            // output and highest offset are written one after the other: a control
 
 	MemberSession, MemberBeat, MaxPoll time.Duration
@@ -55,8 +59,8 @@ func drawGrouping(r *rand.Rand) Grouping {
 }
 
 func (g Grouping) String() string {
-	return fmt.Sprintf("groups=%v workers=%d static=%t consumer=%t assignor=%s bounce.one.in=%d session=%s heartbeat=%s max.poll=%s initial.delay=%s coordinators=%d offsets.segment.bytes=%d sink.crashes=%d split=%t",
-		g.Groups, g.Workers, g.Static, g.Consumer, g.Assignor, g.Bounces, g.MemberSession, g.MemberBeat, g.MaxPoll, g.InitialDelay, g.Coordinators, g.OffsetsSegment, g.SinkCrashes, g.Split)
+	return fmt.Sprintf("groups=%v workers=%d static=%t consumer=%t mixed=%t poison.one.in=%d grows=%t pattern=%t assignor=%s bounce.one.in=%d session=%s heartbeat=%s max.poll=%s initial.delay=%s coordinators=%d offsets.segment.bytes=%d sink.crashes=%d split=%t",
+		g.Groups, g.Workers, g.Static, g.Consumer, g.Mixed, g.Poison, g.Grows, g.Pattern, g.Assignor, g.Bounces, g.MemberSession, g.MemberBeat, g.MaxPoll, g.InitialDelay, g.Coordinators, g.OffsetsSegment, g.SinkCrashes, g.Split)
 }
 
 // pairs returns what brokers are configured with.
@@ -71,6 +75,7 @@ func (g Grouping) pairs() []config.Pair {
 		{Name: "group.initial.rebalance.delay.ms", Value: strconv.FormatInt(g.InitialDelay.Milliseconds(), 10)},
 		{Name: "offsets.topic.num.partitions", Value: strconv.Itoa(g.Coordinators)},
 		{Name: "offsets.load.buffer.size", Value: "4096"},
+		{Name: "offsets.retention.check.interval.ms", Value: "1000"},
 	}
 	if g.OffsetsSegment > 0 {
 		pairs = append(pairs, config.Pair{Name: "internal.offsets.topic.segment.bytes", Value: strconv.FormatInt(g.OffsetsSegment, 10)},
@@ -80,17 +85,28 @@ func (g Grouping) pairs() []config.Pair {
 }
 
 // member returns how a worker's client is configured.
-func (g Grouping) member(group, worker string) client.GroupConfig {
+func (g Grouping) member(number int, group, worker string) client.GroupConfig {
 	c := client.DefaultGroup(group, topicName)
+	if g.Pattern {
+		c.Topics, c.Pattern = nil, topicName+".*"
+	}
 	c.Session, c.Heartbeat, c.MaxPoll, c.AutoCommit = g.MemberSession, g.MemberBeat, g.MaxPoll, 0
 	c.Assignors = []string{g.Assignor}
-	if g.Consumer {
+	if g.Consumer != (g.Mixed && number%2 == 1) {
 		c.Protocol = client.ConsumerGroup
 	}
 	if g.Static {
 		c.Instance = worker
 	}
 	return c
+}
+
+// inviteGroups has a small group read the topic. Nobody deletes records by hand then: a
+// group that stands at the end of what is gone has no end to come to.
+func (o *Options) inviteGroups(r *rand.Rand) {
+	o.Grouping = drawGrouping(r)
+	o.Groups, o.Workers = o.Groups[:1], 1+r.IntN(2)
+	o.DeleteRecords = false
 }
 
 // keepEverything has the topic keep every record: what groups make of it is counted in

@@ -21,6 +21,7 @@ const (
 	malformedRequest Family = "malformed-request"
 	connectionStorm  Family = "connection-storm"
 	operatorActs     Family = "operator-acts"
+	groupsRead       Family = "groups"
 )
 
 // guestFamilies tells of them.
@@ -29,6 +30,7 @@ var guestFamilies = []AboutFault{
 	{Family: connectionStorm, About: "hosts open hundreds of connections, keep them idle or waiting, and come back all at once"},
 	{Family: operatorActs, About: "operators create, delete, grow, cut, configure and describe topics and brokers, and do not always wait for the answer"},
 	{Family: nearestReads, About: "consumers name a rack and are sent to followers in it; others ask any replica for what a leader has told them of"},
+	{Family: groupsRead, About: "a group of consumers reads the topic beside everybody else, and what it delivers is judged"},
 	{Family: replicaMoves, About: "an operator moves replicas between brokers, takes that back, and has leaders elected"},
 }
 
@@ -56,6 +58,9 @@ func (o *Options) inviteGuests(s *Scenario, seed uint64) {
 	if slices.Contains(o.Families, nearestReads) {
 		o.inviteNear(sim.Stream(seed, "options/nearest"))
 	}
+	if slices.Contains(o.Families, groupsRead) {
+		o.inviteGroups(sim.Stream(seed, "options/groups"))
+	}
 	if slices.Contains(o.Families, replicaMoves) {
 		o.inviteSteward(sim.Stream(seed, "options/steward"))
 	}
@@ -75,6 +80,10 @@ func (r *run) newGuests() {
 	}
 	for i := range r.options.Near {
 		r.guests = append(r.guests, r.newNearReader(fmt.Sprintf("near%d", i+1)))
+	}
+	if r.options.Grows {
+		r.grower = r.newGrower("grower")
+		r.guests = append(r.guests, r.grower)
 	}
 	if r.options.Recreate {
 		r.guests = append(r.guests, r.newRecreator("again"))

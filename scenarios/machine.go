@@ -1,6 +1,8 @@
 package scenarios
 
 import (
+	"time"
+
 	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/node/client"
 	"github.com/klammlog/klamm/node/env"
@@ -52,5 +54,8 @@ func (r *run) clientConfig(name string) client.Config {
 	c.ClientID = name
 	c.RequestTimeout = r.requestTimeout
 	c.DialTimeout = r.requestTimeout / 2
+	if r.options.grouped() {
+		c.MetadataMaxAge = 500 * time.Millisecond // topics come and grow
+	}
 	return c
 }

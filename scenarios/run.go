@@ -43,6 +43,7 @@ type run struct {
 	groups         []*workGroup
 	workers        []*worker
 	sink           *sink               // nil without groups
+	grower         *grower             // nil if no topic grows
 	remaining      [][]delivery.Offset // records that the topic holds in the end, by partition
 	guests         []guest
 	ministry       ministry

@@ -166,6 +166,12 @@ var registry = []*Scenario{
 	rebalanceStorm,
 	zombieMember,
 	coordinatorFailover,
+	staticBounce,
+	lagPastRetention,
+	commitRace,
+	topicGrows,
+	mixedProtocols,
+	poisonRecord,
 }
 
 // Names returns the names of all scenarios.

@@ -15,11 +15,13 @@ import (
 // A workGroup is some workers that share the topic, and what is known of them.
 type workGroup struct {
 	r       *run
+	number  int // from 0
 	name    string
 	mode    delivery.Mode
 	history delivery.Group
-	through []kafka.Offset // by partition: everything below is processed, or given up, for good
-	rests   bool           // has been seen stable, with all its workers, when it was through
+	through map[int32]kafka.Offset            // by partition: everything below is processed, or given up, for good
+	failed  map[share]map[delivery.Offset]int // poisonous records, and how often they failed
+	rests   bool                              // has been seen stable, with all its workers, when it was through
 }
 
 // A worker reads as a member of its group and puts what it has read into the sink.
@@ -42,7 +44,7 @@ func (r *run) newGroups() {
 	}
 	r.sink = r.newSink()
 	for i, mode := range r.options.Groups {
-		g := &workGroup{r: r, name: fmt.Sprintf("g%d", i+1), mode: mode, through: make([]kafka.Offset, r.options.Partitions)}
+		g := &workGroup{r: r, number: i, name: fmt.Sprintf("g%d", i+1), mode: mode, through: map[int32]kafka.Offset{}, failed: map[share]map[delivery.Offset]int{}}
 		g.history = delivery.Group{Name: g.name, Mode: mode}
 		r.groups = append(r.groups, g)
 		for k := range r.options.Workers {
@@ -67,15 +69,25 @@ func (r *run) crashSink() {
 
 // finished reports whether the group has been through everything there is.
 func (g *workGroup) finished() bool {
-	if g.r.admin.ends == nil {
-		return false
-	}
+	return g.r.admin.ends != nil && (g.r.grower == nil || g.r.grower.done) && g.lacking() == ""
+}
+
+// lacking says where the group has not been through, or "".
+func (g *workGroup) lacking() string {
 	for i, end := range g.r.admin.ends {
-		if g.through[i] < kafka.Offset(end) && !g.r.givenUp(int32(i)) {
-			return false
+		if g.through[int32(i)] < kafka.Offset(end) && !g.r.givenUp(int32(i)) {
+			return fmt.Sprintf("%s-%d up to %d of %d", topicName, i, g.through[int32(i)], end)
 		}
 	}
-	return true
+	if g.r.grower == nil {
+		return ""
+	}
+	for _, p := range g.r.grower.made {
+		if at := g.through[p.number]; at < p.end {
+			return fmt.Sprintf("%s up to %d of %d", p.tp, at, p.end)
+		}
+	}
+	return ""
 }
 
 // over reports whether the group has been through everything and has come to rest:
@@ -94,7 +106,7 @@ func (g *workGroup) restless() string {
 	if !there {
 		return "it has no members"
 	}
-	return w.unsettled(v, g.r.options.Workers, []string{topicName})
+	return w.unsettled(v, g.r.options.Workers, g.r.groupTopics())
 }
 
 // pending says why a worker has not finished, or "".
@@ -102,10 +114,8 @@ func (w *worker) pending() string {
 	if w.done || w.r.admin.ends == nil {
 		return ""
 	}
-	for i, end := range w.r.admin.ends {
-		if w.g.through[i] < kafka.Offset(end) && !w.r.givenUp(int32(i)) {
-			return fmt.Sprintf("group %s is through %s-%d up to %d of %d; %s is %s", w.g.name, topicName, i, w.g.through[i], end, w.node.Name(), w.doing)
-		}
+	if lacking := w.g.lacking(); lacking != "" {
+		return fmt.Sprintf("group %s is through %s; %s is %s", w.g.name, lacking, w.node.Name(), w.doing)
 	}
 	if !w.g.rests {
 		return fmt.Sprintf("group %s is through, and not stable: %s; %s is %s", w.g.name, w.g.restless(), w.node.Name(), w.doing)
@@ -143,7 +153,7 @@ func (w *worker) name() string {
 func (w *worker) work(cl *client.Client) {
 	config := client.DefaultConsumer()
 	config.Reset, config.MaxWait = client.ResetEarliest, 50*time.Millisecond
-	c := w.r.options.member(w.g.name, w.node.Name())
+	c := w.r.options.member(w.g.number, w.g.name, w.node.Name())
 	c.OnAssigned, c.OnCommit = w.assigned, w.committing
 	p, err := w.processor(cl, c, config)
 	if err != nil {
@@ -156,7 +166,9 @@ func (w *worker) work(cl *client.Client) {
 		var trouble *client.PartitionError
 		switch {
 		case errors.As(err, &trouble):
-			w.r.refused(trouble.Partition.Partition, err)
+			if tp := trouble.Partition; tp.Topic == topicName && tp.Partition < w.r.options.Partitions {
+				w.r.refused(tp.Partition, err)
+			}
 			w.world.Sleep(10 * time.Millisecond)
 		case err != nil:
 			w.world.Probe("a worker's membership ended with an error")
@@ -198,19 +210,25 @@ func (w *worker) close() {
 // assigned notes what the worker was given, and what it is told of it.
 func (w *worker) assigned(tps []kafka.TopicPartition) {
 	generation, now := w.member.Handed(), w.now()
+	tps = slices.DeleteFunc(tps, func(tp kafka.TopicPartition) bool { _, ok := w.r.numberOf(tp); return !ok })
+	if len(tps) == 0 {
+		return
+	}
 	for _, tp := range tps {
-		w.g.history.Holdings = append(w.g.history.Holdings, delivery.Holding{Member: w.name(), Generation: generation, Partition: tp.Partition, From: now})
+		number, _ := w.r.numberOf(tp)
+		w.g.history.Holdings = append(w.g.history.Holdings, delivery.Holding{Member: w.name(), Generation: generation, Partition: number, From: now})
 	}
 	found, err := w.member.Committed(tps, w.world.Now().Add(w.r.requestTimeout))
 	if err != nil {
 		return
 	}
 	for _, tp := range tps {
+		number, _ := w.r.numberOf(tp)
 		if w.g.mode != delivery.WithOutput { // whoever committed it had processed it, or never will
-			w.g.through[tp.Partition] = max(w.g.through[tp.Partition], found[tp].Offset)
+			w.advance(tp, found[tp].Offset)
 		}
 		w.g.history.Fetches = append(w.g.history.Fetches, delivery.Fetch{
-			Member: w.name(), Partition: tp.Partition, Offset: delivery.Offset(found[tp].Offset), Invoked: now, Returned: w.now(),
+			Member: w.name(), Partition: number, Offset: delivery.Offset(found[tp].Offset), Invoked: now, Returned: w.now(),
 		})
 	}
 }
@@ -221,6 +239,9 @@ func (w *worker) now() delivery.Instant { return delivery.Instant(w.r.k.Now()) }
 func (w *worker) processOnce(records []client.Record) error {
 	w.doing = "processing"
 	for _, p := range w.puts(records) {
+		if err := w.poisoned(p); err != nil {
+			return err
+		}
 		w.r.sink.put(w.world, p)
 	}
 	return nil
@@ -230,6 +251,9 @@ func (w *worker) processOnce(records []client.Record) error {
 func (w *worker) processForSure(records []client.Record) error {
 	w.doing = "processing"
 	for _, p := range w.puts(records) {
+		if err := w.poisoned(p); err != nil {
+			return err
+		}
 		w.insist(p)
 	}
 	return nil
@@ -239,7 +263,10 @@ func (w *worker) processForSure(records []client.Record) error {
 func (w *worker) Highest(tps []kafka.TopicPartition) ([]kafka.Offset, error) {
 	out := make([]kafka.Offset, len(tps))
 	for i, tp := range tps {
-		out[i] = kafka.Offset(w.r.sink.read(w.world, share{w.g.name, tp.Partition}))
+		out[i] = kafka.NoOffset
+		if number, ok := w.r.numberOf(tp); ok {
+			out[i] = kafka.Offset(w.r.sink.read(w.world, share{w.g.name, number}))
+		}
 	}
 	return out, nil
 }
@@ -248,6 +275,9 @@ func (w *worker) Highest(tps []kafka.TopicPartition) ([]kafka.Offset, error) {
 func (w *worker) Store(tp kafka.TopicPartition, records []client.Record) error {
 	w.doing = "processing"
 	for _, p := range w.puts(records) {
+		if err := w.poisoned(p); err != nil {
+			return err
+		}
 		p.keeps = true
 		w.insist(p)
 		w.advance(tp, kafka.Offset(p.offsets[len(p.offsets)-1])+1)
@@ -269,10 +299,14 @@ func (w *worker) insist(p *put) {
 func (w *worker) puts(records []client.Record) []*put {
 	var out []*put
 	for _, rec := range records {
-		i := slices.IndexFunc(out, func(p *put) bool { return p.partition == rec.Partition })
+		number, ok := w.r.numberOf(rec.At())
+		if !ok {
+			continue
+		}
+		i := slices.IndexFunc(out, func(p *put) bool { return p.partition == number })
 		if i < 0 {
 			i = len(out)
-			out = append(out, &put{share: share{w.g.name, rec.Partition}, by: w.name()})
+			out = append(out, &put{share: share{w.g.name, number}, by: w.name()})
 		}
 		out[i].offsets = append(out[i].offsets, delivery.Offset(rec.Offset))
 	}
@@ -280,7 +314,9 @@ func (w *worker) puts(records []client.Record) []*put {
 }
 
 func (w *worker) advance(tp kafka.TopicPartition, through kafka.Offset) {
-	w.g.through[tp.Partition] = max(w.g.through[tp.Partition], through)
+	if number, ok := w.r.numberOf(tp); ok {
+		w.g.through[number] = max(w.g.through[number], through)
+	}
 }
 
 // committing notes a commit, and what comes of it.
@@ -288,10 +324,12 @@ func (w *worker) committing(ends []client.Commit) func(error) {
 	w.doing = "committing"
 	_, generation := w.member.Member()
 	name, invoked := w.name(), w.now()
+	ends = slices.DeleteFunc(slices.Clone(ends), func(c client.Commit) bool { _, ok := w.r.numberOf(c.Partition); return !ok })
 	first := len(w.g.history.Commits)
 	for _, c := range ends {
+		number, _ := w.r.numberOf(c.Partition)
 		w.g.history.Commits = append(w.g.history.Commits, delivery.Commit{
-			Member: name, Generation: generation, Partition: c.Partition.Partition, Offset: delivery.Offset(c.Offset), Invoked: invoked, Returned: invoked,
+			Member: name, Generation: generation, Partition: number, Offset: delivery.Offset(c.Offset), Invoked: invoked, Returned: invoked,
 		})
 	}
 	return func(err error) {
@@ -311,4 +349,48 @@ func (w *worker) committing(ends []client.Commit) func(error) {
 			}
 		}
 	}
+}
+
+// errPoison is what a record fails with that cannot be processed.
+var errPoison = errors.New("the record is poison")
+
+// poisonTries bounds how often a record fails: then somebody has seen to it.
+const poisonTries = 3
+
+// poisoned fails for records that kill who processes them, a few times each; every
+// other time by its hand, then with its process.
+func (w *worker) poisoned(p *put) error {
+	if w.r.options.Poison == 0 {
+		return nil
+	}
+	for _, at := range p.offsets {
+		if int(at)%w.r.options.Poison != 0 {
+			continue
+		}
+		tries := w.g.failed[p.share]
+		if tries == nil {
+			tries = map[delivery.Offset]int{}
+			w.g.failed[p.share] = tries
+		}
+		if tries[at]++; tries[at] > poisonTries {
+			continue
+		}
+		w.world.Probe("a record could not be processed")
+		if !w.r.healed && w.draws.IntN(2) == 0 {
+			w.r.k.After(0, w.die)
+			w.world.Sleep(time.Second)
+		}
+		return errPoison
+	}
+	return nil
+}
+
+// die ends the worker's process, which somebody starts again.
+func (w *worker) die() {
+	w.node.Crash()
+	w.r.k.After(100*time.Millisecond, func() {
+		if !w.node.Alive() {
+			w.restart()
+		}
+	})
 }

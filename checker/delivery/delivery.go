@@ -62,7 +62,20 @@ type History struct {
 	Names []string
 
 	// Records are the offsets that hold a record at the end, by partition, rising.
+	// What was before the first of them may have been deleted.
 	Records [][]Offset
+
+	// Deletes says that old records are deleted: what is gone is owed to nobody.
+	Deletes bool
+}
+
+// gone reports whether an offset may have been deleted.
+func (h *History) gone(partition int32, at Offset) bool {
+	if !h.Deletes || int(partition) >= len(h.Records) {
+		return false
+	}
+	left := h.Records[partition]
+	return len(left) == 0 || at < left[0]
 }
 
 // A Group is what happened to one group.

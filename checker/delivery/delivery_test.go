@@ -148,3 +148,22 @@ func TestEveryGroupGetsEveryRecord(t *testing.T) {
 		})
 	}
 }
+
+// What was deleted before everybody had it is owed to nobody; what is left is.
+func TestWhatWasDeletedIsOwedToNobody(t *testing.T) {
+	h := group(ProcessFirst)
+	h.Records, h.Deletes = [][]Offset{{2}}, true
+	if r := Judge(h); len(r.Violations) > 0 {
+		t.Errorf("of records that were processed, and deleted then: %+v", r.Violations)
+	}
+	other := h.Groups[0]
+	other.Name, other.Outputs = "h", other.Outputs[2:]
+	h.Groups = append(h.Groups, other)
+	if r := Judge(h); len(r.Violations) > 0 {
+		t.Errorf("of records that were deleted before a group had them: %+v", r.Violations)
+	}
+	h.Groups[1].Outputs = nil
+	if r := Judge(h); len(r.Violations) != 2 {
+		t.Errorf("of a record that is left, and was not processed: %+v", r.Violations)
+	}
+}

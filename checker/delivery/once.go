@@ -14,7 +14,7 @@ func (j *judgement) deliveries() {
 		times[p] = map[Offset]int{}
 	}
 	for _, o := range j.g.Outputs {
-		if int(o.Partition) < len(times) {
+		if int(o.Partition) < len(times) && !j.h.gone(o.Partition, o.Offset) {
 			times[o.Partition][o.Offset]++
 		}
 	}
@@ -74,7 +74,7 @@ func broadcast(h *History, r *Report) {
 		}
 		for k := range h.Groups {
 			for _, o := range h.Groups[k].Outputs {
-				if k == i || !j.owes(o.Partition) {
+				if k == i || !j.owes(o.Partition) || h.gone(o.Partition, o.Offset) {
 					continue
 				}
 				if j.judged(GroupBroadcast); !by[i][record{o.Partition, o.Offset}] {
