@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/klammlog/klamm/node/client"
 	"github.com/klammlog/klamm/node/kafka"
@@ -137,4 +138,44 @@ func TestAMemberWithoutAPlaceToBeginSaysSo(t *testing.T) {
 	c.newDeliverer("d", d)
 	c.until("it has given up", func() bool { return d.done })
 	c.want("its end", d.ended, client.ErrNoOffset)
+}
+
+// Who is closed while it joins is no member afterwards, for whom the others would have
+// to wait.
+func TestWhoStillJoinsLeaves(t *testing.T) {
+	for name, protocol := range map[string]client.GroupProtocol{"classic": client.ClassicGroup, "consumer": client.ConsumerGroup} {
+		t.Run(name, func(t *testing.T) {
+			c := deliveryCluster(t)
+			c.hosts[0].stop()
+			c.hosts[0].with("group.initial.rebalance.delay.ms", "3000")
+			c.start()
+			c.admin("joining and leaving", func(cl *client.Client, deadline kafka.Instant) error {
+				g := client.DefaultGroup("readers", "orders")
+				g.Protocol = protocol
+				m, err := cl.NewGroupConsumer(g, client.DefaultConsumer())
+				if err != nil {
+					return err
+				}
+				for id, _ := m.Member(); id == ""; id, _ = m.Member() {
+					if _, err := m.Poll(c.user.Now().Add(100*time.Millisecond), 0); err != nil {
+						return err
+					}
+				}
+				if _, err := m.Poll(c.user.Now().Add(500*time.Millisecond), 0); err != nil {
+					return err
+				}
+				if err := m.Close(deadline); err != nil {
+					return err
+				}
+				groups, err := cl.DescribeGroups([]string{"readers"}, deadline)
+				if len(groups[0].Members) > 0 {
+					t.Errorf("the group has members: %+v", groups[0].Members)
+				}
+				if errors.Is(err, kafka.ErrGroupIDNotFound) {
+					return nil
+				}
+				return err
+			})
+		})
+	}
 }

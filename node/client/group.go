@@ -254,7 +254,7 @@ func (m *GroupConsumer) Close(deadline kafka.Instant) error {
 	m.wake.Broadcast()
 	m.tasks.Cancel()
 	err := m.tasks.Wait(deadline)
-	if m.joined && (m.c.Instance == "" || m.c.Protocol == ConsumerGroup) {
+	if m.c.Instance == "" || m.c.Protocol == ConsumerGroup { // who is still joining is known there, too
 		m.leave(min(deadline, m.w.Now().Add(m.client.c.RequestTimeout)))
 	}
 	for _, end := range []func(kafka.Instant) error{m.reader.Close, m.calls.close, m.joins.close} {
