@@ -55,17 +55,32 @@ func TestCommands(t *testing.T) {
 			{Name: "log.dirs", Value: t.TempDir()},
 			{Name: "log.flush", Value: "os"},
 			{Name: "auto.create.topics.enable", Value: "false"},
+			{Name: "group.initial.rebalance.delay.ms", Value: "0"},
+			{Name: "offsets.topic.num.partitions", Value: "1"},
 		}, os.Stderr, "error")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer p.stop()
 		t.Setenv("KLAMM_BOOTSTRAP", p.address())
+		var m *memberProcess
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			if d.Cmd != "klamm" {
-				d.Fatalf(t, "unknown directive %q", d.Cmd)
+			switch d.Cmd {
+			case "klamm":
+				if d.HasArg("sorted") {
+					return sorted(play(t, d.Input))
+				}
+				return play(t, d.Input)
+			case "member":
+				m = startMember(t, d.Input)
+				return ""
+			case "interrupt":
+				var lines int
+				d.MaybeScanArgs(t, "lines", &lines)
+				return m.interrupt(t, lines)
 			}
-			return play(t, d.Input)
+			d.Fatalf(t, "unknown directive %q", d.Cmd)
+			return ""
 		})
 	})
 }
@@ -122,6 +137,7 @@ var masks = []struct {
 	{regexp.MustCompile(`leader  \d+ `), `leader  N `},
 	{regexp.MustCompile(`epoch \d+, metadata up to offset \d+`), `epoch N, metadata up to offset N`},
 	{regexp.MustCompile(`go1\.[0-9.]+`), `GO`},
+	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`), `UUID`},
 	{regexp.MustCompile(`there are \[quiet [a-z -]+\]`), `there are [SCENARIOS]`},
 }
 

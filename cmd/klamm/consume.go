@@ -22,15 +22,22 @@ type consumeFlags struct {
 	count      int
 	exitAtEnd  bool
 	format     string
+	member     memberFlags
 }
 
 func newConsumeCommand() *cobra.Command {
 	var f consumeFlags
 	cmd := &cobra.Command{
-		Use:   "consume TOPIC",
-		Short: "Print records",
+		Use:   "consume TOPIC...",
+		Short: "Print records, alone or as a member of a group",
 		Long: `Print the records of a topic, until it is interrupted, or --to, --count or --exit-at-end
 end it.
+
+With --group it reads one topic or several, or those that match --pattern, as a member
+of that group: what was printed is committed now and then and at the end, and the
+group is left. Partitions of which the group has committed nothing begin at
+--from: beginning, end, @ and how long ago, or none to refuse them. With --to or
+--exit-at-end it ends when the group is through what was asked for.
 
 A PLACE is beginning, end, an offset, -N for N records before the end of each
 partition, or @TIME: the first record that is not older. TIME is milliseconds since 1970,
@@ -43,12 +50,19 @@ The record format of -f:
 		Example: `  klamm consume orders --exit-at-end
   klamm consume orders --from -10 -f '%p@%o %k: %s\n'
   klamm consume orders --from @1h --to @30m -o json
-  klamm consume orders --partition 0 --from 100 --to 200 -f '%o %D %h\n'`,
-		Args: cobra.ExactArgs(1),
+  klamm consume orders --partition 0 --from 100 --to 200 -f '%o %D %h\n'
+  klamm consume orders users --group billing --exit-at-end
+  klamm consume --pattern 'order.*' --group audit --group-protocol consumer -n 10`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r := &reading{f: &f}
+			if err := f.checkMember(cmd, args); err != nil {
+				return usage(err)
+			}
 			if err := r.parse(); err != nil {
 				return usage(err)
+			}
+			if f.member.group != "" {
+				return f.join(cmd, r, args)
 			}
 			return f.do(cmd, func(c *call) error {
 				r.c, r.out, r.errs = c, cmd.OutOrStdout(), cmd.ErrOrStderr()
@@ -71,6 +85,7 @@ The record format of -f:
 		}
 		return pflag.NormalizedName(name)
 	})
+	f.member.flags(flags)
 	f.flags(cmd)
 	return cmd
 }
@@ -97,7 +112,12 @@ func (r *reading) parse() (err error) {
 	if r.format, err = parseTemplate(f.format); err != nil {
 		return err
 	}
-	if r.from, err = parseSpot("--from", f.from); err != nil {
+	if f.member.group == "" {
+		r.from, err = parseSpot("--from", f.from)
+	} else {
+		f.member.reset, f.member.ago, err = parseReset(f.from)
+	}
+	if err != nil {
 		return err
 	}
 	switch {
@@ -148,11 +168,16 @@ func (r *reading) run(topic string) error {
 	if flushErr := r.flush(); err == nil {
 		err = flushErr
 	}
+	r.sumUp(topic)
+	return err
+}
+
+// sumUp tells whoever looks on how much was read.
+func (r *reading) sumUp(what string) {
 	r.meter.clear()
 	if r.meter.live || isTerminal(r.errs) {
-		fmt.Fprintf(r.errs, "%d records read from %s, %s\n", r.count, topic, r.meter.rates())
+		fmt.Fprintf(r.errs, "%d records read from %s, %s\n", r.count, what, r.meter.rates())
 	}
-	return err
 }
 
 // pollRecords is how many records are printed at once.

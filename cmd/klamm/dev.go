@@ -147,7 +147,8 @@ func (f *devFlags) start(cmd *cobra.Command, dir string, set []config.Pair) (*fl
 	p, err := startProcess(append([]config.Pair{
 		{Name: "log.dirs", Value: dir},
 		{Name: "listeners", Value: "PLAINTEXT://" + f.listen},
-		{Name: "log.flush", Value: "os"}, // nobody wants these data after a power loss
+		{Name: "log.flush", Value: "os"},                       // nobody wants these data after a power loss
+		{Name: "group.initial.rebalance.delay.ms", Value: "0"}, // nor to wait for members who do not come
 	}, set...), cmd.ErrOrStderr(), f.logLevel)
 	return &fleet{nodes: []*process{p}}, err
 }

@@ -36,7 +36,7 @@ func TestExamplesWork(t *testing.T) {
 	if out, err := sh("klamm topic create orders users pictures copies -p 1 && klamm record orders --for 100ms > run.jsonl && seq 300 | klamm produce orders"); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for _, cmd := range []*cobra.Command{newProduceCommand(), newConsumeCommand(), newRecordCommand(), newCheckCommand()} {
+	for _, cmd := range []*cobra.Command{newProduceCommand(), newConsumeCommand(), newRecordCommand(), newCheckCommand(), newGroupCommand()} {
 		for _, line := range strings.Split(cmd.Example, "\n") {
 			t.Run(line, func(t *testing.T) {
 				if out, err := sh(shorter(line)); err != nil {

@@ -66,7 +66,8 @@ func fleetPairs(n int, dir, listen string, set []config.Pair) ([][]config.Pair, 
 			{Name: "controller.quorum.voters", Value: strings.Join(named, ",")},
 			{Name: "controller.quorum.election.timeout.ms", Value: "250"},
 			{Name: "default.replication.factor", Value: strconv.Itoa(min(n, 3))},
-			{Name: "log.flush", Value: "os"}, // nobody wants these data after a power loss
+			{Name: "log.flush", Value: "os"},                       // nobody wants these data after a power loss
+			{Name: "group.initial.rebalance.delay.ms", Value: "0"}, // nor to wait for members who do not come
 		}, set...))
 	}
 	return out, nil

@@ -56,7 +56,14 @@ type call struct {
 	client   *client.Client
 	deadline kafka.Instant
 	signaled <-chan struct{} // closed at the first signal, if the command finishes first
+
+	// finally, if it is set, is what is still to be said when the command is over, even
+	// if it was canceled.
+	finally func(deadline kafka.Instant) error
 }
+
+// farewell bounds how long that may take.
+const farewell = 10 * time.Second
 
 // told reports whether a signal asked the command to finish.
 func (c *call) told() bool {
@@ -101,8 +108,8 @@ func (r *remote) talk(cmd *cobra.Command, signals onSignal, f func(c *call) erro
 		return err
 	}
 	defer host.Close()
+	c := &call{host: host, w: host.World(), signaled: signaled}
 	err = host.Do(ctx, func() error {
-		c := &call{host: host, w: host.World(), signaled: signaled}
 		c.deadline = c.w.Now().Add(r.timeout)
 		if c.client, err = client.New(c.w, config); err != nil {
 			return usage(err)
@@ -112,10 +119,21 @@ func (r *remote) talk(cmd *cobra.Command, signals onSignal, f func(c *call) erro
 		}
 		return f(c)
 	})
-	if err != nil && unread() {
+	err = errors.Join(err, c.sayFarewell())
+	if err != nil && (unread() || errors.Is(err, syscall.EPIPE)) {
 		return exitCode(128 + int(syscall.SIGPIPE)) // as a write to nobody would have ended it
 	}
 	return r.explain(interrupted(err))
+}
+
+// sayFarewell runs what the command has left for its end. A signal ends that.
+func (c *call) sayFarewell() error {
+	if c.finally == nil {
+		return nil
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return c.host.Do(ctx, func() error { return c.finally(c.w.Now().Add(farewell)) })
 }
 
 // listen returns a context that signals end, and what tells of the first of them.

@@ -33,6 +33,7 @@ func commands() []*cobra.Command {
 		newDrainCommand(),
 		newUndrainCommand(),
 		newTopicCommand(),
+		newGroupCommand(),
 		newBrokerCommand(),
 		newProduceCommand(),
 		newConsumeCommand(),
