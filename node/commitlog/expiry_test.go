@@ -164,3 +164,30 @@ func TestRetentionCountsWhatIsDecided(t *testing.T) {
 	}
 	r.must(func() error { return r.log.RetainBelow(r.node.WallTime(), 0) })
 }
+
+// Retention that looks for how much lies above the high watermark while the log is
+// truncated takes what is missing then for no damage (docs/bugs/0056).
+func TestRetentionAndTruncationAtOnce(t *testing.T) {
+	for seed := range uint64(40) {
+		c := smallConfig()
+		c.RetentionBytes = 100
+		r := newRig(t, sim.Options{Seed: seed, HoldOneIn: 5, HoldMax: time.Millisecond}, c)
+		r.open()
+		r.fill(30, 3, 100)
+		ended := false
+		r.node.Go("truncate", func() {
+			r.want(r.log.Truncate(81))
+			ended = true
+		})
+		r.do(func() {
+			for !ended {
+				r.want(r.log.RetainBelow(0, 81))
+				r.want(r.w.Sleep(10 * time.Microsecond))
+			}
+		})
+		if n := r.log.Stats().Corrupt; n > 0 {
+			t.Errorf("seed %d: %d reads were refused", seed, n)
+		}
+		r.must(r.log.Check)
+	}
+}

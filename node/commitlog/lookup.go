@@ -47,7 +47,7 @@ func (l *Log) locate(search func() (Located, error)) (Located, error) {
 		start, cuts, swaps := l.start, l.manifest.catalog.cuts, l.swaps
 		at, err := search()
 		if start == l.start && cuts == l.manifest.catalog.cuts && swaps == l.swaps {
-			return at, err
+			return at, l.tell(err)
 		}
 	}
 }
@@ -71,19 +71,19 @@ func (l *Log) offsetFor(ts kafka.Timestamp) (Located, error) {
 func (l *Log) offsetIn(s *segment, ts kafka.Timestamp) (Located, error) {
 	f, err := s.log().pin()
 	if err != nil {
-		return nowhere, l.readError(s, 0, err)
+		return nowhere, l.unreadable(s, 0, err)
 	}
 	defer s.log().unpin()
 	end := s.size
 	e, err := s.index.floor(l, func(e entry) bool { return e.maxTimestamp < ts })
 	if err != nil {
-		return nowhere, l.readError(s, 0, err)
+		return nowhere, l.unreadable(s, 0, err)
 	}
 	w := walk{f: f, at: e.position, end: end}
 	for {
 		h, ok, err := w.next()
 		if err != nil {
-			return nowhere, l.readError(s, w.at, err)
+			return nowhere, l.unreadable(s, w.at, err)
 		}
 		if !ok {
 			return nowhere, l.mustBeGood(s, f, e.position, end)
@@ -110,14 +110,14 @@ func (l *Log) mustBeGood(s *segment, f env.File, from, to int64) error {
 	if err == nil && good < to {
 		err = fmt.Errorf("%w: at %d", errBatch, good)
 	}
-	return l.maybeReadError(s, good, err)
+	return l.maybeUnreadable(s, good, err)
 }
 
-func (l *Log) maybeReadError(s *segment, at int64, err error) error {
+func (l *Log) maybeUnreadable(s *segment, at int64, err error) error {
 	if err == nil {
 		return nil
 	}
-	return l.readError(s, at, err)
+	return l.unreadable(s, at, err)
 }
 
 func (l *Log) maxTimestamp() (Located, error) {
@@ -142,19 +142,19 @@ func (l *Log) maxTimestamp() (Located, error) {
 func (l *Log) recordWith(s *segment, base kafka.Offset, ts kafka.Timestamp) (Located, error) {
 	f, err := s.log().pin()
 	if err != nil {
-		return nowhere, l.readError(s, 0, err)
+		return nowhere, l.unreadable(s, 0, err)
 	}
 	defer s.log().unpin()
 	end := s.size
 	e, err := s.index.floor(l, before(base))
 	if err != nil {
-		return nowhere, l.readError(s, 0, err)
+		return nowhere, l.unreadable(s, 0, err)
 	}
 	w := walk{f: f, at: e.position, end: end}
 	for {
 		h, ok, err := w.next()
 		if err != nil || !ok {
-			return nowhere, l.maybeReadError(s, e.position, err)
+			return nowhere, l.maybeUnreadable(s, e.position, err)
 		}
 		if h.base >= base {
 			if err := l.mustBeGood(s, f, e.position, h.next()); err != nil {
@@ -197,7 +197,7 @@ func (l *Log) maxByWalk() (Located, error) {
 func (l *Log) maxFrom(s *segment) (kafka.Timestamp, kafka.Offset, error) {
 	f, err := s.log().pin()
 	if err != nil {
-		return 0, 0, l.readError(s, 0, err)
+		return 0, 0, l.unreadable(s, 0, err)
 	}
 	defer s.log().unpin()
 	ts, base := kafka.NoTimestamp, s.base
@@ -205,7 +205,7 @@ func (l *Log) maxFrom(s *segment) (kafka.Timestamp, kafka.Offset, error) {
 	for {
 		h, ok, err := w.next()
 		if err != nil || !ok {
-			return ts, base, l.maybeReadError(s, w.at, err)
+			return ts, base, l.maybeUnreadable(s, w.at, err)
 		}
 		if h.end > l.start && h.maxTimestamp > ts {
 			ts, base = h.maxTimestamp, h.base
@@ -218,14 +218,14 @@ func (l *Log) maxFrom(s *segment) (kafka.Timestamp, kafka.Offset, error) {
 func (l *Log) recordIn(s *segment, f env.File, h head, wanted func(kafka.Timestamp) bool) (Located, error) {
 	buf := make([]byte, h.size)
 	if err := readFull(f, buf, h.position); err != nil {
-		return nowhere, l.readError(s, h.position, err)
+		return nowhere, l.unreadable(s, h.position, err)
 	}
 	b, _, err := record.View(buf)
 	if err == nil {
 		err = b.CheckCRC()
 	}
 	if err != nil {
-		return nowhere, l.readError(s, h.position, err)
+		return nowhere, l.unreadable(s, h.position, err)
 	}
 	if b.TimestampType() == record.LogAppendTime || b.Control() {
 		at := max(h.base, l.start)
@@ -237,7 +237,7 @@ func (l *Log) recordIn(s *segment, f env.File, h head, wanted func(kafka.Timesta
 	best := nowhere
 	l.w.Offload(func() { best, err = firstRecord(b, l.start, wanted) })
 	if err != nil {
-		return nowhere, l.readError(s, h.position, err)
+		return nowhere, l.unreadable(s, h.position, err)
 	}
 	return best, nil
 }

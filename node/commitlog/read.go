@@ -280,12 +280,48 @@ func (r *reading) walkTo(s *segment, f env.File, from, limit int64) (int64, erro
 	}
 }
 
-// readError says where something could not be read, and tells whoever looks after
-// the node.
-func (l *Log) readError(s *segment, at int64, err error) error {
+// An unreadable says where something could not be read.
+type unreadable struct {
+	log     *Log
+	segment *segment
+	at      int64
+	err     error
+}
+
+func (u *unreadable) Error() string {
+	return fmt.Sprintf("%s: %s at %d: %v", u.log.name, u.segment, u.at, u.err)
+}
+
+func (u *unreadable) Unwrap() error { return u.err }
+
+// unreadable is readError for what a truncation at the same time may explain: it
+// tells nobody yet.
+func (l *Log) unreadable(s *segment, at int64, err error) error {
 	if errors.Is(err, errBatch) || errors.Is(err, record.ErrCorrupt) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	l.damaged(s, at, err)
-	return fmt.Errorf("%s: %s at %d: %w", l.name, s, at, err)
+	return &unreadable{log: l, segment: s, at: at, err: err}
+}
+
+// tell tells whoever looks after the node of an error that says where something
+// could not be read, and returns it.
+func (l *Log) tell(err error) error {
+	var u *unreadable
+	if errors.As(err, &u) {
+		l.damaged(u.segment, u.at, u.err)
+	}
+	return err
+}
+
+// readError says where something could not be read, and tells whoever looks after
+// the node.
+func (l *Log) readError(s *segment, at int64, err error) error {
+	return l.tell(l.unreadable(s, at, err))
+}
+
+func (l *Log) maybeReadError(s *segment, at int64, err error) error {
+	if err == nil {
+		return nil
+	}
+	return l.readError(s, at, err)
 }

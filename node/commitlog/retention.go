@@ -75,6 +75,13 @@ func (l *Log) retainFrom(now kafka.Timestamp, upTo kafka.Offset) (kafka.Offset, 
 // sizeAbove returns how many bytes there are in batches that end above an offset, at
 // the moment when it returns. Blocks.
 func (l *Log) sizeAbove(upTo kafka.Offset) (n int64, err error) {
+	if err := l.care.Take(kafka.Never); err != nil { // nothing is cut meanwhile
+		return 0, err
+	}
+	defer l.care.Leave()
+	if upTo >= l.written {
+		return 0, nil
+	}
 	cut := l.segments()[l.segmentFor(upTo)]
 	at, _, err := l.positionOf(cut, upTo)
 	if err != nil {
