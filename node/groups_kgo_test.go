@@ -9,6 +9,7 @@ import (
 	"github.com/klammlog/klamm/node/config"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // A group of another client's members reads a topic, commits, is described, falls
@@ -100,4 +101,100 @@ func tick(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// Offsets of two topics stay apart, whether topics are named by their ids (version 10)
+// or by their names; an id that nobody has is refused.
+func TestOffsetsAreOfTheirTopics(t *testing.T) {
+	m := run(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c, err := kgo.NewClient(kgo.SeedBrokers(m.address()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	created, err := kadm.NewClient(c).CreateTopics(ctx, 2, 1, nil, "orders", "users")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(q kmsg.Request, version int16) kmsg.Response {
+		t.Helper()
+		r, err := c.SeedBrokers()[0].Request(ctx, pinned{q, version})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	nobody := [16]byte{15: 1}
+	find := kmsg.NewPtrFindCoordinatorRequest()
+	find.CoordinatorKeys = []string{"g"}
+	for ask(find, 4).(*kmsg.FindCoordinatorResponse).Coordinators[0].ErrorCode != 0 {
+	}
+	for commitOf(ask, 9, nobody, "orders", 5) != 0 { // it loads
+	}
+	if code := commitOf(ask, 10, nobody, "", 0); code != 100 {
+		t.Errorf("commit by an id that nobody has: error %d", code)
+	}
+	for i, name := range []string{"orders", "users"} {
+		if code := commitOf(ask, 10, created[name].ID, "", int64(10+i)); code != 0 {
+			t.Fatalf("commit by id: error %d", code)
+		}
+	}
+	if code := commitOf(ask, 9, nobody, "users", 21); code != 0 {
+		t.Fatalf("commit by name: error %d", code)
+	}
+	for _, want := range []struct {
+		name   string
+		offset int64
+	}{{"orders", 10}, {"users", 21}} {
+		for _, version := range []int16{9, 10} {
+			q := kmsg.NewPtrOffsetFetchRequest()
+			g := kmsg.NewOffsetFetchRequestGroup()
+			g.Group = "g"
+			for _, asked := range [][]kmsg.OffsetFetchRequestGroupTopic{nil, {{Topic: want.name, TopicID: created[want.name].ID, Partitions: []int32{1}}, {TopicID: nobody, Partitions: []int32{1}}}} {
+				g.Topics = asked
+				q.Groups = []kmsg.OffsetFetchRequestGroup{g}
+				answer := ask(q, version).(*kmsg.OffsetFetchResponse)
+				if got := offsetIn(answer, version, want.name, created[want.name].ID); got != want.offset {
+					t.Errorf("version %d, asked for %d topics: %s is told at %d, want %d", version, len(asked), want.name, got, want.offset)
+				}
+				if unknown := answer.Groups[0].Topics[len(answer.Groups[0].Topics)-1]; asked != nil && version == 10 && unknown.Partitions[0].ErrorCode != 100 {
+					t.Errorf("an id that nobody has: %+v", unknown)
+				}
+			}
+		}
+	}
+}
+
+// pinned is a request that is sent in one version.
+type pinned struct {
+	kmsg.Request
+	version int16
+}
+
+func (p pinned) MaxVersion() int16 { return p.version }
+
+// commitOf commits an offset of partition 1 from outside the group g, and returns the
+// partition's error.
+func commitOf(ask func(kmsg.Request, int16) kmsg.Response, version int16, id [16]byte, name string, offset int64) int16 {
+	q := kmsg.NewPtrOffsetCommitRequest()
+	q.Group, q.Generation = "g", -1
+	topic := kmsg.NewOffsetCommitRequestTopic()
+	topic.Topic, topic.TopicID = name, id
+	p := kmsg.NewOffsetCommitRequestTopicPartition()
+	p.Partition, p.Offset = 1, offset
+	topic.Partitions = append(topic.Partitions, p)
+	q.Topics = append(q.Topics, topic)
+	return ask(q, version).(*kmsg.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode
+}
+
+// offsetIn returns what is told of partition 1 of a topic; -2: nothing.
+func offsetIn(r *kmsg.OffsetFetchResponse, version int16, name string, id [16]byte) int64 {
+	for _, t := range r.Groups[0].Topics {
+		if version >= 10 && t.TopicID == id || version < 10 && t.Topic == name {
+			return t.Partitions[0].Offset
+		}
+	}
+	return -2
 }

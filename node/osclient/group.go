@@ -126,6 +126,17 @@ func (m *GroupConsumer) Member() (id string, generation int32, err error) {
 	return id, generation, err
 }
 
+// Handed returns, to callbacks, the member id, and the generation or member epoch in
+// which it was decided what they are told. The member may be in another by now.
+func (m *GroupConsumer) Handed() (id string, generation int32, err error) {
+	err = m.c.enter(func() error {
+		id, _ = m.inner.Member()
+		generation = m.inner.Handed()
+		return nil
+	})
+	return id, generation, err
+}
+
 // Stats returns counts since the start.
 func (m *GroupConsumer) Stats() (GroupStats, error) {
 	return ask(context.Background(), m.c, func() (GroupStats, error) { return m.inner.Stats(), nil })
@@ -289,6 +300,14 @@ func (p *Processor) Step(ctx context.Context, limit int) (int, error) {
 func (p *Processor) Assignment() ([]TopicPartition, error) {
 	return ask(context.Background(), p.c, func() ([]TopicPartition, error) { return p.inner.Member().Assignment(), nil })
 }
+
+// Member returns the member id, and the generation, or member epoch, that it is in.
+func (p *Processor) Member() (id string, generation int32, err error) { return p.member().Member() }
+
+// Handed is GroupConsumer.Handed.
+func (p *Processor) Handed() (id string, generation int32, err error) { return p.member().Handed() }
+
+func (p *Processor) member() *GroupConsumer { return &GroupConsumer{c: p.c, inner: p.inner.Member()} }
 
 // Close leaves the group as GroupConsumer.Close does. At least once, what is processed
 // is committed before.
