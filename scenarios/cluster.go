@@ -26,6 +26,7 @@ type Cluster struct {
 	SpareControllers int // that join later, beside Controllers
 
 	LagMax   time.Duration // replica.lag.time.max.ms
+	LagMost  int           // replica.lag.max.messages; 0: no limit
 	Session  time.Duration // broker.session.timeout.ms
 	Beat     time.Duration // broker.heartbeat.interval.ms
 	Election time.Duration // controller.quorum.election.timeout.ms
@@ -73,6 +74,9 @@ func drawCluster(r *rand.Rand) Cluster {
 func (c Cluster) String() string {
 	out := fmt.Sprintf("brokers=%d spares=%d controllers=%d voters=%d racks=%d replicas=%d min.insync.replicas=%d loser=%s unclean=%t rebalance=%t lag.max=%s session=%s beat=%s election=%s snapshot.bytes=%d throttle=%d",
 		c.Brokers, c.Spares, c.Controllers, c.Voters, c.Racks, c.Replicas, c.MinISR, c.Loser, c.Unclean, c.Rebalance, c.LagMax, c.Session, c.Beat, c.Election, c.SnapshotBytes, c.Throttle)
+	if c.LagMost > 0 {
+		out += fmt.Sprintf(" lag.max.messages=%d", c.LagMost)
+	}
 	if c.Near > 0 {
 		out += fmt.Sprintf(" near=%d", c.Near)
 	}
@@ -168,6 +172,9 @@ func (c Cluster) pairs(s seat) []config.Pair {
 	}
 	millis := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 	add("replica.lag.time.max.ms", millis(c.LagMax))
+	if c.LagMost > 0 {
+		add("replica.lag.max.messages", strconv.Itoa(c.LagMost))
+	}
 	add("broker.session.timeout.ms", millis(c.Session))
 	add("broker.heartbeat.interval.ms", millis(c.Beat))
 	add("controller.quorum.election.timeout.ms", millis(c.Election))

@@ -184,6 +184,18 @@ var isrFlap = &Scenario{
 	Reaches:   []string{"a leader shrank its in-sync set", "a leader expanded its in-sync set"},
 }
 
+// lagMaxMessages is the scenario of a setting that Kafka had until 0.9 (KIP-16).
+var lagMaxMessages = &Scenario{
+	Name:  "lag-max-messages",
+	About: "replica.lag.max.messages is set, and nothing is broken: with each burst of records healthy followers leave the in-sync set, and come back",
+	Cluster: func(c *Cluster, r *rand.Rand) {
+		safeCluster(c, r)
+		c.LagMax, c.LagMost = 3*time.Second, pick(r, 1, 2, 4)
+	},
+	Needs:   []string{"a leader shrank its in-sync set"},
+	Reaches: []string{"a leader shrank its in-sync set", "a leader expanded its in-sync set"},
+}
+
 var wholeClusterPowerLoss = &Scenario{
 	Name:      "whole-cluster-power-loss",
 	About:     "every machine loses power at once, and comes back in any order",

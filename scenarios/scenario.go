@@ -151,6 +151,7 @@ var registry = []*Scenario{
 	planePartition,
 	controllerFailover,
 	isrFlap,
+	lagMaxMessages,
 	wholeClusterPowerLoss,
 	lostDisk,
 	lastReplicaStanding,

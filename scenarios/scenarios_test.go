@@ -259,3 +259,20 @@ func TestEveryGuaranteeHasAPromise(t *testing.T) {
 		}
 	}
 }
+
+// Where a follower's lag is counted in records, healthy followers leave the in-sync
+// set with each burst (KIP-16, ADR 13); where it is measured in time, none does.
+func TestHealthyFollowersFlapWhereTheirLagIsCountedInRecords(t *testing.T) {
+	for limit, flaps := range map[string]bool{"2": true, "0": false} {
+		o, err := Run(Spec{Scenario: lagMaxMessages.Name, Seed: 1, Set: []string{"run.sends=300", "run.safety=1s", "replica.lag.max.messages=" + limit}}, Watch{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := o.Movements.ISRChanges; (n >= 10) != flaps || n > 0 != flaps {
+			t.Errorf("replica.lag.max.messages=%s: %d changes of in-sync sets", limit, n)
+		}
+		if o.Verdict == Violated || o.Verdict == Stuck || o.Verdict == Crashed {
+			t.Errorf("replica.lag.max.messages=%s: %s", limit, o.Headline())
+		}
+	}
+}

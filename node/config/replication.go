@@ -16,7 +16,7 @@ var (
 		check: atLeast(0),
 		Doc: "How many records a follower may be behind before it is no longer in sync; 0 is no limit. " +
 			"Kafka gave this up in 0.9 (KIP-16): with a small limit one large append puts healthy followers out, " +
-			"with a large one a follower that stands still stays in. It is here to show that.",
+			"with a large one a follower that stands still stays in. It is here to show that (klamm run lag-max-messages).",
 	})}
 
 	NumReplicaFetchers = Int{define(&Setting{
