@@ -300,6 +300,32 @@ func TestReplicasMove(t *testing.T) {
 	c.until("the new one has it", func() bool { return c.machine(3).p().log.End() == 2 })
 }
 
+// A leader that is taken from the replicas and does not hear of it answers where the log
+// ends, until it cannot be sure any more: nothing is committed before (docs/bugs/0034.md).
+func TestALeaderThatIsRemovedAndDoesNotKnowIsWaitedFor(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a")
+	m := c.machine(1)
+	m.lags = true
+	if err := c.decide(func(i *meta.Image) ([]meta.Record, error) {
+		records, errs := i.Reassign([]meta.Reassignment{{Replica: meta.Replica{Topic: orders}, Replicas: []kafka.NodeID{2}}}, c.view(0))
+		return records, errors.Join(errs...)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	c.leads(c.machine(2))
+	c.must(c.machine(2), func() error { return c.machine(2).append(kafka.AcksLeader, "b", time.Minute) })
+	c.until("it is committed", func() bool { return c.machine(2).p().high == 2 })
+	if m.p().Role() != Leading || m.b.surelyLeads() {
+		t.Errorf("one that was removed is sure to lead, and its role is %s, when the next leader has committed", m.p().Role())
+	}
+	c.until("it has moved", func() bool { return slices.Equal(c.state().Replicas, []kafka.NodeID{2}) })
+	m.lags = false
+	c.tell(m)
+	c.same("0:a 1:b")
+}
+
 // A replica that is not whole is reported, loses its place, and is fetched anew from
 // one that is.
 func TestAQuarantinedReplicaIsFetchedAnew(t *testing.T) {

@@ -64,11 +64,14 @@ func (p *Partition) takeRole() {
 // lead makes this node the leader, or tells the leader what has changed.
 func (p *Partition) lead() {
 	now := p.b.w.Now()
-	state := replica.State{Replicas: p.state.Replicas, ISR: p.state.ISR, Epoch: p.state.Epoch}
+	state := replica.State{
+		Replicas: p.state.Replicas, ISR: p.state.ISR, Epoch: p.state.Epoch, Adding: p.state.Awaited(), Removing: p.state.Removing,
+	}
 	if p.leader != nil && p.leader.Epoch() == p.state.LeaderEpoch {
 		p.leader.Update(state, now)
 		p.raise(p.leader.HighWatermark())
-		p.announceStart() // whose log start counts may have changed
+		p.alterIfWanted(now) // somebody is to be removed
+		p.announceStart()    // whose log start counts may have changed
 		return
 	}
 	p.resign()

@@ -267,8 +267,12 @@ func (m *model) reassign() {
 	}
 	want = append(want, to)
 	records, errs := m.image.Reassign(want, nil)
-	if errs[0] == nil && len(records) == 0 && !slices.Equal(s.Target(), to.Replicas) {
-		m.Fatalf("%v to %v: nothing changes", s, to.Replicas)
+	target := to.Replicas
+	if target == nil {
+		target = s.before()
+	}
+	if errs[0] == nil && len(records) == 0 && !slices.Equal(s.Target(), target) {
+		m.Fatalf("%v to %v: nothing changes", s, target)
 	}
 	m.decided(records, nil)
 }

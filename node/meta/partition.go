@@ -16,7 +16,7 @@ type PartitionState struct {
 
 	// Adding and Removing are not empty while replicas are being reassigned
 	// (KIP-455). Both are among Replicas: the target is Replicas without
-	// Removing.
+	// Removing. Who is in both was being added, and is not wanted any more.
 	Adding, Removing []kafka.NodeID
 
 	ISR         []kafka.NodeID
@@ -234,11 +234,6 @@ func (s *PartitionState) check() error {
 	for _, id := range s.ELR {
 		if slices.Contains(s.ISR, id) {
 			return fmt.Errorf("eligible leader replica %d is in the in-sync set %v", id, s.ISR)
-		}
-	}
-	for _, id := range s.Removing {
-		if slices.Contains(s.Adding, id) {
-			return fmt.Errorf("replica %d is both adding and removing", id)
 		}
 	}
 	if s.LeaderEpoch < 0 || s.Epoch < 0 {

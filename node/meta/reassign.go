@@ -14,9 +14,10 @@ import (
 // INVALID_REPLICATION_FACTOR, NO_REASSIGNMENT_IN_PROGRESS or INVALID_REQUEST. on
 // is the settings in force where it is decided.
 //
-// Replicas are added first, and those that go are dropped once all that are added
-// are in sync. A reassignment that is under way is replaced: what it was adding
-// and is not wanted any more is dropped at once.
+// Replicas are added first. Once all of them are in sync one that stays leads, and asks
+// those out of the in-sync set that go; then they are dropped. A reassignment that is
+// under way is replaced: what it was adding and is not wanted any more goes with the
+// others, or at once if it is not in sync.
 func (m *Image) Reassign(want []Reassignment, on *config.View) ([]Record, []error) {
 	d := m.decide(on)
 	errs := make([]error, len(want))
@@ -49,21 +50,24 @@ func (d *decision) reassign(r *Reassignment) error {
 	if len(now.ISR) > 0 && len(only(now.ISR, stay)) == 0 || len(now.ELR) > 0 && len(only(union(now.ISR, now.ELR), stay)) == 0 {
 		return fmt.Errorf("%s: in-sync set %v: none of it would stay of %v: %w", name, now.ISR, stay, kafka.ErrInvalidReplicaAssignment)
 	}
+	linger := without(now.ISR, stay)
 	c := d.change(t, r.Partition)
 	s := &c.next
-	s.Replicas, s.Adding, s.Removing = stay, without(target, before), without(before, target)
-	s.ISR = only(s.ISR, stay)
+	s.Replicas, s.Adding, s.Removing = union(stay, linger), union(without(target, before), linger), union(without(before, target), linger)
 	d.settle(c)
 	return nil
 }
 
 // before returns the replicas as they were before a reassignment that is under
-// way began.
+// way began. Who is both added and removed is none of them.
 func (s *PartitionState) before() []kafka.NodeID { return without(s.Replicas, s.Adding) }
 
 // Target returns the replicas as they are to be: as they are, if no reassignment
 // is under way.
 func (s *PartitionState) Target() []kafka.NodeID { return without(s.Replicas, s.Removing) }
+
+// Awaited returns the replicas that have to be in sync before any is removed.
+func (s *PartitionState) Awaited() []kafka.NodeID { return without(s.Adding, s.Removing) }
 
 // Reassigning reports whether a reassignment is under way.
 func (s *PartitionState) Reassigning() bool { return len(s.Adding)+len(s.Removing) > 0 }
@@ -89,7 +93,7 @@ func (m *Image) Reassignments(want []Replica) []Reassigning {
 	var out []Reassigning
 	note := func(r Replica, s *PartitionState) {
 		if s.Reassigning() {
-			out = append(out, Reassigning{Replica: r, Replicas: s.Replicas, Adding: s.Adding, Removing: s.Removing})
+			out = append(out, Reassigning{Replica: r, Replicas: s.Replicas, Adding: s.Awaited(), Removing: s.Removing})
 		}
 	}
 	for _, r := range want {
@@ -108,17 +112,23 @@ func (m *Image) Reassignments(want []Replica) []Reassigning {
 	return out
 }
 
-// completeReassignment drops the replicas that are being removed once all that are
-// being added are in sync, and somebody who stays may lead.
+// completeReassignment has one that stays lead once all that are being added are in
+// sync, if it may, and drops those that are being removed when none of them is in sync.
+// It does not take them out of the in-sync set: any of them may have led, and not know
+// yet that it does not. The leader asks them out when nobody can be sure to lead any
+// more.
 func (d *decision) completeReassignment(c *change) {
 	s := &c.next
-	if !s.Reassigning() || lacks(s.ISR, s.Adding) {
+	if !s.Reassigning() || lacks(s.ISR, s.Awaited()) {
 		return
 	}
 	isr := without(s.ISR, s.Removing)
-	if d.fewest(c, isr) == NoLeader {
-		return
+	heir := d.fewest(c, isr)
+	switch {
+	case heir == NoLeader:
+	case len(isr) == len(s.ISR):
+		s.Replicas, s.Adding, s.Removing = s.Target(), nil, nil
+	case !slices.Contains(isr, s.Leader) || !d.mayLead(s.Leader, c.Replica):
+		d.lead(c, heir)
 	}
-	s.Replicas, s.ISR = s.Target(), isr
-	s.Adding, s.Removing = nil, nil
 }

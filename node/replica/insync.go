@@ -100,30 +100,58 @@ func (l *Leader) wish(limits Limits, now kafka.Instant, eligible func(Member) bo
 
 // belongs reports whether a follower should be in the set. Who is in stays as long
 // as it had everything not too long ago, or may not know yet who leads. Who is not has to have what is committed,
-// and all that was there when the leader began, since that may be committed too.
+// and all that was there when the leader began, since that may be committed too. Who is to
+// be removed, and can be, does not belong to it.
 func (l *Leader) belongs(f *follower, limits Limits, now kafka.Instant, eligible func(Member) bool) bool {
 	behind := f.held < l.own.Written
 	late := behind && now.Sub(f.caught) > limits.Time
 	late = late || limits.Messages > 0 && int64(l.own.Written-max(f.held, 0)) > limits.Messages
-	unaware := f.epoch == NoEpoch && now.Sub(l.since) < limits.Session
+	removed := slices.Contains(l.state.Removing, f.id) && l.releases(limits, now)
 	if slices.Contains(l.state.ISR, f.id) {
-		return !late || unaware
+		return !removed && (!late || l.unaware(f, limits, now))
 	}
-	if late {
+	if late || removed {
 		return false
 	}
 	return f.known && f.held >= l.high && f.held >= l.began && eligible(Member{ID: f.id, Epoch: f.epoch})
 }
 
+// unaware reports whether a follower may not know yet who leads.
+func (l *Leader) unaware(f *follower, limits Limits, now kafka.Instant) bool {
+	return f.epoch == NoEpoch && now.Sub(l.since) < limits.Session
+}
+
+// releases reports whether those that a reassignment removes may go, all at once: those
+// that it adds are in sync, the leader stays, and every one in the set that is to go knows
+// who leads.
+func (l *Leader) releases(limits Limits, now kafka.Instant) bool {
+	s := &l.state
+	if slices.Contains(s.Removing, l.self) {
+		return false
+	}
+	for _, id := range s.Adding {
+		if !slices.Contains(s.ISR, id) {
+			return false
+		}
+	}
+	for i := range l.followers {
+		f := &l.followers[i]
+		if slices.Contains(s.Removing, f.id) && slices.Contains(s.ISR, f.id) && l.unaware(f, limits, now) {
+			return false
+		}
+	}
+	return true
+}
+
 // Answered takes in what the controller answered to a proposal: the state of the
-// partition, whoever brought it about, without the replicas. It reports whether the
-// high watermark moved.
+// partition, whoever brought it about, without the replicas and what is to become of
+// them. It reports whether the high watermark moved.
 func (l *Leader) Answered(p Proposal, epoch kafka.LeaderEpoch, s State, now kafka.Instant) (moved bool) {
 	l.settle(p)
 	if epoch != l.epoch {
 		return false // another leadership: the metadata will tell
 	}
-	s.Replicas = l.state.Replicas
+	s.Replicas, s.Adding, s.Removing = l.state.Replicas, l.state.Adding, l.state.Removing
 	return l.Update(s, now)
 }
 
@@ -138,10 +166,10 @@ func (l *Leader) Update(s State, now kafka.Instant) (moved bool) {
 		return false
 	case s.Epoch > l.state.Epoch:
 		l.adopt(s, now)
-	case slices.Equal(s.Replicas, l.state.Replicas):
+	case slices.Equal(s.Replicas, l.state.Replicas) && slices.Equal(s.Adding, l.state.Adding) && slices.Equal(s.Removing, l.state.Removing):
 		return false
 	default:
-		l.state.Replicas = s.Replicas
+		l.state.Replicas, l.state.Adding, l.state.Removing = s.Replicas, s.Adding, s.Removing
 		l.seat(l.state.ISR, now)
 	}
 	return l.advance()

@@ -27,6 +27,10 @@ type State struct {
 	Replicas []kafka.NodeID
 	ISR      []kafka.NodeID
 	Epoch    int32 // of the partition: counts the changes (KIP-497)
+
+	// Removing are the replicas that a reassignment takes away once all of Adding are in
+	// sync (KIP-455).
+	Adding, Removing []kafka.NodeID
 }
 
 // A Position is how far a replica has got.

@@ -14,14 +14,14 @@ import (
 
 // TestScripts runs the golden scripts. Commands:
 //
-//	lead epoch=3 hw=0 end=10 [held=10] replicas=(1,2,3) isr=(1,2) pe=7 [least=1]
+//	lead epoch=3 hw=0 end=10 [held=10] replicas=(1,2,3) isr=(1,2) pe=7 [least=1] [adding=(3)] [removing=(2)]
 //	own end=12 [held=12] [written=12] [start=0]   the leader's log has got so far
 //	fetch id=2 held=10 [be=1] [le=3] [start=0]
 //	forget id=2 be=2                   its broker has a new life
 //	propose [not=(3)] [max=5] [session=60]   not: whom the controller would not take
 //	answer pe=8 isr=(1,2,3) [le=3]     to the last proposal
 //	lost, refuse code=107 [patience=60]
-//	update pe=9 isr=(1,2) [replicas=(1,2,3)]
+//	update pe=9 isr=(1,2) [replicas=(1,2,3)] [adding=(3)] [removing=(2)]
 //	least n=2, at now=30 (seconds), start [dead=(3)]
 //	ask log=(1:0,3:10) last=2 from=12  what the leader tells a follower
 //	truncate log=(1:0,2:10) end=12 epoch=1 at=8
@@ -93,7 +93,7 @@ func (s *script) log() (l epochs) {
 }
 
 func (s *script) state() State {
-	st := State{ISR: s.ids("isr"), Replicas: s.ids("replicas"), Epoch: int32(s.arg("pe", 0))}
+	st := State{ISR: s.ids("isr"), Replicas: s.ids("replicas"), Epoch: int32(s.arg("pe", 0)), Adding: s.ids("adding"), Removing: s.ids("removing")}
 	if st.Replicas == nil {
 		st.Replicas = s.leader.State().Replicas
 	}
