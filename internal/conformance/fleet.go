@@ -22,6 +22,8 @@ const electionTimeout = time.Second
 type layout struct {
 	session time.Duration // how long controllers hear nothing of a broker before others lead its partitions
 	apart   bool          // controllers are processes of their own
+
+	settings []string // of the brokers, besides those that every cluster here has
 }
 
 // A fleet is a cluster of processes on loopback. What is asked of any of them is
@@ -54,6 +56,9 @@ func newFleet(klamm, dir string, l layout) (*fleet, error) {
 			"--set", fmt.Sprint("broker.session.timeout.ms=", l.session.Milliseconds()),
 			"--set", fmt.Sprint("broker.heartbeat.interval.ms=", l.session.Milliseconds()*2/9),
 			"--set", "replica.lag.time.max.ms=3000")
+		for _, s := range l.settings {
+			n.args = append(n.args, "--set", s)
+		}
 	}
 	return f, nil
 }

@@ -22,6 +22,11 @@
 // long they have no leader when nodes die:
 //
 //	go run ./internal/conformance -klamm ./klamm -partitions 10000 -topics 10 -session 9s
+//
+// With -groups it is a cluster, too, and clients are members of groups that come and
+// go meanwhile:
+//
+//	go run ./internal/conformance -klamm ./klamm -groups all -records 50000 -kills 20
 package main
 
 import (
@@ -48,6 +53,8 @@ type options struct {
 	seed          uint64
 	layout        layout
 
+	groups string
+
 	partitions, topics int
 	quiet              time.Duration
 }
@@ -65,6 +72,7 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", 1, "with -kills: draws when what happens")
 	flag.DurationVar(&o.layout.session, "session", 2*time.Second, "with -kills or -partitions: broker.session.timeout.ms")
 	flag.BoolVar(&o.layout.apart, "apart", false, "with -kills or -partitions: controllers are processes of their own")
+	flag.StringVar(&o.groups, "groups", "", "use a cluster, and have groups read: `LIST` of names, or all; with -kills and -pauses")
 	flag.IntVar(&o.partitions, "partitions", 0, "use no clients, and a cluster with so many partitions: measure what they cost")
 	flag.IntVar(&o.topics, "topics", 10, "with -partitions: of so many topics")
 	flag.DurationVar(&o.quiet, "quiet", time.Minute, "with -partitions: for how long idle processes are watched")
@@ -100,6 +108,8 @@ func (o *options) run() (err error) {
 	switch {
 	case o.partitions > 0:
 		return o.runCrowd(dir)
+	case o.groups != "":
+		return o.runGroups(dir)
 	case o.kills > 0:
 		return o.runCluster(dir)
 	}

@@ -53,6 +53,7 @@ func (n *node) start() error {
 	n.process = exec.Command(n.klamm, append([]string{"serve", "--data-dir", filepath.Join(n.dir, "data")}, n.args...)...)
 	n.process.Stdout, n.process.Stderr = out, out
 	if err := n.process.Start(); err != nil {
+		n.process = nil
 		return err
 	}
 	if slices.Contains(n.args, "controller") {

@@ -86,6 +86,15 @@ func (o *ordeal) produceAlong(along *pace) error {
 	if err != nil {
 		return err
 	}
+	if err := o.produceBeside(along); err != nil {
+		return err
+	}
+	return o.finishConsumer(follower, t)
+}
+
+// produceBeside produces the only topic as a pace says.
+func (o *ordeal) produceBeside(along *pace) error {
+	t := o.topics[0]
 	r, err := o.startProducer(t)
 	if err != nil {
 		return err
@@ -93,7 +102,7 @@ func (o *ordeal) produceAlong(along *pace) error {
 	if err := errors.Join(o.tellAlong(r, t, along), r.finish()); err != nil {
 		return fmt.Errorf("%s: %w", t.name, err)
 	}
-	return o.finishConsumer(follower, t)
+	return nil
 }
 
 // tellAlong gives the producer its records as they are due.

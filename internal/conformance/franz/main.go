@@ -33,6 +33,8 @@ func main() {
 		err = times(bootstrap)
 	case "console":
 		err = console(bootstrap, rest[0])
+	case "group":
+		err = group(bootstrap, rest[0], rest[1], rest[2], rest[3:])
 	default:
 		err = fmt.Errorf("no such verb: %s", verb)
 	}

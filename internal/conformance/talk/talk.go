@@ -7,6 +7,7 @@
 //	PROGRAM consume BOOTSTRAP TOPIC/PARTITIONS...
 //	PROGRAM times BOOTSTRAP
 //	PROGRAM console BOOTSTRAP TOPIC
+//	PROGRAM group BOOTSTRAP GROUP STRATEGY NAME TOPIC...
 //
 // produce takes a Record a line, sends each at once to the partition it names, and
 // tells an Ack for each; it ends when its input has ended and all is answered.
@@ -14,7 +15,9 @@
 // returned; it takes an End a line, and ends when every partition has one and all
 // are passed. times takes a Lookup a line and tells it again with the answer.
 // console asks what a web console asks, tells what it asked a line at a time, and
-// fails if it does not like an answer. Whatever else a program has to say goes to
+// fails if it does not like an answer. group is a member of a group, under a name of
+// its own in what it tells: it processes what it reads, which is to tell of it, and
+// then commits it; when its input ends it leaves. It tells Events. Whatever else a program has to say goes to
 // standard error.
 //
 // Bytes are in base64, "-" is null. Instants are nanoseconds of the machine's

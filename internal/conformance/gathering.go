@@ -1,0 +1,176 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/klammlog/klamm/internal/conformance/talk"
+)
+
+// A gathering is the members of one group, and what the group has processed.
+type gathering struct {
+	party
+	meeting *meeting
+	topics  []string
+	members []*guest // nil where there is none now
+
+	mu        sync.Mutex
+	processed map[partition]map[int64]bool
+	times     int // records that were processed, over and over
+	counts    map[string]int
+}
+
+// A guest is a client program as a member.
+type guest struct {
+	*running
+	killed bool
+	over   chan error // what became of it
+}
+
+func newGathering(p party, m *meeting, topics []string) *gathering {
+	return &gathering{party: p, meeting: m, topics: topics, members: make([]*guest, len(p.clients)),
+		processed: map[partition]map[int64]bool{}, counts: map[string]int{}}
+}
+
+// join starts the member of a place. Each that is started has a name of its own.
+func (g *gathering) join(i int) error {
+	client := g.clients[i]
+	g.counts["joined"]++
+	name := fmt.Sprintf("%s/%s-%d", g.name, client, g.counts["joined"])
+	args := append([]string{"group", g.meeting.fleet.any.address, g.name, g.strategy, name}, g.topics...)
+	r, err := start(memberCommand(g.meeting.tools, client), args, func(line string, _ func() string) error { return g.take(line) })
+	if err != nil {
+		return err
+	}
+	r.what = name
+	m := &guest{running: r, over: make(chan error, 1)}
+	go func() { m.over <- m.await(nil) }()
+	g.members[i] = m
+	return nil
+}
+
+// take takes what a member tells. The last line of one that is killed may be half a
+// line: then it says nothing.
+func (g *gathering) take(line string) error {
+	e, err := talk.ParseEvent(line)
+	if err != nil {
+		g.count("half a line")
+		return nil
+	}
+	if err := g.meeting.journal.line(line); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch e.Type {
+	case "assign":
+		g.counts["assigned"]++
+	case "processed":
+		at := partition{e.Topic, *e.Partition}
+		if g.processed[at] == nil {
+			g.processed[at] = map[int64]bool{}
+		}
+		for _, o := range e.Offsets {
+			g.processed[at][o] = true
+		}
+		g.times += len(e.Offsets)
+	}
+	return nil
+}
+
+func (g *gathering) count(what string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.counts[what]++
+}
+
+// missing says what the group has not processed, or "".
+func (g *gathering) missing(ends map[partition]int64) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for at, end := range ends {
+		if n := int64(len(g.processed[at])); n < end {
+			return fmt.Sprintf("%d of %d records of %s-%d are processed", n, end, at.topic, at.number)
+		}
+	}
+	return ""
+}
+
+// failed returns why a member has ended that was to go on.
+func (g *gathering) failed() error {
+	for _, m := range g.members {
+		if m != nil && len(m.over) > 0 {
+			err := <-m.over
+			m.over <- err
+			return fmt.Errorf("%s ended: %w", m.what, err)
+		}
+	}
+	return nil
+}
+
+// kill kills a member.
+func (g *gathering) kill(i int) error {
+	m := g.members[i]
+	if err := g.failed(); err != nil {
+		return err
+	}
+	g.members[i] = nil
+	g.counts["killed"]++
+	if err := m.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	<-m.over // it was killed: that is no failure
+	return nil
+}
+
+// leaveWithin is how long a member may take to leave its group, whatever happens to
+// the cluster.
+const leaveWithin = time.Minute
+
+// leave has a member leave, and waits until it has.
+func (g *gathering) leave(i int) error {
+	m := g.members[i]
+	if err := g.failed(); err != nil {
+		return err
+	}
+	g.members[i] = nil
+	g.counts["left"]++
+	if err := m.closer.Close(); err != nil {
+		return err
+	}
+	select {
+	case err := <-m.over:
+		return err
+	case <-time.After(leaveWithin):
+		m.cancel()
+		return fmt.Errorf("%s has not left within %v: %w", m.what, leaveWithin, <-m.over)
+	}
+}
+
+// part has all members leave.
+func (g *gathering) part() error {
+	for i, m := range g.members {
+		if m == nil {
+			continue
+		}
+		if err := g.leave(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *gathering) String() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	distinct := 0
+	for _, at := range slices.Collect(maps.Values(g.processed)) {
+		distinct += len(at)
+	}
+	return fmt.Sprintf("%s: %s of %s: %d records processed, %d again; %d members joined, %d were killed, %d left; %d times a partition was assigned",
+		g.name, g.strategy, strings.Join(g.clients, ", "), distinct, g.times-distinct, g.counts["joined"], g.counts["killed"], g.counts["left"], g.counts["assigned"])
+}
