@@ -38,6 +38,8 @@ type groupMember struct {
 	Has      []kafka.TopicPartition
 	Releases []kafka.TopicPartition // has, and is to revoke
 	Goal     []kafka.TopicPartition
+	Claims   []kafka.TopicPartition // what a classic member said that it owned when it joined
+	Claimed  int32                  // in which generation it was given that
 }
 
 // A knownGroup is what was seen of a group, by the newest of its coordinators.
@@ -182,9 +184,41 @@ func (o *groupObserver) checkGoals(v groupView) {
 			goals[tp] = m.who()
 		}
 	}
+	o.checkHandover(v)
 	if v.Modern || slices.Contains([]string{"range", "roundrobin", "sticky"}, v.Assignor) {
 		if why := unfair(v); why != "" { // a cooperative group takes two rounds
 			o.violated(assignmentFair, v, "%s", why)
+		}
+	}
+}
+
+// checkHandover: in a cooperative classic group nobody is given what its owner comes
+// with: the owner gives it back first. Of two that come with the same the younger
+// claim counts, and none of two of one generation.
+func (o *groupObserver) checkHandover(v groupView) {
+	if v.Modern || v.Assignor != "cooperative-sticky" {
+		return
+	}
+	type claim struct {
+		by         string
+		generation int32
+	}
+	claims := map[kafka.TopicPartition]claim{}
+	for _, m := range v.Members {
+		for _, tp := range m.Claims {
+			switch before, taken := claims[tp]; {
+			case !taken || m.Claimed > before.generation:
+				claims[tp] = claim{m.ID, m.Claimed}
+			case m.Claimed == before.generation:
+				claims[tp] = claim{"", m.Claimed}
+			}
+		}
+	}
+	for _, m := range v.Members {
+		for _, tp := range m.Goal {
+			if owner := claims[tp].by; owner != "" && owner != m.ID {
+				o.violated(oneGroupOwner, v, "%s is given to %s, and %s came with it in generation %d", tp, m.ID, owner, claims[tp].generation)
+			}
 		}
 	}
 }

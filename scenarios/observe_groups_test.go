@@ -107,6 +107,21 @@ func TestGroupObserverComplains(t *testing.T) {
 			v.Members[0].Has, v.Members[1].Has = orders(0, 1, 2, 3), nil
 			v.Members[0].Goal, v.Members[1].Goal = orders(0, 1, 2, 3), nil
 		}}},
+		"of what is given away while its owner has it": {oneGroupOwner, []func(*groupView){func(v *groupView) {
+			classicGroup(v)
+			v.Assignor, v.Members[1].Claims, v.Members[1].Claimed = "cooperative-sticky", orders(1, 2), 6
+			v.Members[0].Claims, v.Members[0].Claimed = orders(1), 4
+		}}},
+		"not of what was another's long ago": {"", []func(*groupView){func(v *groupView) {
+			classicGroup(v)
+			v.Assignor, v.Members[1].Claims, v.Members[1].Claimed = "cooperative-sticky", orders(1, 2), 4
+			v.Members[0].Claims, v.Members[0].Claimed = orders(1), 6
+		}}},
+		"not of what two claim of one generation": {"", []func(*groupView){func(v *groupView) {
+			classicGroup(v)
+			v.Assignor, v.Members[1].Claims, v.Members[1].Claimed = "cooperative-sticky", orders(1), 6
+			v.Members[0].Claims, v.Members[0].Claimed = orders(1), 6
+		}}},
 		"of a stable group with something to revoke": {stableRests, []func(*groupView){func(v *groupView) {
 			rebalanced(v)
 			v.State = stableState

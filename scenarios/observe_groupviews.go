@@ -122,6 +122,7 @@ func viewOfGroup(n *node.Node, epoch kafka.LeaderEpoch, v group.View) groupView 
 		} else {
 			seen.Has = assignmentIn(m.Assignment)
 			seen.Goal = seen.Has
+			seen.Claims, seen.Claimed = claimsIn(m.Subscription)
 		}
 		out.Members = append(out.Members, seen)
 	}
@@ -151,4 +152,18 @@ func assignmentIn(b []byte) (out []kafka.TopicPartition) {
 	}
 	slices.SortFunc(out, func(a, b kafka.TopicPartition) int { return int(a.Partition - b.Partition) })
 	return out
+}
+
+// claimsIn reads what a classic member said that it owned, and of which generation.
+func claimsIn(b []byte) (out []kafka.TopicPartition, generation int32) {
+	m := kmsg.NewConsumerMemberMetadata()
+	if len(b) == 0 || m.ReadFrom(b) != nil {
+		return nil, -1
+	}
+	for _, t := range m.OwnedPartitions {
+		for _, p := range t.Partitions {
+			out = append(out, kafka.TopicPartition{Topic: t.Topic, Partition: p})
+		}
+	}
+	return out, m.Generation
 }

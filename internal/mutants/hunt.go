@@ -46,7 +46,9 @@ var scenariosHunted = []string{"crash", "power-loss", "flaky-network", "full-dis
 	"retention", "compaction", "hostile-client", "many-connections", "operators", "one-broker",
 	"leader-crash", "rolling-restart", "minority-partition", "bridge-partition", "one-way-partition", "plane-partition", "controller-failover", "isr-flap",
 	"whole-cluster-power-loss", "lost-disk", "all-replicas-down", "unclean-election", "pause", "nearest-replica", "recreate-topic", "reassign-under-fire",
-	"grow-and-shrink", "everything"}
+	"grow-and-shrink", "everything",
+	"rebalance-storm", "zombie-member", "coordinator-failover", "static-bounce", "lag-past-retention", "commit-race", "topic-grows",
+	"mixed-protocols", "poison-record"}
 
 // hunt plants a mutant, checks that its scripted test notices, and looks for it
 // with ordinary seeds.
