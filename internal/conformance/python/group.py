@@ -3,6 +3,10 @@
 It speaks the classic protocol and assigns eagerly: before it joins again it gives
 everything back. What generation it is in it keeps to itself, so that is taken from
 its coordinator.
+
+A connection that is closed while it has something to send fails the next poll of
+version 2.0.2 with a ValueError, or ends the thread that sends heartbeats, unheard.
+Here such connections are passed by: what they were to send has failed already.
 """
 
 import json
@@ -11,6 +15,7 @@ import threading
 import time
 
 import kafka
+from kafka.client_async import KafkaClient
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
@@ -22,6 +27,16 @@ ASSIGNORS = {
     "roundrobin": [RoundRobinPartitionAssignor],
     "default": [RangePartitionAssignor, RoundRobinPartitionAssignor],
 }
+
+
+def without_the_closed(register):
+    def passing_by(client):
+        client._sending -= {c for c in client._sending if c._sock is None}
+        register(client)
+    return passing_by
+
+
+KafkaClient._register_send_sockets = without_the_closed(KafkaClient._register_send_sockets)
 
 
 class Member(ConsumerRebalanceListener):
