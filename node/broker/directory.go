@@ -108,7 +108,12 @@ func (b *Broker) sweep(d *logDir, name string) error {
 		b.removals++
 		gone := deletedPath(id, tp.Partition, b.removals)
 		b.w.Log.Info("removing a partition of a topic that was deleted, or that is elsewhere now", "partition", name, "topic id", id.String())
-		return errors.Join(setAside(d.fs, name, gone), removeAll(d.fs, gone))
+		// The name has to be durable first: a power loss could bring the old one back,
+		// with what is left of the files.
+		if err := setAside(d.fs, name, gone); err != nil {
+			return err
+		}
+		return removeAll(d.fs, gone)
 	}
 	b.note(tp, d)
 	return nil

@@ -446,3 +446,53 @@ func TestWhoIsCountedOnKeepsItsFiles(t *testing.T) {
 		p.state = was
 	}
 }
+
+// What belongs to no topic is renamed before it is removed, and not removed where the
+// new name may not last: a power loss would bring the old one back, with what is left
+// of the files (docs/bugs/0059.md).
+func TestWhatCannotBeRenamedForGoodIsNotRemoved(t *testing.T) {
+	c := start(t, 1)
+	c.create([]kafka.NodeID{1}, config.Pair{Name: "min.insync.replicas", Value: "1"})
+	m := c.machine(1)
+	c.must(m, func() error {
+		d := m.b.dirs[0]
+		if err := errors.Join(d.fs.Mkdir("stray-0"), copyFile(d.fs, "orders-0/partition", "stray-0/partition")); err != nil {
+			return err
+		}
+		disksim.Fault{Kind: disksim.FaultSyncDirError, Disk: m.disk.Name(), Path: ".", Times: 1}.Apply(m.disk)
+		if err := m.b.sweep(d, "stray-0"); err == nil {
+			t.Error("a directory that could not be synced is no failure")
+		}
+		names, err := d.fs.ReadDir(".")
+		kept := slices.ContainsFunc(names, func(name string) bool {
+			_, err := d.fs.Stat(name + "/partition")
+			return err == nil && strings.HasSuffix(name, deleteSuffix)
+		})
+		if !kept {
+			t.Errorf("the file is in none of %v", names)
+		}
+		return err
+	})
+}
+
+func copyFile(fs env.FS, from, to string) error {
+	f, err := fs.OpenFile(from, env.ReadOnly)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	n, err := f.Size()
+	if err != nil {
+		return err
+	}
+	b := make([]byte, n)
+	if _, err := f.ReadAt(b, 0); err != nil {
+		return err
+	}
+	g, err := fs.OpenFile(to, env.Write|env.Create)
+	if err != nil {
+		return err
+	}
+	_, err = g.WriteAt(b, 0)
+	return errors.Join(err, g.Close())
+}

@@ -110,6 +110,7 @@ func (p *Partition) cut(f func() error) error {
 	err := f()
 	p.cutting--
 	p.takeRole()
+	p.replaceIfPossible()
 	return err
 }
 

@@ -96,6 +96,29 @@ func TestAReplicaKeepsItsFilesUntilItsControllersKnow(t *testing.T) {
 	c.same("0:a 0:b")
 }
 
+// Nothing is replaced while a log is cut, and nobody comes by afterwards
+// (docs/bugs/0058.md).
+func TestAReplicaThatIsBeingCutIsFetchedAnewAfterwards(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2}, config.Pair{Name: "min.insync.replicas", Value: "1"})
+	c.ack(c.machine(1), "a")
+	m, p := c.machine(2), c.machine(2).p()
+	c.must(m, func() error {
+		return p.cut(func() error {
+			p.unreadable(commitlog.ErrCorrupt)
+			for !p.toldOffline() || !p.dispensable() {
+				if err := m.b.w.Sleep(time.Millisecond); err != nil {
+					return err
+				}
+			}
+			return m.b.w.Sleep(100 * time.Millisecond)
+		})
+	})
+	c.until("it is fetched anew", func() bool { return m.b.Stats().Replaced == 1 })
+	c.inSync(2)
+	c.same("0:a")
+}
+
 // The only replica that rots leads on: what is damaged is refused, the rest is
 // served from the next batch on that the index knows, and nothing is cut off.
 func TestTheOnlyReplicaThatRottedLeadsOn(t *testing.T) {
