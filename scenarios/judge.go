@@ -97,35 +97,7 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 			res.Judged = append(res.Judged, string(v.Guarantee))
 		}
 	}
-	res.Judged = append(res.Judged, offsetsDense, recoversAcked, stateChecks, bounded)
-	if r.promisesPrompt() {
-		res.Judged = append(res.Judged, leaderMoves)
-	}
-	if r.survivor != nil {
-		res.Judged = append(res.Judged, survivorServes)
-	}
-	if r.options.clustered() {
-		for _, g := range clusterGuarantees {
-			res.Judged = append(res.Judged, g.Name)
-		}
-	} else {
-		res.Judged = append(res.Judged, returnsToRest)
-	}
-	if r.drawn.RetentionBytes > 0 || r.drawn.RetentionTime > 0 {
-		res.Judged = append(res.Judged, retentionKeeps)
-	}
-	if r.drawn.Near > 0 {
-		res.Judged = append(res.Judged, followersWait)
-	}
-	if r.drawn.Hostiles > 0 {
-		res.Judged = append(res.Judged, badInputRefused)
-	}
-	if len(r.raws) > 0 {
-		res.Judged = append(res.Judged, answersInOrder)
-	}
-	if r.promisedDelivery() {
-		res.Judged = append(res.Judged, delivers)
-	}
+	res.Judged = append(res.Judged, r.observed()...)
 	r.judgeDelivery(res)
 	r.judgeOperators(res)
 	r.judgeRot(res)
@@ -159,6 +131,40 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 		res.Verdict, res.Reason = r.tested(report)
 	}
 	return o
+}
+
+// observed lists the guarantees that are judged of this run, besides those of the history.
+func (r *run) observed() []string {
+	out := []string{offsetsDense, recoversAcked, stateChecks, bounded}
+	if r.promisesPrompt() {
+		out = append(out, leaderMoves)
+	}
+	if r.survivor != nil {
+		out = append(out, survivorServes)
+	}
+	if r.options.clustered() {
+		for _, g := range clusterGuarantees {
+			out = append(out, g.Name)
+		}
+	} else {
+		out = append(out, returnsToRest)
+	}
+	if r.drawn.RetentionBytes > 0 || r.drawn.RetentionTime > 0 {
+		out = append(out, retentionKeeps)
+	}
+	if r.drawn.Near > 0 {
+		out = append(out, followersWait)
+	}
+	if r.drawn.Hostiles > 0 {
+		out = append(out, badInputRefused)
+	}
+	if len(r.raws) > 0 {
+		out = append(out, answersInOrder)
+	}
+	if r.promisedDelivery() {
+		out = append(out, delivers)
+	}
+	return out
 }
 
 func rank(v Violation) int {
