@@ -19,7 +19,7 @@ from kafka.client_async import KafkaClient
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, NoBrokersAvailable
 from kafka.structs import OffsetAndMetadata
 
 ASSIGNORS = {
@@ -91,13 +91,22 @@ class Member(ConsumerRebalanceListener):
             self.say(type, process=process, f="offset-commit", op=op, **why)
 
 
+def patient(make):
+    """A consumer asks one broker for its versions when it is made, and gives up soon."""
+    while True:
+        try:
+            return make()
+        except NoBrokersAvailable:
+            time.sleep(0.05)
+
+
 def group(bootstrap, name, strategy, as_, topics):
     member = Member(name, as_)
-    member.consumer = consumer = kafka.KafkaConsumer(
+    member.consumer = consumer = patient(lambda: kafka.KafkaConsumer(
         bootstrap_servers=bootstrap.split(","), group_id=name, enable_auto_commit=False, auto_offset_reset="earliest",
         partition_assignment_strategy=ASSIGNORS[strategy], session_timeout_ms=3000, heartbeat_interval_ms=500,
         max_poll_interval_ms=10000, request_timeout_ms=30000, fetch_max_wait_ms=100, retry_backoff_ms=50,
-        reconnect_backoff_ms=20, reconnect_backoff_max_ms=100, metadata_max_age_ms=5000)
+        reconnect_backoff_ms=20, reconnect_backoff_max_ms=100, metadata_max_age_ms=5000))
     consumer.subscribe(topics, listener=member)
     over = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
