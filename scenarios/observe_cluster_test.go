@@ -231,6 +231,16 @@ var handmadeCases = []struct {
 		h.isr(1, 2, 3)
 		h.decide()
 	}, ""},
+	{"who is eligible leads and is in sync, as the leader goes", func(h *handmade) {
+		h.isr(1, 2)
+		h.decide()
+		h.image.Brokers[2].Epoch = 19
+		h.counted = []counted{{ID: 3, Epoch: 13, Held: 50}}
+		h.isr(3)
+		d := &h.image.Partitions[0]
+		d.Leader, d.LeaderEpoch, d.Epoch = 3, 6, d.Epoch+1
+		h.decide()
+	}, ""},
 	{"a replica joins again", func(h *handmade) { h.isr(1, 2); h.decide(); h.isr(1, 2, 3); h.decide() }, ""},
 	{"a fenced replica stays in the set", func(h *handmade) { h.image.Brokers[0].Fenced = true; h.decide() }, ""},
 	{"the log ends before the high watermark", func(h *handmade) { h.views[3].LogEnd, h.views[3].Durable = 35, 35 }, offsetsDense},

@@ -235,10 +235,11 @@ func (o *clusterObserver) checkAdded(m imageView, before *decision, d decision) 
 
 // checkHeard: who is added has told the leader that asked for it, in its present life,
 // what it holds. What an earlier life held may be gone (KIP-903). With the decision
-// another may lead, who has not heard anything yet.
+// another may lead, who has not heard anything yet; and if the leader is not in the set
+// any more it was not asked: the controllers chose among those who are eligible.
 func (o *clusterObserver) checkHeard(before *decision, d decision, b brokerSeat) {
 	w := o.window(before.Leader)
-	if w == nil || w.closeup == nil || before.Leader == b.ID {
+	if w == nil || !has(d.ISR, before.Leader) || w.closeup == nil || before.Leader == b.ID {
 		return
 	}
 	leader, ok := w.closeup(d.place)
