@@ -42,6 +42,15 @@ type groupMember struct {
 	Claimed  int32                  // in which generation it was given that
 }
 
+func (v groupView) String() string {
+	out := fmt.Sprintf("it is %s in epoch %d, target %d", v.State, v.Epoch, v.Target)
+	for i := range v.Members {
+		m := &v.Members[i]
+		out += fmt.Sprintf("; %s in epoch %d has %v, is to revoke %v, shall have %v", m.who(), m.Epoch, m.Has, m.Releases, m.Goal)
+	}
+	return out
+}
+
 // A knownGroup is what was seen of a group, by the newest of its coordinators.
 type knownGroup struct {
 	coordinator   kafka.LeaderEpoch

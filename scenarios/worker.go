@@ -115,7 +115,8 @@ func (w *worker) pending() string {
 		return ""
 	}
 	if lacking := w.g.lacking(); lacking != "" {
-		return fmt.Sprintf("group %s is through %s; %s is %s", w.g.name, lacking, w.node.Name(), w.doing)
+		v, _ := w.r.observer.groups.newest(w.g.name)
+		return fmt.Sprintf("group %s is through %s; %s is %s; %s", w.g.name, lacking, w.node.Name(), w.doing, v)
 	}
 	if !w.g.rests {
 		return fmt.Sprintf("group %s is through, and not stable: %s; %s is %s", w.g.name, w.g.restless(), w.node.Name(), w.doing)
