@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -39,8 +40,7 @@ func newGathering(p party, m *meeting, topics []string) *gathering {
 // join starts the member of a place. Each that is started has a name of its own.
 func (g *gathering) join(i int) error {
 	client := g.clients[i]
-	g.counts["joined"]++
-	name := fmt.Sprintf("%s/%s-%d", g.name, client, g.counts["joined"])
+	name := fmt.Sprintf("%s/%s-%d", g.name, client, g.count("joined"))
 	args := append([]string{"group", g.meeting.fleet.any.address, g.name, g.strategy, name}, g.topics...)
 	r, err := start(memberCommand(g.meeting.tools, client), args, func(line string, _ func() string) error { return g.take(line) })
 	if err != nil {
@@ -82,10 +82,12 @@ func (g *gathering) take(line string) error {
 	return nil
 }
 
-func (g *gathering) count(what string) {
+// count counts something, and returns how often it was.
+func (g *gathering) count(what string) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.counts[what]++
+	return g.counts[what]
 }
 
 // missing says what the group has not processed, or "".
@@ -119,7 +121,7 @@ func (g *gathering) kill(i int) error {
 		return err
 	}
 	g.members[i] = nil
-	g.counts["killed"]++
+	g.count("killed")
 	if err := m.cmd.Process.Kill(); err != nil {
 		return err
 	}
@@ -138,7 +140,7 @@ func (g *gathering) leave(i int) error {
 		return err
 	}
 	g.members[i] = nil
-	g.counts["left"]++
+	g.count("left")
 	if err := m.closer.Close(); err != nil {
 		return err
 	}
@@ -149,6 +151,34 @@ func (g *gathering) leave(i int) error {
 		m.cancel()
 		return fmt.Errorf("%s has not left within %v: %w", m.what, leaveWithin, <-m.over)
 	}
+}
+
+// comeAndGo has a member die or leave, and another come in its place a while later,
+// over and over.
+func (g *gathering) comeAndGo(random *rand.Rand, over <-chan struct{}) error {
+	pause := func(least, most time.Duration) bool {
+		select {
+		case <-time.After(least + time.Duration(random.Int64N(int64(most-least)))):
+			return true
+		case <-over:
+			return false
+		}
+	}
+	for pause(time.Second, 6*time.Second) {
+		i := random.IntN(len(g.members))
+		end := g.kill
+		if random.IntN(2) == 0 {
+			end = g.leave
+		}
+		if err := end(i); err != nil {
+			return err
+		}
+		pause(0, 3*time.Second)
+		if err := g.join(i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // part has all members leave.

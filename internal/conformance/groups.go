@@ -71,7 +71,7 @@ type meeting struct {
 	journal *journal
 	ordeals []*ordeal // one for each topic: who produces it, and reads it back
 	groups  []*gathering
-	random  *rand.Rand
+	seed    uint64
 }
 
 // runGroups puts groups through it.
@@ -89,7 +89,7 @@ func (o *options) runGroups(dir string) error {
 	if err := f.start(); err != nil {
 		return f.blame(err)
 	}
-	m := &meeting{fleet: f, dir: dir, tools: &o.tools, random: rand.New(rand.NewPCG(o.seed, 1))}
+	m := &meeting{fleet: f, dir: dir, tools: &o.tools, seed: o.seed}
 	if err := m.open(o, chosen); err != nil {
 		return f.blame(err)
 	}
@@ -146,58 +146,33 @@ func (m *meeting) open(o *options, chosen []party) error {
 // run has everything happen at once: records are produced, the cluster suffers, and
 // members come and go. Then groups have to come to the end.
 func (m *meeting) run(t *torment) error {
-	errs := make([]error, len(m.ordeals)+2)
-	var producing, around sync.WaitGroup
+	errs := make([]error, len(m.ordeals)+len(m.groups)+1)
+	var producing, coming, asking sync.WaitGroup
 	for i, c := range m.ordeals {
 		producing.Go(func() { errs[i] = c.produceBeside(t.pace) })
 	}
 	over := make(chan struct{})
-	around.Go(func() { errs[len(m.ordeals)] = m.comeAndGo(over) })
-	asking, stop := context.WithCancel(context.Background())
-	around.Go(func() { errs[len(m.ordeals)+1] = m.askForOffsets(asking) })
+	for i, g := range m.groups {
+		random := rand.New(rand.NewPCG(m.seed, uint64(i+1)))
+		coming.Go(func() { errs[len(m.ordeals)+i] = g.comeAndGo(random, over) })
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	asking.Go(func() { errs[len(errs)-1] = m.askForOffsets(ctx) })
 	begun := time.Now()
 	err := t.run()
 	producing.Wait()
 	close(over)
+	coming.Wait()
 	fmt.Printf("groups: everything has happened after %.0f s\n", time.Since(begun).Seconds())
-	if err == nil && errors.Join(errs...) == nil {
+	if err == nil && errors.Join(errs[:len(errs)-1]...) == nil {
 		err = m.arrive()
 	}
 	stop()
-	around.Wait()
+	asking.Wait()
 	for _, g := range m.groups {
 		err = errors.Join(err, g.part())
 	}
 	return errors.Join(append(errs, err)...)
-}
-
-// comeAndGo has a member of some group die or leave, and another come in its place a
-// while later, over and over.
-func (m *meeting) comeAndGo(over <-chan struct{}) error {
-	for {
-		g := m.groups[m.random.IntN(len(m.groups))]
-		i := m.random.IntN(len(g.members))
-		end := g.kill
-		if m.random.IntN(2) == 0 {
-			end = g.leave
-		}
-		if err := end(i); err != nil {
-			return err
-		}
-		away := time.Duration(m.random.IntN(3000)) * time.Millisecond
-		select {
-		case <-time.After(away):
-		case <-over:
-		}
-		if err := g.join(i); err != nil {
-			return err
-		}
-		select {
-		case <-time.After(time.Second + time.Duration(m.random.IntN(2000))*time.Millisecond):
-		case <-over:
-			return nil
-		}
-	}
 }
 
 // arriveWithin is how long groups may take, when everything is well again, until they

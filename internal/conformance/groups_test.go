@@ -24,10 +24,16 @@ func TestMeetingsAreJudged(t *testing.T) {
 	}{
 		{"all is well", func(m *talk.Member) { tellAll(m, []int64{0, 1, 2}, nil) }, ""},
 		{"a commit fails", func(m *talk.Member) { tellAll(m, []int64{0, 1, 2}, errors.New("no answer")) }, ""},
+		{"out of touch, and back in the same generation", func(m *talk.Member) {
+			tellAll(m, []int64{0, 1, 2}, nil)
+			m.Lost()
+			m.Joined("an id", 1)
+			m.Assigned("t", 1, 1)
+		}, ""},
 		{"a record is missed", func(m *talk.Member) { tellAll(m, []int64{0, 2}, nil) }, delivery.AtLeastOnce},
 		{"two have a partition", func(m *talk.Member) {
 			tellAll(m, []int64{0, 1, 2}, nil)
-			m.Joined("another")
+			m.Joined("another", 1)
 			m.Assigned("t", 1, 1)
 		}, delivery.GroupExclusive},
 	} {
@@ -56,7 +62,7 @@ func TestMeetingsAreJudged(t *testing.T) {
 
 // tellAll has a member process offsets of each partition, and commit with an outcome.
 func tellAll(m *talk.Member, offsets []int64, outcome error) {
-	m.Joined("an id")
+	m.Joined("an id", 1)
 	for p := range int32(partitions) {
 		m.Assigned("t", p, 1)
 		m.Processed("t", p, offsets)

@@ -55,7 +55,7 @@ func group(bootstrap, name, strategy, as string, topics []string) error {
 		kgo.OnPartitionsAssigned(func(_ context.Context, c *kgo.Client, new map[string][]int32) {
 			m.tell(func() {
 				id, generation := c.GroupMetadata()
-				m.Joined(id)
+				m.Joined(id, generation)
 				m.each(new, func(topic string, p int32) { m.Assigned(topic, p, generation) })
 			})
 		}),

@@ -84,7 +84,7 @@ func (m *member) config(name, strategy string, topics []string) osclient.GroupCo
 			log.Print(err)
 			return
 		}
-		m.Joined(id)
+		m.Joined(id, generation)
 		for _, tp := range tps {
 			m.Assigned(tp.Topic, tp.Partition, generation)
 		}
@@ -101,7 +101,7 @@ func (m *member) config(name, strategy string, topics []string) osclient.GroupCo
 
 // step reports whether the membership goes on.
 func (m *member) step() bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()
 	_, err := m.reads.Step(ctx, 100)
 	var trouble *osclient.PartitionError

@@ -48,19 +48,25 @@ type Member struct {
 
 	memberships int
 	id          string
+	generation  int32
+	lost        bool
 	op          int
 }
 
-// Joined notes the member's id. With another it is another membership.
-func (m *Member) Joined(id string) {
-	if id != m.id {
+// Joined notes the member's id, and the generation that it is in. It is another
+// membership with another id, and also with the same, if it had lost its partitions
+// and comes back in a later generation: members of KIP-848 keep their ids when they
+// are thrown out. In the generation in which it was it was not thrown out; clients
+// speak of a loss, too, when they were out of touch.
+func (m *Member) Joined(id string, generation int32) {
+	if id != m.id || m.lost && generation != m.generation {
 		m.memberships++
-		m.id = id
 	}
+	m.id, m.generation, m.lost = id, generation, false
 }
 
-// Lost notes that the membership is over.
-func (m *Member) Lost() { m.id = "" }
+// Lost notes that the member takes its partitions for lost.
+func (m *Member) Lost() { m.lost = true }
 
 func (m *Member) event(typ, f, topic string, partition int32) Event {
 	return Event{Type: typ, F: f, Process: fmt.Sprintf("%s.%d", m.Name, m.memberships), Time: Now(), Group: m.Group, Topic: topic, Partition: &partition}
