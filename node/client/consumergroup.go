@@ -111,7 +111,7 @@ func (k *keeper) heartbeat() {
 	owned := slices.Clone(k.owned)
 	sent := k.w.Now()
 	resp, err := k.at.ask(groupCall{
-		build: func() kmsg.Request { return k.request(owned) },
+		build: k.requests(owned),
 		code: func(r kmsg.Response) kafka.Error {
 			return kafka.Error(r.(*kmsg.ConsumerGroupHeartbeatResponse).ErrorCode)
 		},
@@ -142,6 +142,16 @@ func (k *keeper) heartbeat() {
 	k.due = sent.Add(k.interval)
 	if r.Assignment != nil {
 		k.target = target{topics: r.Assignment.Topics}
+	}
+}
+
+// requests makes a request for each time that it is sent: again it tells everything, as
+// the answer that was lost may have told what is assigned.
+func (k *keeper) requests(owned []kafka.TopicPartition) func() kmsg.Request {
+	again := false
+	return func() kmsg.Request {
+		k.whole, again = k.whole || again, true
+		return k.request(owned)
 	}
 }
 
