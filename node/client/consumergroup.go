@@ -76,10 +76,11 @@ func (m *GroupConsumer) newMemberID() string {
 type keeper struct {
 	*GroupConsumer
 	interval time.Duration
-	due      kafka.Instant // of the next heartbeat
-	whole    bool          // the last heartbeat failed: the next tells everything
-	told     []kafka.TopicPartition
-	toldAny  bool // the coordinator was told what is owned
+	due      kafka.Instant          // of the next heartbeat
+	whole    bool                   // the last heartbeat failed: the next tells everything
+	tells    []kafka.TopicPartition // what is owned, by the heartbeat that is on its way
+	told     []kafka.TopicPartition // and by the last that was answered
+	toldAny  bool                   // the coordinator was told what is owned
 	target   target
 
 	names map[kafka.TopicID]string // of topics that it was assigned
@@ -108,10 +109,9 @@ func (k *keeper) settled() bool { return !k.busy() && k.target.settled }
 // heartbeat joins, lives, and tells what is owned. Blocks.
 func (k *keeper) heartbeat() {
 	k.stats.Heartbeats++
-	owned := slices.Clone(k.owned)
 	sent := k.w.Now()
 	resp, err := k.at.ask(groupCall{
-		build: k.requests(owned),
+		build: k.requests(),
 		code: func(r kmsg.Response) kafka.Error {
 			return kafka.Error(r.(*kmsg.ConsumerGroupHeartbeatResponse).ErrorCode)
 		},
@@ -126,7 +126,7 @@ func (k *keeper) heartbeat() {
 		k.refused(kafka.Error(r.ErrorCode), err)
 		return
 	}
-	k.whole, k.told, k.toldAny = false, owned, true
+	k.whole, k.told, k.toldAny = false, k.tells, true
 	if r.MemberID != nil && *r.MemberID != "" {
 		k.member = *r.MemberID
 	}
@@ -147,16 +147,17 @@ func (k *keeper) heartbeat() {
 
 // requests makes a request for each time that it is sent: again it tells everything, as
 // the answer that was lost may have told what is assigned.
-func (k *keeper) requests(owned []kafka.TopicPartition) func() kmsg.Request {
+func (k *keeper) requests() func() kmsg.Request {
 	again := false
 	return func() kmsg.Request {
 		k.whole, again = k.whole || again, true
-		return k.request(owned)
+		k.tells = slices.Clone(k.owned)
+		return k.request()
 	}
 }
 
 // request tells what has changed since the coordinator last heard, or everything.
-func (k *keeper) request(owned []kafka.TopicPartition) kmsg.Request {
+func (k *keeper) request() kmsg.Request {
 	q := kmsg.NewPtrConsumerGroupHeartbeatRequest()
 	q.Group, q.MemberID, q.MemberEpoch, q.InstanceID = k.c.Group, k.member, k.generation, k.instance()
 	q.RebalanceTimeoutMillis = -1
@@ -173,9 +174,9 @@ func (k *keeper) request(owned []kafka.TopicPartition) kmsg.Request {
 			q.RackID = &k.reader.c.Rack
 		}
 	}
-	if k.whole || k.generation == joinEpoch || !k.toldAny || !slices.Equal(owned, k.told) {
+	if k.whole || k.generation == joinEpoch || !k.toldAny || !slices.Equal(k.tells, k.told) {
 		q.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{}
-		for _, t := range perTopic(owned) {
+		for _, t := range perTopic(k.tells) {
 			one := kmsg.NewConsumerGroupHeartbeatRequestTopic()
 			one.TopicID, one.Partitions = k.ids[t.topic], t.partitions
 			q.Topics = append(q.Topics, one)

@@ -13,8 +13,9 @@ import (
 // (docs/bugs/0061.md).
 func TestAHeartbeatThatIsSentAgainTellsEverything(t *testing.T) {
 	k := &keeper{GroupConsumer: &GroupConsumer{c: DefaultGroup("g", "orders"), reader: &Consumer{}, generation: 3}, toldAny: true}
-	k.told = []kafka.TopicPartition{{Topic: "orders", Partition: 1}}
-	build := k.requests(k.told)
+	k.owned = []kafka.TopicPartition{{Topic: "orders", Partition: 1}}
+	k.told = k.owned
+	build := k.requests()
 	for i, whole := range []bool{false, true, true} {
 		q := build().(*kmsg.ConsumerGroupHeartbeatRequest)
 		if (q.SubscribedTopicNames != nil) != whole || (q.Topics != nil) != whole || (q.RebalanceTimeoutMillis >= 0) != whole {
