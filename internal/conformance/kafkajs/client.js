@@ -1,9 +1,9 @@
 // kafkajs as a client program of the conformance driver: see package talk.
 //
-// Its consumer cannot do without a group, and groups are not served yet. So
-// reading takes the two layers below the consumer, as kafkajs' own tests do: the
-// cluster, which finds leaders and connects again, and the broker, which
-// fetches and decodes.
+// Its consumer cannot do without a group: that is group.js. Here everything is read
+// from the beginning, and so reading takes the two layers below the consumer, as
+// kafkajs' own tests do: the cluster, which finds leaders and connects again, and the
+// broker, which fetches and decodes.
 //
 // Its plug-in for zstd (@kafkajs/zstd) does not build on current Node.js. The codec
 // is registered the same way, with another library below it.

@@ -103,6 +103,19 @@ class Member {
   }
 }
 
+// insist tries again: before it runs, a consumer does so for some errors only, and not if a
+// broker dies between taking a connection and its first answer.
+async function insist(what) {
+  for (;;) {
+    try {
+      return await what()
+    } catch (e) {
+      process.stderr.write(`${e}\n`)
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+  }
+}
+
 async function main() {
   const [verb, bootstrap, group, strategy, name, ...topics] = process.argv.slice(2)
   if (verb !== 'group') throw new Error(`no such verb: ${verb}`)
@@ -117,8 +130,8 @@ async function main() {
   })
   consumer.on(consumer.events.REBALANCING, () => member.revoked())
   consumer.on(consumer.events.CRASH, ({ payload }) => process.stderr.write(`crash: ${payload.error} restart ${payload.restart}\n`))
-  await consumer.connect()
-  await consumer.subscribe({ topics, fromBeginning: true })
+  await insist(() => consumer.connect())
+  await insist(() => consumer.subscribe({ topics, fromBeginning: true }))
   await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: b => member.batch(b) })
   await new Promise(resolve => process.stdin.on('end', resolve).resume())
   member.revoked()

@@ -92,11 +92,12 @@ class Member(ConsumerRebalanceListener):
 
 
 def patient(make):
-    """A consumer asks one broker for its versions when it is made, and gives up soon."""
+    """A consumer asks one broker for its versions when it is made, and gives up soon; with
+    a ValueError as above, if the broker dies meanwhile."""
     while True:
         try:
             return make()
-        except NoBrokersAvailable:
+        except (NoBrokersAvailable, ValueError):
             time.sleep(0.05)
 
 
