@@ -28,8 +28,7 @@ type gathering struct {
 // A guest is a client program as a member.
 type guest struct {
 	*running
-	killed bool
-	over   chan error // what became of it
+	over chan error // what became of it
 }
 
 func newGathering(p party, m *meeting, topics []string) *gathering {
