@@ -90,6 +90,7 @@ func (o *options) runGroups(dir string) error {
 		return f.blame(err)
 	}
 	m := &meeting{fleet: f, dir: dir, tools: &o.tools, seed: o.seed}
+	defer m.end()
 	if err := m.open(o, chosen); err != nil {
 		return f.blame(err)
 	}
@@ -173,6 +174,19 @@ func (m *meeting) run(t *torment) error {
 		err = errors.Join(err, g.part())
 	}
 	return errors.Join(append(errs, err)...)
+}
+
+// end ends the members that are left: some clients wait for ever for brokers that are
+// gone.
+func (m *meeting) end() {
+	for _, g := range m.groups {
+		for _, guest := range g.members {
+			if guest != nil {
+				guest.cancel()
+				<-guest.over
+			}
+		}
+	}
 }
 
 // arriveWithin is how long groups may take, when everything is well again, until they
