@@ -59,12 +59,7 @@ func (a *adminClient) main() {
 		}
 		a.world.Sleep(time.Duration(a.draws.Int64N(int64(a.r.options.LookupPause))))
 	}
-	a.doing = "asking where the partitions end"
-	ends := make([]history.Offset, a.r.options.Partitions)
-	for i := range ends {
-		ends[i] = a.offset(cl, i, latest)
-	}
-	a.ends = ends
+	a.ends = a.findEnds(cl)
 	for _, c := range a.r.consumers {
 		a.doing = "waiting for the consumers to read everything"
 		for !c.done {
@@ -81,6 +76,25 @@ func (a *adminClient) main() {
 	a.doing = "closing"
 	cl.Close(kafka.Never)
 	a.done = true
+}
+
+// findEnds asks where the partitions end, until everything that their leaders hold is
+// exposed: what was written with acks=1 is not at first, and whoever is through before
+// it is would leave it to nobody. A cluster that does not come so far within the time
+// it has to converge is told of there. Blocks.
+func (a *adminClient) findEnds(cl *client.Client) []history.Offset {
+	ends := make([]history.Offset, a.r.options.Partitions)
+	patience := a.world.Now().Add(convergeBound)
+	for i := range ends {
+		a.doing = fmt.Sprintf("asking where %s-%d ends", topicName, i)
+		ends[i] = a.offset(cl, i, latest)
+		for a.r.hides(int32(i), ends[i]) && !a.r.givenUp(int32(i)) && a.world.Now() < patience {
+			a.world.Probe("a partition had records to expose when everything was written")
+			a.world.Sleep(50 * time.Millisecond)
+			ends[i] = a.offset(cl, i, latest)
+		}
+	}
+	return ends
 }
 
 // createTopic asks until the topic is there.

@@ -3,6 +3,8 @@ package scenarios
 import (
 	"slices"
 
+	"github.com/klammlog/klamm/checker/history"
+	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
 )
@@ -34,6 +36,27 @@ func (r *run) leader(tp kafka.TopicPartition) *brokerHost {
 		return r.brokerWith(s.Leader)
 	}
 	return nil
+}
+
+// hides reports whether a partition of a cluster may have records behind the end that
+// clients were told: in its leader's log, or because nobody leads it at this moment.
+func (r *run) hides(partition int32, told history.Offset) bool {
+	if !r.options.clustered() {
+		return false
+	}
+	tp := kafka.TopicPartition{Topic: topicName, Partition: partition}
+	b := r.leader(tp)
+	if b == nil || b.running == nil {
+		return true
+	}
+	v, there := b.running.Partition(tp)
+	return !there || !shows(v, kafka.Offset(told))
+}
+
+// shows reports whether a leader has told all it holds: the end that clients are told
+// is its high watermark, which is behind its log until its followers have fetched.
+func shows(v broker.View, told kafka.Offset) bool {
+	return v.Role == broker.Leading && v.LogEnd == told
 }
 
 // follower returns a running broker that has a replica and does not lead, or nil.
