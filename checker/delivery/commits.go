@@ -47,8 +47,24 @@ type fencing struct {
 	done   []*Commit // as they were invoked
 }
 
+// partitions returns how many partitions the group and the history speak of: of some
+// that came late nobody may have read back the records.
+func (j *judgement) partitions() int {
+	n := int32(len(j.h.Records))
+	for i := range j.g.Holdings {
+		n = max(n, j.g.Holdings[i].Partition+1)
+	}
+	for i := range j.g.Commits {
+		n = max(n, j.g.Commits[i].Partition+1)
+	}
+	for i := range j.g.Fetches {
+		n = max(n, j.g.Fetches[i].Partition+1)
+	}
+	return int(n)
+}
+
 func (j *judgement) claims() []fencing {
-	out := make([]fencing, len(j.h.Records))
+	out := make([]fencing, j.partitions())
 	for i := range j.g.Holdings {
 		h := &j.g.Holdings[i]
 		f := &out[h.Partition]
@@ -110,7 +126,7 @@ func (j *judgement) apart() {
 			stayed[c.Member] = max(stayed[c.Member], c.Generation)
 		}
 	}
-	of := make([][]*Holding, len(j.h.Records))
+	of := make([][]*Holding, j.partitions())
 	for i := range j.g.Holdings {
 		h := &j.g.Holdings[i]
 		of[h.Partition] = append(of[h.Partition], h)
@@ -143,7 +159,7 @@ func (j *judgement) holding(h *Holding) string {
 // been, and that no commit which was done before is lost. Workers commit forward,
 // so that the committed offset goes back for no reason of theirs.
 func (j *judgement) forward() {
-	made := make([]tally, len(j.h.Records))
+	made := make([]tally, j.partitions())
 	for i := range j.g.Commits {
 		c := &j.g.Commits[i]
 		made[c.Partition].add(c)

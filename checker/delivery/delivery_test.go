@@ -167,3 +167,17 @@ func TestWhatWasDeletedIsOwedToNobody(t *testing.T) {
 		t.Errorf("of a record that is left, and was not processed: %+v", r.Violations)
 	}
 }
+
+// A partition that came late may have no records in the history.
+func TestPartitionsWithoutRecordsAreJudged(t *testing.T) {
+	h := History{Records: [][]Offset{{0}}, Groups: []Group{{
+		Name: "g", Mode: ProcessFirst, Outputs: []Output{{By: "a"}},
+		Holdings: []Holding{{Member: "a", Generation: 1, Partition: 3, From: 1}, {Member: "b", Generation: 1, Partition: 3, From: 2}},
+		Commits:  []Commit{{Member: "a", Generation: 1, Partition: 4, Offset: 2, Invoked: 3, Returned: 4, Outcome: Done}},
+		Fetches:  []Fetch{{Member: "a", Partition: 5, Offset: NoOffset, Invoked: 1, Returned: 2}},
+	}}}
+	r := Judge(&h)
+	if len(r.Violations) != 1 || r.Violations[0].Guarantee != GroupExclusive {
+		t.Errorf("%+v", r.Violations)
+	}
+}

@@ -134,7 +134,7 @@ func parsePartitions(args []string) ([]wanted, error) {
 		for _, number := range strings.Split(list, ",") {
 			n, err := strconv.ParseInt(number, 10, 32)
 			if some && (err != nil || n < 0) || topic == "" {
-				return nil, fmt.Errorf("--topic %q: want TOPIC or TOPIC:PARTITION,...", arg)
+				return nil, fmt.Errorf("--topic %q: want TOPIC or TOPIC:0,1,2", arg)
 			}
 			if some {
 				w.partitions = append(w.partitions, int32(n))
