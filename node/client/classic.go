@@ -213,7 +213,7 @@ func (m *GroupConsumer) askJoin() (*kmsg.JoinGroupResponse, error) {
 	resp, err := m.at.ask(groupCall{
 		build: m.joinRequest,
 		code:  func(r kmsg.Response) kafka.Error { return kafka.Error(r.(*kmsg.JoinGroupResponse).ErrorCode) },
-		links: m.joins, o: link.Options{Patience: patience, MaxVersion: 8},
+		links: m.joins, o: link.Options{Patience: patience},
 	}, m.at.until(patience))
 	if err != nil {
 		return nil, fmt.Errorf("join: %w", err)
