@@ -60,7 +60,7 @@ func (f *fetcher) takeItem(fo *following, it *ReplicaFetchedItem) (at commitlog.
 	case it.Err != nil:
 		err = fo.refused(it)
 	case it.Diverging != nil:
-		err = fo.truncate(*it.Diverging)
+		err = fo.truncate(*it.Diverging, it.LogStart)
 	case len(it.Records) > 0:
 		at, err = fo.append(it)
 		appended = err == nil
@@ -104,7 +104,7 @@ func (fo *following) reset(l *commitlog.Log, at kafka.Offset) error {
 
 // truncate cuts off what the leader does not have (KIP-101, KIP-279, KIP-595).
 // Blocks.
-func (fo *following) truncate(d Diverging) error {
+func (fo *following) truncate(d Diverging, leaderStart kafka.Offset) error {
 	l := fo.p.log
 	to := replica.TruncateTo(l.Epochs(), l.End(), d)
 	fo.p.b.w.Probe("a follower truncated to a diverging epoch")
@@ -114,8 +114,8 @@ func (fo *following) truncate(d Diverging) error {
 	}
 	fo.p.b.w.Log.Info("truncating", "partition", fo.p.name.String(), "from", int64(l.End()), "to", int64(to),
 		"leader epoch", int32(fo.epoch), "diverging epoch", int32(d.Epoch), "its end", int64(d.End))
-	if to < l.LogStart() {
-		return fo.reset(l, to)
+	if at, all := replica.CutAll(to, l.LogStart(), leaderStart); all {
+		return fo.reset(l, at)
 	}
 	return fo.p.cut(func() error { return l.Truncate(to) })
 }

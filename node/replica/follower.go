@@ -67,6 +67,17 @@ func TruncateTo(mine Epochs, end kafka.Offset, d Divergence) kafka.Offset {
 	return min(upTo, d.End, end)
 }
 
+// CutAll reports whether nothing is to be left of a follower's log that is to be cut
+// at an offset, and where it begins again. Of an epoch that its log has lost the leader
+// says that it ended where its log starts: what the follower has below that may be of
+// another lineage, batches of idempotent producers with it, and nobody can tell.
+func CutAll(to, start, leaderStart kafka.Offset) (at kafka.Offset, all bool) {
+	if to < start || to <= leaderStart {
+		return max(to, leaderStart), true
+	}
+	return to, false
+}
+
 // OutOfRange decides what a follower does that asked for what the leader does not
 // have, and was not told of a divergence. It looks at the one answer only: a second
 // question would be answered later, and the leader's log moves (KAFKA-2143). If the

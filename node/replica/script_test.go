@@ -114,6 +114,12 @@ func (s *script) run() string {
 			Own: s.own(), State: s.state(), Least: int(s.arg("least", 1))}, s.now)
 	case "truncate":
 		return fmt.Sprintln("end", TruncateTo(s.log(), s.offset("end", 0), Divergence{Epoch: kafka.LeaderEpoch(s.arg("epoch", 0)), End: s.offset("at", 0)}))
+	case "cut":
+		at, all := CutAll(s.offset("to", 0), s.offset("start", 0), s.offset("leader", -1))
+		if all {
+			return fmt.Sprintln("begin anew at", at)
+		}
+		return fmt.Sprintln("keep what is below", at)
 	case "range":
 		at, anew := OutOfRange(s.offset("start", 0), s.offset("end", 0), s.offset("leader", 0))
 		if !anew {
