@@ -333,3 +333,6 @@ func (b *Broker) Hurry() {
 		p.stirAll()
 	}
 }
+
+// Hurries reports whether fetches do not wait any more.
+func (b *Broker) Hurries() bool { return b.hurrying }

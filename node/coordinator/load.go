@@ -137,6 +137,9 @@ func (l *load[M]) read() error {
 	if it.Err != nil {
 		return it.Err
 	}
+	if it.Chunk.Len() == 0 && r.c.b.Hurries() {
+		return fmt.Errorf("%s: the broker is about to end: %w", r.name, kafka.ErrNotCoordinator) // and waits for nothing more
+	}
 	if n := it.Chunk.Len(); n > cap(l.buf) {
 		l.buf = make([]byte, 0, n)
 	}
