@@ -79,7 +79,7 @@ func (l *Log) sizeAbove(upTo kafka.Offset) (n int64, err error) {
 		return 0, err
 	}
 	defer l.care.Leave()
-	if upTo >= l.written {
+	if upTo >= l.written || len(l.segments()) == 0 { // second look: it may have been begun anew
 		return 0, nil
 	}
 	cut := l.segments()[l.segmentFor(upTo)]
