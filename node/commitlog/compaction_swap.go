@@ -95,6 +95,9 @@ func (l *Log) finishSwap() error {
 		if !found {
 			return fmt.Errorf("%w: swapped segment %d is not listed", ErrQuarantined, w.base)
 		}
+		if err := l.manifest.prove(); err != nil {
+			return err
+		}
 		if err := l.renameCleaned(c.list()[i]); err != nil {
 			return err
 		}

@@ -310,6 +310,17 @@ func (m *manifest) appendIf(still func() bool, n need, facts ...fact) error {
 	return nil
 }
 
+// prove makes durable what the process before wrote last. It may have failed to sync
+// it, and what is read may be in memory only: nothing is removed because of it before.
+// Blocks.
+func (m *manifest) prove() error {
+	if len(m.doubt) == 0 {
+		return nil
+	}
+	m.w.Probe("a manifest was made durable before it was acted on")
+	return m.append(mustFit)
+}
+
 // judge decides what an error other than a sync's means.
 func (m *manifest) judge(op string, err error) error {
 	if passing(err) || errors.Is(err, env.ErrCanceled) {

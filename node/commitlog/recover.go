@@ -148,6 +148,9 @@ func (r *recovery) rewrite(x *scan) error {
 func (r *recovery) cut() error {
 	l, c := r.l, &r.l.manifest.catalog
 	if len(l.segments()) == 0 && c.cutting != nil {
+		if err := l.manifest.prove(); err != nil {
+			return err
+		}
 		if err := l.removeFiles(nil, kafka.NoOffset); err != nil {
 			return err
 		}
@@ -162,6 +165,21 @@ func (r *recovery) cut() error {
 		}
 	}
 	r.findRubbish()
+	return r.removeRubbish()
+}
+
+// removeRubbish removes files that belong to nobody. Without space for the manifest
+// to say so durably they stay, until the next recovery.
+func (r *recovery) removeRubbish() error {
+	l := r.l
+	if len(r.rubbish) > 0 {
+		if err := l.manifest.prove(); passing(err) {
+			l.w.Probe("a full disk kept what belongs to nobody")
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
 	return l.removeAll(r.rubbish)
 }
 
