@@ -3,8 +3,10 @@ package scenarios
 import (
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/klammlog/klamm/disksim"
+	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/sim"
 )
 
@@ -85,4 +87,28 @@ func endsProcess(f Family) bool {
 // deadly reports whether a family ends a process.
 func deadly(f Family) bool {
 	return f == Family(sim.FaultCrash) || f == Family(sim.FaultPowerLoss) || f == Family(sim.FaultStop)
+}
+
+// knownPause is how long a disk that is to be lost waits until who has it is known.
+const knownPause = 100 * time.Millisecond
+
+// isKnown reports whether all other voters of the controllers' quorum have durably
+// heard by which directory they know a voter. Who has not takes one that lost its
+// disk for one that is new, and forgets with it what it had acknowledged (docs/bugs/0068.md).
+func (r *run) isKnown(voter *brokerHost) bool {
+	if !r.options.clustered() || !voter.seat.isVoter() {
+		return true
+	}
+	for _, b := range r.nodes {
+		if b == voter || !b.seat.isVoter() || b.absent {
+			continue
+		}
+		if b.running == nil {
+			return false
+		}
+		if v, ok := b.running.Quorum(); !ok || !v.Knows(kafka.NodeID(voter.seat.id)) {
+			return false
+		}
+	}
+	return true
 }

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"github.com/klammlog/klamm/checker/history"
+	"github.com/klammlog/klamm/disksim"
 	"github.com/klammlog/klamm/disksim/media"
 	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/netsim"
@@ -18,14 +19,7 @@ func (r *run) strike(f Fault) {
 	case f.Net != nil:
 		r.strikeNetwork(*f.Net)
 	case f.Disk != nil:
-		for _, b := range r.nodes {
-			if b.disk.Name() == f.Disk.Disk {
-				f.Disk.Apply(b.disk)
-			}
-		}
-		if w := r.observer.cluster; w != nil {
-			w.losses() // what a node does about it may be seen before it is looked at again
-		}
+		r.strikeDisk(*f.Disk)
 	case f.Family == clientCrash:
 		r.strikeClient(f)
 	default:
@@ -35,6 +29,27 @@ func (r *run) strike(f Fault) {
 				r.took(f.Family, f.Process.Apply(m.node))
 			}
 		}
+	}
+}
+
+// strikeDisk has a fault happen to the disk that it is for.
+func (r *run) strikeDisk(f disksim.Fault) {
+	for _, b := range r.nodes {
+		if b.disk.Name() != f.Disk {
+			continue
+		}
+		if f.Kind == disksim.FaultEmpty && !r.isKnown(b) {
+			r.k.After(knownPause, func() {
+				if !r.healed {
+					r.strikeDisk(f)
+				}
+			})
+			return
+		}
+		f.Apply(b.disk)
+	}
+	if w := r.observer.cluster; w != nil {
+		w.losses() // what a node does about it may be seen before it is looked at again
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3/tracker"
 
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
 )
 
 // A View is what an observer of the cluster sees of one member. It looks at the
@@ -126,6 +127,13 @@ func roleOf(s raft.StateType) Role {
 func (v View) TermAt(index uint64) (uint64, bool) {
 	t, err := v.q.storage.Term(index)
 	return t, err == nil
+}
+
+// Knows reports whether the log that is durable here names the directory of a member:
+// who comes with another one is refused from then on.
+func (v View) Knows(id kafka.NodeID) bool {
+	m, _ := v.q.members.find(id)
+	return m.Directory != (meta.DirectoryID{})
 }
 
 // Digest returns a hash of the image: equal images, equal digests.
