@@ -85,6 +85,21 @@ func (r *run) apart(t *meta.Topic, partition int32) string {
 			return fmt.Sprintf("%s: broker %d has a log up to %d, high watermark %d; the leader %d has %d, high watermark %d",
 				tp, id, v.LogEnd, v.HighWatermark, s.Leader, leading.LogEnd, leading.HighWatermark)
 		}
+		if why := r.drawn.startsApart(leading.LogStart, v.LogStart, tp); why != "" {
+			return fmt.Sprintf("%s: the leader is %d, and on broker %d %s", tp, s.Leader, id, why)
+		}
+	}
+	return ""
+}
+
+// startsApart says how a replica's log start is not what its leader's makes it, or "". A
+// follower takes over a later one with its next fetch. It may be ahead where records
+// are deleted: each replica does so by what its own segments are, and one that led may
+// have died before the others had heard.
+func (o *Options) startsApart(leaders, own kafka.Offset, tp kafka.TopicPartition) string {
+	deletes := o.deletes() || tp.Topic != topicName
+	if own < leaders || own > leaders && !deletes {
+		return fmt.Sprintf("the log starts at %d, and the leader's at %d", own, leaders)
 	}
 	return ""
 }

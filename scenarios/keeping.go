@@ -40,6 +40,12 @@ func (k Keeping) String() string {
 // compacts reports whether the topic is compacted.
 func (k Keeping) compacts() bool { return strings.Contains(k.Cleanup, "compact") }
 
+// deletes reports whether the oldest records of the topic go, by themselves or by an
+// operator's hand.
+func (o *Options) deletes() bool {
+	return o.RetentionBytes > 0 || o.RetentionTime > 0 || o.DeleteRecords
+}
+
 // pairs returns the topic's settings that say so.
 func (k Keeping) pairs() []config.Pair {
 	var out []config.Pair

@@ -36,5 +36,5 @@ var clusterGuarantees = []Guarantee{
 	{decidesOnNewest, "a controller decides while it leads, and knows everything that was decided before; it takes nothing for the newest that is not"},
 	{imageAgreement, "all nodes that applied the metadata up to an offset have the same image"},
 	{throttleHolds, "what is copied of throttled replicas that are not in sync stays below the rate times the time, and a burst"},
-	{converges, "after the heal in-sync sets are full and replicas equal, within the bound"},
+	{converges, "after the heal in-sync sets are full and replicas equal, log starts included, within the bound"},
 }
