@@ -25,7 +25,7 @@ var clusterGuarantees = []Guarantee{
 	{epochsForward, "leader, partition, broker and producer epochs and the controllers' terms never go back"},
 	{logMatching, "two replicas that have a batch of one offset and leader epoch have the same batches up to there"},
 	{committedDurable, "every record below a high watermark that was ever exposed is on every in-sync replica, on disk with log.flush=ack"},
-	{hwForward, "a replica's high watermark never goes back while it runs, nor its log behind it"},
+	{hwForward, "a replica's high watermark never goes back while it runs, nor its log behind it; a follower without a record has none to speak of"},
 	{leaderInISR, "the leader of a partition is in its in-sync set"},
 	{isrAlive, "no fenced or shutting-down broker is added to an in-sync set, and none that has not told the leader in its present life what it holds"},
 	{isrAgreement, "the controllers' in-sync set is a subset of the one that the leader acts on"},
