@@ -60,6 +60,7 @@ type FetchItem struct {
 	Chunk         commitlog.Chunk
 
 	p        *Partition
+	counted  bool         // what a follower says of itself has been recorded
 	upTo     kafka.Offset // how far could be read when it was
 	heldBack bool         // nothing was read because the leader's quota is used up
 	weight   weight       // of what was read
@@ -78,13 +79,13 @@ type Diverging = replica.Divergence
 // says that it holds counts for the high watermark. Blocks.
 func (b *Broker) Fetch(f *Fetch) error {
 	b.stats.Fetches++
-	if f.Follower != nil {
-		b.noteProgress(f, f.Items)
-	}
 	f.MaxBytes = max(0, min(f.MaxBytes, config.FetchMaxBytes.In(b.config)))
 	f.MinBytes = min(f.MinBytes, f.MaxBytes)
 	for {
 		b.takeMore(f)
+		if f.Follower != nil {
+			b.noteProgress(f)
+		}
 		got, urgent := b.read(f)
 		over := b.hurrying || len(f.Items) == 0 && f.Rest == nil || b.w.Now() >= f.Deadline || b.w.Buggify("answer a fetch early")
 		if urgent || over || got >= f.MinBytes {

@@ -12,13 +12,17 @@ import (
 	"github.com/klammlog/klamm/node/replica"
 )
 
-// noteProgress records what a follower's fetch says of some partitions, before
-// anything is read of them. What diverges from the leader's log, is out of its range, or is
+// noteProgress records what a follower's fetch says of its partitions, before
+// anything is read of them, and of those that it has not recorded yet before they are
+// read again. What diverges from the leader's log, is out of its range, or is
 // said in another leader epoch does not count. It does not block.
-func (b *Broker) noteProgress(f *Fetch, items []FetchItem) {
+func (b *Broker) noteProgress(f *Fetch) {
 	now := b.w.Now()
-	for i := range items {
-		it := &items[i]
+	for i := range f.Items {
+		it := &f.Items[i]
+		if it.counted {
+			continue
+		}
 		it.Diverging = nil
 		l, err := b.readable(f, it)
 		if err != nil || it.Diverging != nil || it.Offset < l.LogStart() || it.Offset > l.Written() {
@@ -32,7 +36,7 @@ func (b *Broker) noteProgress(f *Fetch, items []FetchItem) {
 		if moved {
 			p.raise(p.leader.HighWatermark())
 		}
-		if counts {
+		if it.counted = counts; counts {
 			p.announceStart()
 			p.alterIfWanted(now)
 		}

@@ -182,6 +182,38 @@ func TestOnlyTheRightFetchesCount(t *testing.T) {
 	}
 }
 
+// A follower knows of an election before its leader does, and the leader hears of it
+// while it reads for the follower's fetch: what the fetch says counts then, or is asked
+// for again (docs/bugs/0069.md).
+func TestAFetchThatDoesNotCountIsNotTheLast(t *testing.T) {
+	c := start(t, 3)
+	c.create([]kafka.NodeID{1, 2, 3})
+	c.ack(c.machine(1), "a")
+	c.same("0:a")
+	c.mute("fetch", 3)
+	m := c.machine(2)
+	m.lags = true
+	c.fail(c.machine(1))
+	c.until("another is elected", func() bool { return c.state().Leader == 2 })
+	self, _ := c.image.Broker(3)
+	f := &Fetch{Follower: &meta.Member{ID: 3, Epoch: self.Epoch}, MaxBytes: 1 << 20, Items: []FetchItem{{
+		TopicID: orders, LeaderEpoch: c.state().LeaderEpoch, LastEpoch: 0, Offset: 1, Held: 1, MaxBytes: 1 << 20,
+	}}}
+	known := func() bool { return m.p().leader.Followers()[1].ID == 3 && m.p().leader.Followers()[1].Held == 1 }
+	c.must(m, func() error { m.b.noteProgress(f); return nil })
+	m.lags = false
+	c.tell(m)
+	c.leads(m)
+	c.must(m, func() error { m.b.read(f); return nil })
+	if it := &f.Items[0]; it.Err != nil || it.Settled() || known() {
+		t.Fatalf("read: %v, settled %v; what the follower holds is known: %v", it.Err, it.Settled(), known())
+	}
+	c.must(m, func() error { return m.b.Fetch(f) })
+	if it := &f.Items[0]; it.Err != nil || !it.Settled() || !known() {
+		t.Fatalf("fetched: %v, settled %v; what the follower holds is known: %v", it.Err, it.Settled(), known())
+	}
+}
+
 // KIP-497: until the controller has answered, who was asked for counts.
 func TestAMemberToBeCountsBeforeTheAnswer(t *testing.T) {
 	c := start(t, 3)

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
 	"github.com/klammlog/klamm/node/replica"
@@ -68,6 +70,9 @@ func (p *Partition) lead() {
 		Replicas: p.state.Replicas, ISR: p.state.ISR, Epoch: p.state.Epoch, Adding: p.state.Awaited(), Removing: p.state.Removing,
 	}
 	if p.leader != nil && p.leader.Epoch() == p.state.LeaderEpoch {
+		if !slices.Equal(p.leader.State().Replicas, state.Replicas) {
+			p.stirAll() // of who has come the leader knows nothing
+		}
 		p.leader.Update(state, now)
 		p.raise(p.leader.HighWatermark())
 		p.alterIfWanted(now) // somebody is to be removed

@@ -20,10 +20,11 @@ type Rest interface {
 }
 
 // Settled reports whether a follower that is told what is in the item holds all
-// records of the partition, and knows all that there is to know of it by now.
+// records of the partition, and knows all that there is to know of it by now, as does the
+// leader of the follower: one whose fetch came before the leader led would be silent for ever.
 func (it *FetchItem) Settled() bool {
 	p := it.p
-	return p != nil && p.leader != nil && p.log != nil && it.Err == nil && it.Diverging == nil && !it.heldBack &&
+	return it.counted && p != nil && p.leader != nil && p.log != nil && it.Err == nil && it.Diverging == nil && !it.heldBack &&
 		it.Chunk.Len() == 0 && it.LeaderEpoch == p.leader.Epoch() && min(it.Offset, it.Held) >= p.log.Written() &&
 		it.HighWatermark == p.high && it.LogStart == p.log.LogStart()
 }
@@ -71,8 +72,5 @@ func (b *Broker) takeMore(f *Fetch) {
 	if f.Rest == nil {
 		return
 	}
-	if more := f.Rest.More(); len(more) > 0 {
-		b.noteProgress(f, more)
-		f.Items = append(f.Items, more...)
-	}
+	f.Items = append(f.Items, f.Rest.More()...)
 }
