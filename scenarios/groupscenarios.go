@@ -178,6 +178,7 @@ func (r *run) judgeDelivery(res *Result) {
 		r.judgeProgress(res)
 		return // who has not finished has not processed everything
 	}
+	res.Deliveries = r.deliveries(report.Counts)
 	for _, v := range report.Violations {
 		res.Violations = append(res.Violations, Violation{string(v.Guarantee), v.Sentence, v.Events})
 	}

@@ -16,6 +16,7 @@ type Options struct {
 	// Workload.
 	Producers  int
 	Strict     int // of them, so many ask for acks=all at least
+	Plain      int // of them, so many ask for acks=all and try again, without idempotence; set by hand only
 	Consumers  int
 	Raws       int // producers of frames, without a client
 	Hostiles   int // hosts that send what is no request
@@ -143,8 +144,8 @@ func (o Options) lines() []string {
 		families = append(families, string(f))
 	}
 	return append(o.groupLines(), []string{
-		fmt.Sprintf("producers=%d strict=%d consumers=%d raws=%d partitions=%d sends=%d operations.min=%d value.max=%d safety=%s",
-			o.Producers, o.Strict, o.Consumers, o.Raws, o.Partitions, o.Sends, o.Least, o.ValueMax, o.Safety),
+		fmt.Sprintf("producers=%d strict=%d plain=%d consumers=%d raws=%d partitions=%d sends=%d operations.min=%d value.max=%d safety=%s",
+			o.Producers, o.Strict, o.Plain, o.Consumers, o.Raws, o.Partitions, o.Sends, o.Least, o.ValueMax, o.Safety),
 		fmt.Sprintf("log.flush=%s segment.bytes=%d retention.bytes=%d index.interval.bytes=%d flush.messages=%d max.message.bytes=%d",
 			o.Flush, o.SegmentBytes, o.RetentionBytes, o.IndexInterval, o.FlushMessages, o.MessageMax),
 		o.Keeping.String(),

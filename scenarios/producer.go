@@ -50,6 +50,9 @@ func (r *run) newProducer(name string, sends int) *producerClient {
 	case kind == 2:
 		c.Idempotent, c.MaxInFlight, c.Retries = false, 1, 0
 	}
+	if len(r.producers) >= r.options.Producers-r.options.Plain {
+		c.Idempotent, c.Acks, c.Retries = false, kafka.AcksAll, client.DefaultProducer().Retries
+	}
 	c.FirstSequence = firstSequence(r.k.Rand("sequence/" + name))
 	p := &producerClient{config: c, draws: draws, left: sends, kept: sends / 10, broken: map[int32]bool{}}
 	p.pause = 2 * r.options.Safety * meanBurst / time.Duration(max(sends, 1))

@@ -50,7 +50,8 @@ type Result struct {
 	Probes  []sim.Count `json:"probes"`
 	Buggify []sim.Count `json:"buggify"`
 
-	Movements *Movements `json:"movements,omitempty"` // of a cluster of several nodes
+	Movements  *Movements `json:"movements,omitempty"`  // of a cluster of several nodes
+	Deliveries []Delivery `json:"deliveries,omitempty"` // of groups that have processed everything
 }
 
 // Operations counts what clients did.

@@ -180,12 +180,12 @@ func TestUntilStopsWithoutAVerdict(t *testing.T) {
 
 func TestSettingsAreCheckedByName(t *testing.T) {
 	for _, line := range []string{"", "log.flush", "log.flush=never", "no.such.setting=1", "run.producers=0",
-		"run.families=meteorite", "segment.bytes=ten"} {
+		"run.families=meteorite", "run.groups=process-twice", "run.groups=", "segment.bytes=ten"} {
 		if err := CheckSettings([]string{line}); err == nil {
 			t.Errorf("setting %q was taken", line)
 		}
 	}
-	for _, line := range []string{"log.flush=os", "run.producers=3", "run.families=crash,latency", "index.interval.bytes=100"} {
+	for _, line := range []string{"log.flush=os", "run.producers=3", "run.families=crash,latency", "run.families=none", "run.groups=commit-first,with-output", "index.interval.bytes=100"} {
 		if err := CheckSettings([]string{line}); err != nil {
 			t.Errorf("setting %q: %v", line, err)
 		}

@@ -59,18 +59,29 @@ var optionSettings = []optionSetting{
 		return err
 	}},
 	{"run.group.protocol", func(o *Options, s string) error {
-		if s != "classic" && s != "consumer" {
+		if s != classicProtocol && s != consumerProtocol {
 			return fmt.Errorf("want classic or consumer")
 		}
-		o.Consumer = s == "consumer"
+		o.Consumer = s == consumerProtocol
 		return nil
 	}},
+	{"run.groups", func(o *Options, s string) error {
+		modes, err := parseModes(s)
+		if o.grouped() { // other scenarios have not drawn what else groups need
+			o.Groups = modes
+		}
+		return err
+	}},
+	{"run.sink.crashes", intOption(0, 100, func(o *Options) *int { return &o.SinkCrashes })},
+	{"run.plain", intOption(0, 64, func(o *Options) *int { return &o.Plain })},
 	{"run.buggify", func(o *Options, s string) (err error) {
 		o.Buggify, err = strconv.ParseBool(s)
 		return err
 	}},
 	{"run.families", func(o *Options, s string) error {
-		o.Families = nil
+		if o.Families = nil; s == noFamilies {
+			return nil
+		}
 		for _, name := range strings.Split(s, ",") {
 			if !slices.Contains(everyFamily(), Family(name)) {
 				return fmt.Errorf("no fault family %q", name)
@@ -80,6 +91,9 @@ var optionSettings = []optionSetting{
 		return nil
 	}},
 }
+
+// noFamilies is what run.families says for none.
+const noFamilies = "none"
 
 func intOption(low, high int, field func(*Options) *int) func(*Options, string) error {
 	return func(o *Options, s string) error {

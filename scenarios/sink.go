@@ -11,6 +11,7 @@ import (
 	"github.com/klammlog/klamm/disksim"
 	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/sim"
 	"github.com/klammlog/klamm/sim/world"
 )
@@ -29,6 +30,8 @@ type sink struct {
 	stores bool                         // it is storing something at this moment
 	stored map[string][]delivery.Output // by group
 	highs  map[share]delivery.Offset    // the highest offset processed, where the output keeps it
+
+	resumed map[share]kafka.Instant // when the first record was stored after the heal
 }
 
 // A share is a partition as one group has it.
@@ -50,7 +53,7 @@ type put struct {
 func (r *run) newSink() *sink {
 	n := r.k.NewNode("sink")
 	disk := disksim.New(r.k, diskOf("sink"), disksim.DrawOptions(r.k.Rand("options/sink")))
-	return &sink{r: r, node: n, disk: disk, world: world.New(r.network, n, disk)}
+	return &sink{r: r, node: n, disk: disk, world: world.New(r.network, n, disk), resumed: map[share]kafka.Instant{}}
 }
 
 func (s *sink) start() { s.node.Go("main", s.main) }
@@ -192,6 +195,9 @@ func (s *sink) write(f env.File, p *put, kind byte) bool {
 	assert.NoError(f.Sync())
 	s.end += int64(len(b))
 	s.take(p, kind)
+	if _, known := s.resumed[p.share]; s.r.healed && !known {
+		s.resumed[p.share] = s.r.k.Now()
+	}
 	return true
 }
 

@@ -40,6 +40,9 @@ const (
 	WithOutput               // the output keeps the highest processed offset: exactly once
 )
 
+// Modes returns all of them.
+func Modes() []Mode { return []Mode{CommitFirst, ProcessFirst, WithOutput} }
+
 func (m Mode) String() string {
 	return [...]string{"commit-first", "process-first", "with-output"}[m]
 }
@@ -152,6 +155,17 @@ type Report struct {
 	Violations []Violation // the first of each group and guarantee
 
 	Repeated, Missed int // records that were processed again, and never, of all groups
+	Counts           []Count
+}
+
+// A Count is how often a group processed the records that it was owed, whatever it
+// promised.
+type Count struct {
+	Group            string
+	Mode             Mode
+	Records          int
+	Repeated, Missed int
+	Repeat, Miss     string // the first of each, as a sentence
 }
 
 // Judge decides about every guarantee.
@@ -159,8 +173,9 @@ func Judge(h *History) Report {
 	r := Report{Checked: map[Guarantee]int{}}
 	for i := range h.Groups {
 		g := &h.Groups[i]
-		j := judgement{h: h, g: g, r: &r}
+		j := judgement{h: h, g: g, r: &r, n: Count{Group: g.Name, Mode: g.Mode}}
 		j.deliveries()
+		r.Counts = append(r.Counts, j.n)
 		j.exclusive()
 		j.forward()
 	}
@@ -172,6 +187,7 @@ type judgement struct {
 	h *History
 	g *Group
 	r *Report
+	n Count
 }
 
 func (j *judgement) judged(g Guarantee) {

@@ -114,6 +114,15 @@ func TestWhatWasJudgedIsTold(t *testing.T) {
 	if r.Repeated != 1 || r.Missed != 0 {
 		t.Errorf("%d repeated, %d missed", r.Repeated, r.Missed)
 	}
+	want := Count{Group: "g", Mode: ProcessFirst, Records: 3, Repeated: 1, Repeat: "offset 0 of partition 0 was processed 2 times"}
+	if len(r.Counts) != 1 || r.Counts[0] != want {
+		t.Errorf("%+v, want %+v", r.Counts, want)
+	}
+	h.Groups[0].Outputs = h.Groups[0].Outputs[2:3] // 2 alone
+	want = Count{Group: "g", Mode: ProcessFirst, Records: 3, Missed: 2, Miss: "offset 0 of partition 0 was never processed"}
+	if r = Judge(h); len(r.Counts) != 1 || r.Counts[0] != want || r.Missed != 2 {
+		t.Errorf("%+v, want %+v", r.Counts, want)
+	}
 	if r := Judge(&History{Groups: []Group{{Name: "idle"}}}); len(r.Judged) > 0 || len(r.Violations) > 0 {
 		t.Errorf("of nothing: %+v", r)
 	}

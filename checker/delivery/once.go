@@ -27,20 +27,36 @@ func (j *judgement) deliveries() {
 			j.judged(promised)
 			n := times[p][at]
 			delete(times[p], at)
+			j.count(int32(p), at, n)
 			switch {
 			case n == 0:
-				j.r.Missed++
 				j.missed(int32(p), at)
 			case n > 1:
-				j.r.Repeated++
 				j.repeated(int32(p), at, n)
 			}
 		}
 	}
+	j.r.Missed, j.r.Repeated = j.r.Missed+j.n.Missed, j.r.Repeated+j.n.Repeated
 	for p, rest := range times {
 		if len(rest) > 0 && j.owes(int32(p)) {
 			at := slices.Sorted(maps.Keys(rest))[0]
 			j.violated(GroupBroadcast, nil, "offset %d of %s was processed, and the topic has no such record", at, j.name(int32(p)))
+		}
+	}
+}
+
+// count counts a record that was processed n times.
+func (j *judgement) count(p int32, at Offset, n int) {
+	c := &j.n
+	c.Records++
+	switch {
+	case n == 0:
+		if c.Missed++; c.Missed == 1 {
+			c.Miss = fmt.Sprintf("offset %d of %s was never processed", at, j.name(p))
+		}
+	case n > 1:
+		if c.Repeated++; c.Repeated == 1 {
+			c.Repeat = fmt.Sprintf("offset %d of %s was processed %d times", at, j.name(p), n)
 		}
 	}
 }

@@ -49,6 +49,9 @@ type row struct {
 	Movements *scenarios.MovementSummary `json:"movements,omitempty"` // of runs with several nodes
 	Cases     map[string]int             `json:"cases,omitempty"`     // runs of each, where the scenario has several
 	moved     []*scenarios.Movements
+
+	Deliveries []scenarios.DeliverySummary `json:"deliveries,omitempty"` // of groups, by mode
+	delivered  []scenarios.Delivery
 }
 
 // digest makes one number of a run's seed and chain. Summed up they identify a
@@ -87,6 +90,7 @@ func (c *campaign) take(f finding) bool {
 	if f.Result.Movements != nil {
 		r.moved = append(r.moved, f.Result.Movements)
 	}
+	r.delivered = append(r.delivered, f.Result.Deliveries...)
 	r.Verdicts[verdictOf(f)]++
 	if f.Again != nil && f.diverged() == nil {
 		r.Repeated++
@@ -161,6 +165,7 @@ func (c *campaign) print(out, errs io.Writer) error {
 		if len(r.moved) > 0 {
 			r.Movements = scenarios.SummaryOf(r.moved)
 		}
+		r.Deliveries = scenarios.SummaryOfDeliveries(r.delivered)
 	}
 	buffered := bufio.NewWriter(out)
 	if c.flags.output == "json" {
@@ -176,6 +181,7 @@ func (c *campaign) print(out, errs io.Writer) error {
 func (c *campaign) printText(out, errs io.Writer) {
 	c.printTable(out, errs)
 	c.printMovements(out)
+	c.printDeliveries(out)
 	c.printCases(out)
 	inFull := map[string]bool{}
 	for i, f := range c.failures {

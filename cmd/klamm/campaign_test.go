@@ -17,7 +17,7 @@ import (
 
 // TestCampaign plays testdata: a line is what came of one run, in the order the
 // runs ended, and below stands everything that is printed. A line is a scenario, a
-// seed, and a verdict of the run or: died, failed (the run could not be made),
+// seed, and a verdict of the run or: grouped (held, with groups), died, failed (the run could not be made),
 // unwritten (violated, and its evidence could not be written), diverged. A last line
 // "interrupted" or "broken" ends the campaign early.
 func TestCampaign(t *testing.T) {
@@ -72,6 +72,11 @@ func parseFinding(t *testing.T, line string, repeat int) (f finding) {
 		f.Result, f.Died = scenarios.Result{}, errors.New("the process that ran it died (signal: killed):\nits last words")
 	case "failed":
 		f.Result, f.Error = scenarios.Result{}, "the scenario has no topic"
+	case "grouped":
+		f.Result.Deliveries = []scenarios.Delivery{
+			{Group: "g1", Mode: "process-first", Protocol: "classic", Records: 100, Repeated: int(f.Spec.Seed), ResumedNanos: []int64{2e6, 3e9}},
+			{Group: "g2", Mode: "commit-first", Protocol: "classic", Records: 100, Missed: 2, ResumedNanos: []int64{}},
+		}
 	case "diverged":
 		again.Chain.Sum++
 	case "unwritten":
