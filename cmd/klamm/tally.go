@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/scenarios"
@@ -10,12 +11,12 @@ import (
 
 // A class is what a producer asked for.
 type class struct {
-	Acks       int8 `json:"acks"`
-	Idempotent bool `json:"idempotent"`
+	Acks     int8
+	Delivery history.Delivery // with acks=all
 }
 
 // classes are all there are, the weakest first. Idempotence needs acks=all.
-var classes = []class{{0, false}, {1, false}, {-1, false}, {-1, true}}
+var classes = []class{{Acks: 0}, {Acks: 1}, {-1, history.OneInFlight}, {-1, history.Plain}, {-1, history.Idempotent}}
 
 func (c class) acks() string {
 	if c.Acks < 0 {
@@ -24,10 +25,9 @@ func (c class) acks() string {
 	return fmt.Sprint(c.Acks)
 }
 
-// A fate is what became of the sends of one class, as whoever reads everything in
+// A fate is what became of the sends of a class, by its number, as whoever reads everything in
 // the end finds it. It is counted, not judged: what was promised is not asked.
 type fate struct {
-	Class class  `json:"class"`
 	Sends int    `json:"sends"` // acknowledged; with acks=0 all that were not refused
 	Lost  int    `json:"lost"`  // of them
 	Twice int    `json:"twice"` // records at two offsets, acknowledged or not
@@ -61,9 +61,6 @@ func tally(o *scenarios.Outcome) ([]fate, error) {
 		}
 	}
 	fates := make([]fate, len(classes))
-	for i := range fates {
-		fates[i].Class = classes[i]
-	}
 	for i := range h.Sends {
 		s := &h.Sends[i]
 		if found := at[s.Partition]; found != nil && !mayGo(s, start[s.Partition]) {
@@ -79,17 +76,16 @@ func mayGo(s *history.Send, start history.Offset) bool {
 	return start > 0 && (s.Offset == history.NoOffset || s.Offset < start)
 }
 
-// classOf returns the number of a send's class.
+// classOf returns the number of a send's class. Of those that do not wait for all
+// replicas there is one each.
 func classOf(s *history.Send) int {
 	switch {
 	case s.Acks == history.AcksNone:
 		return 0
 	case s.Acks == history.AcksLeader:
 		return 1
-	case s.Delivery == history.Idempotent:
-		return 3
 	}
-	return 2
+	return slices.Index(classes, class{-1, s.Delivery})
 }
 
 func countFate(f *fate, h *history.History, s *history.Send, times int) {
