@@ -1,6 +1,8 @@
 package client
 
 import (
+	"time"
+
 	"cmp"
 	"fmt"
 	"slices"
@@ -45,11 +47,20 @@ type cursor struct {
 }
 
 // A replica is one that the leader of an epoch sent a consumer to, and how long that
-// holds.
+// holds: kafka.Never until it was asked for the first time.
 type replica struct {
 	id    kafka.NodeID
 	epoch kafka.LeaderEpoch
 	until kafka.Instant
+}
+
+// asked notes that a broker is asked. If it is the replica, the time for which it is to
+// be read begins: its fetcher may have waited for records of other partitions meanwhile,
+// and a time that was over then would leave it one answer each time.
+func (r *replica) asked(broker kafka.NodeID, now kafka.Instant, lease time.Duration) {
+	if r.id == broker && r.until == kafka.Never {
+		r.until = now.Add(lease)
+	}
 }
 
 // A chunk is what one fetch brought of a partition.

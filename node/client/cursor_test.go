@@ -2,6 +2,7 @@ package client
 
 import (
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -91,4 +92,19 @@ func TestACursorReturnsEveryRecordFromItsPositionOnce(t *testing.T) {
 			"": func(*rapid.T) { check() },
 		})
 	})
+}
+
+// A replica is read for a time that begins when it is first asked (docs/bugs/0071.md).
+func TestAReplicaIsReadFromWhenItIsAsked(t *testing.T) {
+	r := replica{id: 2, epoch: 1, until: kafka.Never}
+	r.asked(1, 100, time.Second)
+	if r.until != kafka.Never {
+		t.Errorf("until %s, and another was asked", r.until)
+	}
+	for _, now := range []kafka.Instant{200, 300} {
+		r.asked(2, now, time.Second)
+		if want := kafka.Instant(200).Add(time.Second); r.until != want {
+			t.Errorf("asked at %s it is read until %s, want %s", now, r.until, want)
+		}
+	}
 }

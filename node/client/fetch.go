@@ -104,6 +104,7 @@ func (f *fetcher) fetch(errands []errand, wait time.Duration) {
 	}
 	for _, e := range errands {
 		e.cur.busy = true // until its part of the answer is handled
+		e.cur.replica.asked(f.node, c.w.Now(), c.client.c.MetadataMaxAge)
 	}
 	defer func() {
 		for _, e := range errands {
@@ -208,8 +209,8 @@ func (f *fetcher) take(errands []errand, resp *kmsg.FetchResponse) {
 	}
 }
 
-// redirect reads a partition from the replica that the leader names, until the
-// metadata are old. One that they do not have yet is asked for: the leader would name
+// redirect reads a partition from the replica that the leader names, for as long as
+// metadata are believed. One that they do not have yet is asked for: the leader would name
 // it again at once.
 func (f *fetcher) redirect(e errand, to kafka.NodeID) {
 	if _, known := f.c.client.meta.view.Broker(to); !known {
@@ -218,7 +219,7 @@ func (f *fetcher) redirect(e errand, to kafka.NodeID) {
 		f.c.rest(e.cur)
 		return
 	}
-	e.cur.replica = replica{id: to, epoch: e.epoch, until: f.c.w.Now().Add(f.c.client.c.MetadataMaxAge)}
+	e.cur.replica = replica{id: to, epoch: e.epoch, until: kafka.Never}
 }
 
 func nameOf(errands []errand, id kafka.TopicID) string {
