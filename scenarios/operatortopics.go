@@ -299,9 +299,11 @@ func (o *operator) readWhole(in *incarnation, partition int32) bool {
 	for {
 		f, ok := o.fetch(in, partition, history.Poll{Generation: in.polls, Final: true, Before: at})
 		switch {
-		case ok && f.code == kafka.None && f.after >= f.high:
+		case ok && f.code == kafka.None && f.after >= f.high && o.atEnd(in, partition, f.after):
 			back.Done(start, f.after)
 			return true
+		case ok && f.code == kafka.None && f.after == at:
+			o.world.Sleep(50 * time.Millisecond)
 		case ok && f.code == kafka.None:
 			at = f.after
 		case ok && f.code == kafka.ErrUnknownTopicID:
@@ -314,6 +316,31 @@ func (o *operator) readWhole(in *incarnation, partition int32) bool {
 			o.world.Sleep(50 * time.Millisecond)
 		}
 	}
+}
+
+// atEnd reports whether a partition is known to end at an offset. What a fetch tells as
+// high watermark is no end: a leader may have begun with a lower one than all knew, and
+// tells where the log ends when it has caught up (KIP-207). Blocks.
+func (o *operator) atEnd(in *incarnation, partition int32, at history.Offset) bool {
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.Version, req.ReplicaID = 7, -1
+	req.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: in.name,
+		Partitions: []kmsg.ListOffsetsRequestTopicPartition{{Partition: partition, CurrentLeaderEpoch: -1, Timestamp: -1}}}}
+	resp, _ := o.ask(req)
+	if resp == nil {
+		return false
+	}
+	topics := resp.(*kmsg.ListOffsetsResponse).Topics
+	if len(topics) != 1 || len(topics[0].Partitions) != 1 {
+		o.senseless(fmt.Sprintf("where %s-%d ends is answered with %+v", in.title, partition, topics))
+		return false
+	}
+	a := topics[0].Partitions[0]
+	if code := kafka.Error(a.ErrorCode); code != kafka.None {
+		o.elsewhere(code)
+		return false
+	}
+	return history.Offset(a.Offset) <= at
 }
 
 // cutAt returns below which offset records of a partition may be gone, of any topic
