@@ -64,14 +64,16 @@ func (r *run) newProducer(name string, sends int) *producerClient {
 // assureAcks has the first producer wait for all replicas if none would wait for an
 // answer that promises anything: there has to be something that may not be lost.
 func (r *run) assureAcks() {
-	promised := func(p *producerClient) bool {
-		a := p.config.Acks
-		return a == kafka.AcksAll || a == kafka.AcksLeader && !r.options.clustered()
-	}
-	if len(r.producers) > 0 && !slices.ContainsFunc(r.producers, promised) {
+	if len(r.producers) > 0 && !slices.ContainsFunc(r.producers, (*producerClient).promised) {
 		c := &r.producers[0].config
 		c.Idempotent, c.Acks = true, kafka.AcksAll
 	}
+}
+
+// promised reports whether what is acknowledged to the producer may not be lost.
+func (p *producerClient) promised() bool {
+	a := p.config.Acks
+	return a == kafka.AcksAll || a == kafka.AcksLeader && !p.r.options.clustered()
 }
 
 // firstSequence draws where a producer's sequences begin: one in four wraps during
@@ -114,7 +116,7 @@ func (p *producerClient) main() {
 	if err != nil {
 		panic(err)
 	}
-	for p.left > 0 || p.r.needsMore() {
+	for p.left > 0 || p.r.needsMore() || p.owes() {
 		burst := 1 + p.draws.IntN(2*meanBurst-1)
 		p.left = max(p.left, 1)
 		for range min(burst, p.left) {
@@ -135,6 +137,13 @@ func (p *producerClient) main() {
 		p.world.Sleep(time.Millisecond)
 	}
 	p.done = true
+}
+
+// owes reports whether nothing was acknowledged yet of what may not be lost: there was
+// nothing then to be judged. Faults, and what they leave behind, can last for as long as
+// one request, and all sends fail meanwhile.
+func (p *producerClient) owes() bool {
+	return p.r.healed && !p.r.options.Unrestricted && p.promised() && p.r.assured == 0
 }
 
 // needsMore reports whether there were too few operations yet.
@@ -169,6 +178,9 @@ func (p *producerClient) send(producer *client.Producer) {
 		p.noteUndelivered(s, result, broken)
 		if result.Outcome == client.Acked {
 			p.r.noteAck()
+			if p.promised() {
+				p.r.assured++
+			}
 			p.r.stamps = append(p.r.stamps, result.Timestamp)
 			p.r.observer.acked(partition, result)
 		}

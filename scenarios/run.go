@@ -63,6 +63,7 @@ type run struct {
 	phase       string
 	healedAt    kafka.Instant
 	lastAck     kafka.Instant
+	assured     int           // sends acknowledged that may not be lost
 	killedAt    kafka.Instant // when a node died last
 	refusals    []refusal
 }
