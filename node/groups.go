@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/hex"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/klammlog/klamm/internal/assert"
@@ -28,6 +29,7 @@ func (n *Node) startGroups() {
 		New: func(partition int32) *group.Shard {
 			return group.NewShard(partition, group.Settings{
 				Limits: func() *group.Limits { return &k.limits }, Consumer: k.consumer, NewMemberID: k.newMemberID, Topics: k,
+				Migrated: k.migrated,
 			})
 		},
 		Buffer: func() int { return int(config.OffsetsLoadBuffer.In(n.broker.Config())) },
@@ -71,9 +73,30 @@ func limitsOf(v *config.View) group.Limits {
 		Retention:      time.Duration(config.OffsetsRetention.In(v)) * time.Minute,
 		RetentionCheck: config.OffsetsRetentionCheck.Duration(v),
 		CommitTimeout:  config.OffsetsCommitTimeout.Duration(v), MaxMetadata: int(config.OffsetMetadataMaxBytes.In(v)),
-		Assignors: config.GroupConsumerAssignors.In(v),
+		Assignors: config.GroupConsumerAssignors.In(v), Migration: migrationOf(config.GroupConsumerMigration.In(v)),
 	}
 	return l
+}
+
+// migrationOf reads group.consumer.migration.policy.
+func migrationOf(policy string) group.Migration {
+	for m := range (group.Upgrade | group.Downgrade) + 1 {
+		if strings.EqualFold(m.String(), policy) {
+			return m
+		}
+	}
+	assert.That(false, "group.consumer.migration.policy=%s", policy) // it was checked
+	return 0
+}
+
+// migrated tells of a group with members that speaks another protocol now.
+func (k *groups) migrated(id string, direction group.Migration) {
+	if direction == group.Upgrade {
+		k.n.w.Probe("a classic group became one of the consumer protocol")
+	} else {
+		k.n.w.Probe("a group of the consumer protocol became a classic one")
+	}
+	k.n.w.Log.Info("group with members has changed its protocol", "group", id, "migration", direction.String())
 }
 
 // consumer returns the settings of a group of KIP-848, which are the node's.

@@ -20,6 +20,7 @@ type Grouping struct {
 	Assignor string          // partition.assignment.strategy, by name
 	Bounces  int             // a worker leaves and joins again, one poll in so many; 0: never
 	Mixed    bool            // every other group speaks the other protocol
+	Migrates bool            // each membership speaks one of the protocols, as drawn
 	Poison   int             // one record in so many fails to be processed, some times; 0: none
 	Grows    bool            // topics grow, and come
 	Pattern  bool            // members subscribe to a pattern instead of a topic
@@ -59,8 +60,8 @@ func drawGrouping(r *rand.Rand) Grouping {
 }
 
 func (g Grouping) String() string {
-	return fmt.Sprintf("groups=%v workers=%d static=%t consumer=%t mixed=%t poison.one.in=%d grows=%t pattern=%t assignor=%s bounce.one.in=%d session=%s heartbeat=%s max.poll=%s initial.delay=%s coordinators=%d offsets.segment.bytes=%d sink.crashes=%d split=%t",
-		g.Groups, g.Workers, g.Static, g.Consumer, g.Mixed, g.Poison, g.Grows, g.Pattern, g.Assignor, g.Bounces, g.MemberSession, g.MemberBeat, g.MaxPoll, g.InitialDelay, g.Coordinators, g.OffsetsSegment, g.SinkCrashes, g.Split)
+	return fmt.Sprintf("groups=%v workers=%d static=%t consumer=%t mixed=%t migrates=%t poison.one.in=%d grows=%t pattern=%t assignor=%s bounce.one.in=%d session=%s heartbeat=%s max.poll=%s initial.delay=%s coordinators=%d offsets.segment.bytes=%d sink.crashes=%d split=%t",
+		g.Groups, g.Workers, g.Static, g.Consumer, g.Mixed, g.Migrates, g.Poison, g.Grows, g.Pattern, g.Assignor, g.Bounces, g.MemberSession, g.MemberBeat, g.MaxPoll, g.InitialDelay, g.Coordinators, g.OffsetsSegment, g.SinkCrashes, g.Split)
 }
 
 // pairs returns what brokers are configured with.

@@ -142,6 +142,21 @@ var mixedProtocols = &Scenario{
 	Reaches:   []string{"a member of a classic group assigned partitions", "a coordinator read a log with a gap"},
 }
 
+var protocolMigration = &Scenario{
+	Name:    "protocol-migration",
+	About:   "members of one group come back under the other protocol, and the group changes its own with members in it, both ways",
+	Cluster: safeCluster,
+	Grouping: func(g *Grouping, r *rand.Rand) {
+		g.Workers, g.Migrates, g.Bounces = 2+r.IntN(3), true, pick(r, 3, 5, 10)
+		g.Groups = g.Groups[:1+r.IntN(2)]
+	},
+	Sometimes: []Family{"client-crash", "pause", "crash", "power-loss", "latency", "isolate", "task-stall", "slow-node"},
+	OneOf:     []Family{"crash", "power-loss"},
+	AtLeast:   1,
+	AtMost:    4,
+	Reaches:   []string{"a classic group became one of the consumer protocol", "a group of the consumer protocol became a classic one"},
+}
+
 var poisonRecord = &Scenario{
 	Name:    "poison-record",
 	About:   "records kill who processes them, or cannot be processed, until somebody has seen to it",

@@ -172,6 +172,7 @@ var registry = []*Scenario{
 	commitRace,
 	topicGrows,
 	mixedProtocols,
+	protocolMigration,
 	poisonRecord,
 }
 

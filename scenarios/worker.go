@@ -155,6 +155,9 @@ func (w *worker) work(cl *client.Client) {
 	config := client.DefaultConsumer()
 	config.Reset, config.MaxWait = client.ResetEarliest, 50*time.Millisecond
 	c := w.r.options.member(w.g.number, w.g.name, w.node.Name())
+	if w.r.options.Migrates {
+		c.Protocol = pick(w.draws, client.ClassicGroup, client.ConsumerGroup)
+	}
 	c.OnAssigned, c.OnCommit = w.assigned, w.committing
 	p, err := w.processor(cl, c, config)
 	if err != nil {

@@ -1,5 +1,10 @@
 package config
 
+import (
+	"errors"
+	"strings"
+)
+
 // The settings of the topic that offsets are kept in.
 var (
 	OffsetsTopicPartitions = Int{define(&Setting{
@@ -106,7 +111,22 @@ var (
 		check: consumerAssignors,
 		Doc:   "The assignors that members of groups of the consumer protocol may name; the first is for those that name none.",
 	})}
+
+	GroupConsumerMigration = Text{define(&Setting{
+		Name: "group.consumer.migration.policy", Scope: Broker, Type: TypeString, Default: "bidirectional",
+		check: migrationPolicy,
+		Doc:   "Which groups with members change their protocol: disabled, upgrade (a classic one, when a member of the consumer protocol joins), downgrade (one of the consumer protocol, when only classic members are left), or bidirectional. Groups without members always do.",
+	})}
 )
+
+func migrationPolicy(v Value) error {
+	for _, one := range []string{"disabled", "upgrade", "downgrade", "bidirectional"} {
+		if strings.EqualFold(v.Text, one) {
+			return nil
+		}
+	}
+	return errors.New("none of disabled, upgrade, downgrade, bidirectional")
+}
 
 func consumerAssignors(v Value) error {
 	if err := notEmpty(v); err != nil {

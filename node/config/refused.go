@@ -41,7 +41,6 @@ var reasons = []struct {
 		"group.consumer.min.*", "group.consumer.max.session.timeout.ms", "group.consumer.max.heartbeat.interval.ms",
 	}},
 	{"both protocols of groups are always served", []string{"group.coordinator.rebalance.protocols", "group.version"}},
-	{"groups with members keep their protocol", []string{"group.consumer.migration.policy"}},
 	{"patterns are compared with the topics whenever these change", []string{"group.consumer.regex.refresh.interval.ms"}},
 	{"there are no share groups yet", []string{"group.share.*"}},
 	{"there are no groups of streams yet", []string{"group.streams.*"}},

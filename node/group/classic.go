@@ -65,6 +65,7 @@ type classic struct {
 	joining  int            // members whose JoinGroup waits
 	unsynced int            // members that have not asked for their assignment
 
+	handed bool            // was a group of KIP-848, and nobody has joined since
 	topics map[string]bool // that members are subscribed to; nil: not known
 
 	join, syncing timer

@@ -23,6 +23,9 @@ func (s *Shard) heartbeat(r *HeartbeatRequest) kafka.Error {
 	if g == nil {
 		return kafka.ErrUnknownMemberID
 	}
+	if g.consumer != nil {
+		return s.heartbeatInside(g, r)
+	}
 	c := &g.classic
 	m, code := c.known(r.Member, r.Instance)
 	switch {
@@ -58,8 +61,11 @@ func (s *Shard) heard(g *group, r request) {
 	case CommitRequest:
 		id = r.Member
 	}
-	if r, ok := r.(ConsumerHeartbeatRequest); ok && g.consumer != nil {
-		if m := g.consumer.members.get(r.Member); m != nil {
+	if r, ok := r.(ConsumerHeartbeatRequest); ok {
+		id = r.Member
+	}
+	if _, commits := r.(CommitRequest); g.consumer != nil && !commits {
+		if m := g.consumer.members.get(id); m != nil {
 			s.consumerAlive(g, m)
 		}
 	}
@@ -106,6 +112,10 @@ func (s *Shard) leave(t machine.Ticket, r LeaveRequest) {
 	g := s.groups.get(r.Group)
 	if g == nil {
 		s.answer(t, r.unknown())
+		return
+	}
+	if g.consumer != nil {
+		s.leaveInside(t, r, g)
 		return
 	}
 	response := LeaveResponse{Members: make([]Left, len(r.Members))}

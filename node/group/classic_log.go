@@ -33,7 +33,7 @@ func (c *classic) record(g *group, next generation) []machine.Record {
 func (s *Shard) applyGeneration(k key, value []byte) error {
 	if value == nil {
 		if g := s.groups.get(k.group); g != nil {
-			g.classic.stop(s)
+			g.classic.dissolve(s)
 			g.classic = classic{}
 			g.classic.init(s, g)
 			g.recorded = false
@@ -88,6 +88,7 @@ func (c *classic) install(s *Shard, g *group, next *generation) {
 		})
 		c.state = stable
 	}
+	c.handed = next.leader == "" && len(next.members) > 0
 	if !c.members.has(c.leader) {
 		c.leader = ""
 		for id := range c.members.all() {
@@ -98,13 +99,14 @@ func (c *classic) install(s *Shard, g *group, next *generation) {
 	c.learn()
 }
 
-// loaded gives every member its session, and has a group that is too large now
-// rebalance.
+// loaded gives every member its session, and has a group rebalance that is too large
+// now, or that was one of KIP-848: its members have what the coordinator gave them.
 func (c *classic) loaded(s *Shard, g *group) {
 	for _, m := range c.members.all() {
 		c.alive(s, m)
 	}
-	if c.state == stable && c.members.len() > s.settings.Limits().MaxSize {
+	if c.state == stable && (c.handed || c.members.len() > s.settings.Limits().MaxSize) {
+		c.handed = false
 		s.prepare(g)
 	}
 }

@@ -20,6 +20,10 @@ func (s *Shard) sync(t machine.Ticket, r SyncRequest) {
 		s.answer(t, r.failed(kafka.ErrUnknownMemberID))
 		return
 	}
+	if g.consumer != nil {
+		s.syncInside(t, r, g)
+		return
+	}
 	c := &g.classic
 	m, code := c.known(r.Member, r.Instance)
 	switch {

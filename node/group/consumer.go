@@ -3,6 +3,7 @@ package group
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/machine"
@@ -31,6 +32,9 @@ type consumer struct {
 	reads   map[string]int    // topic names to how many members subscribe to them
 	matches map[string]int    // patterns, likewise
 
+	classics int            // members that speak the classic protocol
+	offers   map[string]int // by how many of them a classic protocol is offered
+
 	seen uint64 // the state of the metadata that hash was compared with, and is that of
 
 	resolved   map[string][]string // patterns to topics
@@ -46,6 +50,7 @@ type consumerMember struct {
 
 	silence timer // until it is lost
 	revoke  timer // until it has to have let go
+	awaited timer // of the classic protocol: until it has to have joined, or asked for its assignment
 	same    *ConsumerHeartbeatResponse
 	said    places // what it said last that it owns
 	hasSaid bool
@@ -77,12 +82,16 @@ func (c *consumer) state() string {
 func (s *Shard) consumerGroup(id string) *group {
 	g := s.group(id)
 	if g.consumer == nil {
-		g.consumer = &consumer{
-			since: kafka.NoTimestamp, static: map[string]string{}, owners: map[place]string{},
-			reads: map[string]int{}, matches: map[string]int{},
-		}
+		g.consumer = newConsumer()
 	}
 	return g
+}
+
+func newConsumer() *consumer {
+	return &consumer{
+		since: kafka.NoTimestamp, static: map[string]string{}, owners: map[place]string{},
+		reads: map[string]int{}, matches: map[string]int{}, offers: map[string]int{},
+	}
 }
 
 // consumerMember returns a member, and makes it if it is not there: in a compacted
@@ -94,6 +103,7 @@ func (s *Shard) consumerMember(k key) (*group, *consumerMember) {
 		m = &consumerMember{id: k.member}
 		m.silence = timer{group: g, fire: func() { s.consumerSilent(g, m) }}
 		m.revoke = timer{group: g, fire: func() { s.consumerSilent(g, m) }}
+		m.awaited = timer{group: g, fire: func() { s.tardy(g, m) }}
 		g.consumer.members.put(k.member, m)
 		if !s.loading {
 			s.consumerAlive(g, m)
@@ -140,6 +150,9 @@ func (s *Shard) applyMember(k key, value []byte) error {
 		}
 		g, m := s.consumerMember(k)
 		g.consumer.enrol(m, v)
+		if !s.loading {
+			s.consumerAlive(g, m) // its session may be another now
+		}
 	case targetMemberKind:
 		goal, err := decodePlaces(value)
 		if err != nil {
@@ -166,8 +179,7 @@ func (s *Shard) removeConsumer(g *group, k key) {
 	switch {
 	case k.kind == consumerEpochKind:
 		for _, m := range c.members.all() {
-			s.timers.disarm(&m.silence)
-			s.timers.disarm(&m.revoke)
+			s.stopWatching(m)
 		}
 		g.consumer = nil
 	case k.kind == targetEpochKind:
@@ -176,14 +188,20 @@ func (s *Shard) removeConsumer(g *group, k key) {
 	case k.kind == consumerMemberKind:
 		c.enrol(m, enrolment{})
 		c.move(m, progress{})
-		s.timers.disarm(&m.silence)
-		s.timers.disarm(&m.revoke)
+		s.stopWatching(m)
 		c.members.drop(m.id)
 	case k.kind == targetMemberKind:
 		m.goal = nil
 	case k.kind == currentMemberKind:
 		c.move(m, progress{})
 		s.watchRevoking(g, m)
+	}
+}
+
+// stopWatching disarms the timers of a member that is none any more.
+func (s *Shard) stopWatching(m *consumerMember) {
+	for _, t := range []*timer{&m.silence, &m.revoke, &m.awaited} {
+		s.timers.disarm(t)
 	}
 }
 
@@ -201,8 +219,17 @@ func (c *consumer) enrol(m *consumerMember, v enrolment) {
 	}
 }
 
-// subscribe counts what a member reads.
+// subscribe counts what a member reads, and what it offers.
 func (c *consumer) subscribe(e *enrolment, n int) {
+	if e.classic != nil {
+		c.classics += n
+		for i := range e.classic.protocols {
+			name := e.classic.protocols[i].Name
+			if c.offers[name] += n; c.offers[name] == 0 {
+				delete(c.offers, name)
+			}
+		}
+	}
 	for _, t := range e.topics {
 		if c.reads[t] += n; c.reads[t] == 0 {
 			delete(c.reads, t)
@@ -246,9 +273,14 @@ func (s *Shard) watchRevoking(g *group, m *consumerMember) {
 	}
 }
 
-// consumerAlive gives a member its session anew.
+// consumerAlive gives a member its session anew: the group's, or of the classic
+// protocol the one that it has asked for.
 func (s *Shard) consumerAlive(g *group, m *consumerMember) {
-	s.timers.arm(&m.silence, s.at.Now.Add(s.settings.Consumer(g.id).Session))
+	session := s.settings.Consumer(g.id).Session
+	if m.classic != nil {
+		session = m.classic.session
+	}
+	s.timers.arm(&m.silence, s.at.Now.Add(max(session, time.Millisecond)))
 }
 
 // consumerSilent is that a member was silent for its session, or did not let go in
@@ -264,13 +296,19 @@ func (s *Shard) consumerSilent(g *group, m *consumerMember) {
 	s.watchRevoking(g, m)
 }
 
-// fencing returns the records that take a member out and have the others get what
-// it had.
-func (s *Shard) fencing(g *group, m *consumerMember) []machine.Record {
+// fencing returns the records that take members out and have the others get what
+// they had.
+func (s *Shard) fencing(g *group, gone ...*consumerMember) (out []machine.Record) {
 	c := g.consumer
-	v := epochValue{epoch: c.epoch + 1, hash: s.topicsHash(c, &m.enrolment, nil)}
-	return append(goneMember(g.id, m.id),
-		machine.Record{Key: key{kind: consumerEpochKind, group: g.id}.encode(), Value: v.encode()})
+	for _, m := range gone {
+		out = append(out, goneMember(g.id, m.id)...)
+		c.subscribe(&m.enrolment, -1)
+	}
+	v := epochValue{epoch: c.epoch + 1, hash: s.topicsHash(c, nil, nil)}
+	for _, m := range gone {
+		c.subscribe(&m.enrolment, +1) // until the records are committed they are here
+	}
+	return append(out, machine.Record{Key: key{kind: consumerEpochKind, group: g.id}.encode(), Value: v.encode()})
 }
 
 // goneMember returns the tombstones of a member.
@@ -299,7 +337,7 @@ func (s *Shard) consumerLoaded(g *group) {
 
 // check returns the first broken invariant.
 func (c *consumer) check() error {
-	held := 0
+	held, classics := 0, 0
 	for id, m := range c.members.all() {
 		for _, p := range slices.Concat(m.assigned, m.revoking) {
 			held++
@@ -313,8 +351,13 @@ func (c *consumer) check() error {
 		if !m.silence.set() && !m.silence.ripe {
 			return fmt.Errorf("member %s may be silent for ever", id)
 		}
+		if m.classic != nil {
+			classics++
+		}
 	}
 	switch {
+	case classics != c.classics:
+		return fmt.Errorf("%d members speak the classic protocol, %d counted", classics, c.classics)
 	case held != len(c.owners):
 		return fmt.Errorf("%d partitions are held, %d have owners", held, len(c.owners))
 	case c.target > c.epoch:

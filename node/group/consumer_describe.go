@@ -22,10 +22,14 @@ func (s *Shard) describeConsumer(t machine.Ticket, r ConsumerDescribeRequest) {
 	out := ConsumerDescribeResponse{Group: g.id, State: c.state(), Epoch: c.epoch, AssignmentEpoch: c.target, Members: []ConsumerMember{}}
 	var all []*consumerMember
 	for _, m := range c.members.all() {
+		speaks := TypeConsumer
+		if m.classic != nil {
+			speaks = TypeClassic
+		}
 		all = append(all, m)
 		out.Members = append(out.Members, ConsumerMember{
 			ID: m.id, Instance: m.instance, Rack: m.rack, Epoch: m.epoch, Client: m.client, Topics: m.topics, Regex: m.regex,
-			Assigned: m.assigned.topics(), Target: m.goal.topics(), Type: TypeConsumer,
+			Assigned: m.assigned.topics(), Target: m.goal.topics(), Type: speaks,
 		})
 	}
 	out.Assignor = s.preferredName(s.settings.Limits().Assignors, all)
@@ -41,12 +45,26 @@ func (c *consumer) mayCommit(r CommitRequest) kafka.Error {
 	switch {
 	case m == nil:
 		return kafka.ErrUnknownMemberID
+	case m.classic != nil:
+		return m.mayCommitAs(r.Generation)
 	case r.Version < 9:
 		return kafka.ErrUnsupportedVersion // older clients do not know what an epoch is
 	case int32(r.Generation) != m.epoch:
 		return kafka.ErrStaleMemberEpoch
 	}
 	return kafka.None
+}
+
+// mayCommitAs says whether a member of the classic protocol may commit. One that was
+// taken a step on, and has not heard of it, is to join again and loses nothing.
+func (m *consumerMember) mayCommitAs(generation Generation) kafka.Error {
+	switch int32(generation) {
+	case m.epoch:
+		return kafka.None
+	case m.previous:
+		return kafka.ErrRebalanceInProgress
+	}
+	return kafka.ErrIllegalGeneration
 }
 
 // mayFetch says whether who asks for offsets as a member is one.
@@ -77,23 +95,27 @@ func (c *consumer) subscribed(topic string) bool {
 	return false
 }
 
-// joinInstead is a member of the classic protocol that wants to join a group of
-// KIP-848. If nobody is left there, the group becomes a classic one.
+// joinInstead is a member of the classic protocol that joins a group of KIP-848. If
+// nobody is left there, the group becomes a classic one.
 func (s *Shard) joinInstead(t machine.Ticket, r JoinRequest, g *group) {
 	if !g.vacant() {
-		s.answer(t, r.failed(kafka.ErrInconsistentGroupProtocol))
+		s.joinInside(t, r, g)
 		return
 	}
-	s.change(g, goneConsumer(g.id), &conversion{ticket: t, r: r})
+	next := generation{protocolType: consumerType, number: Generation(g.consumer.epoch), since: g.consumer.since}
+	s.change(g, append(goneConsumer(g.id), g.classic.record(g, next)...), &conversion{ticket: t, r: r, next: next})
 }
 
-// A conversion is a join that waits for the group to be one that it can join.
+// A conversion is a join that waits for the group to be one that it can join. Its
+// generations go on where the epochs ended.
 type conversion struct {
 	ticket machine.Ticket
 	r      JoinRequest
+	next   generation
 }
 
 func (c *conversion) committed(s *Shard, g *group) {
+	g.classic.install(s, g, &c.next)
 	if c.ticket != 0 {
 		s.join(c.ticket, c.r)
 	}

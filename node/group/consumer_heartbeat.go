@@ -34,7 +34,7 @@ func (s *Shard) quick(r *ConsumerHeartbeatRequest) *ConsumerHeartbeatResponse {
 	c := g.consumer
 	m := c.members.get(r.Member)
 	switch {
-	case m == nil || r.Epoch <= 0 || r.Epoch != m.epoch || differs(r.Instance, m.instance):
+	case m == nil || m.classic != nil || r.Epoch <= 0 || r.Epoch != m.epoch || differs(r.Instance, m.instance):
 		return nil
 	case r.Owned != nil || r.Rack != nil || r.RebalanceTimeout >= 0 || r.Topics != nil || r.Regex != nil || r.Assignor != nil:
 		return nil
@@ -111,9 +111,11 @@ func (s *Shard) beat(t machine.Ticket, r ConsumerHeartbeatRequest) {
 	case !joins:
 		s.answer(t, r.refuse(kafka.ErrGroupIDNotFound, "there is no such group"))
 		return
-	case g != nil && !g.classic.empty():
-		s.answer(t, r.refuse(kafka.ErrGroupIDNotFound, "the group has members of the classic protocol"))
-		return
+	case g != nil:
+		if code, why := s.mayUpgrade(g); code != kafka.None {
+			s.answer(t, r.refuse(code, why))
+			return
+		}
 	}
 	if r.Epoch < 0 {
 		s.leaveConsumer(t, r, g)
@@ -133,7 +135,7 @@ func (s *Shard) beat(t machine.Ticket, r ConsumerHeartbeatRequest) {
 // finish has what a heartbeat changes appended, and answers it.
 func (s *Shard) finish(t machine.Ticket, b *beating) {
 	g := s.group(b.r.Group)
-	if m := b.c.members.get(b.next.id); m != nil {
+	if m := b.c.members.get(b.next.id); m != nil && b.c == g.consumer {
 		s.consumerAlive(g, m)
 	}
 	response := b.response(s.settings.Consumer(g.id))
@@ -145,7 +147,7 @@ func (s *Shard) finish(t machine.Ticket, b *beating) {
 		s.tidy(g)
 		return
 	}
-	s.change(g, b.records, nil).answers(t, b.r, response)
+	s.change(g, b.records, b.then).answers(t, b.r, response)
 }
 
 // A beating is a heartbeat under way: what is, and what shall be.
@@ -160,7 +162,10 @@ type beating struct {
 	epoch   int32 // the group's
 	target  int32
 	more    bool // heartbeats wait behind it
-	tells   bool // its answer tells the member what to revoke, if there is nothing to append first that may be refused
+	then    outcome
+	classic *classicSide // it is a JoinGroup, and says this
+	has     places       // that the member owns, if it said so
+	tells   bool         // its answer tells the member what to revoke, if there is nothing to append first that may be refused
 }
 
 // begin finds out who the member is.
@@ -169,16 +174,23 @@ func (s *Shard) begin(g *group, r ConsumerHeartbeatRequest) (*beating, kafka.Err
 	switch {
 	case g == nil:
 		b.c = &consumer{}
-	case g.consumer == nil:
-		b.c = &consumer{}
+	case g.consumer == nil && g.classic.empty():
+		b.c = &consumer{epoch: int32(g.classic.generation)} // epochs go on where generations end: Kafka begins anew
 		if g.recorded {
 			b.records = append(b.records, g.tombstones()...) // an empty classic group becomes another
 		}
+	case g.consumer == nil:
+		var err error
+		if b.c, b.records, err = s.upgraded(g); err != nil {
+			return b, kafka.ErrGroupIDNotFound, "the group cannot be upgraded: " + err.Error()
+		}
+		if b.c.members.len() > 0 {
+			b.then = upgrading{}
+		}
 	default:
 		b.c = g.consumer
-		b.more = slices.ContainsFunc(g.queue, isHeartbeat)
 	}
-	b.epoch, b.target = b.c.epoch, b.c.target
+	b.behind(g)
 	if r.Member == "" {
 		b.r.Member = s.settings.NewMemberID(r.Client.ID)
 	}
@@ -189,9 +201,19 @@ func (s *Shard) begin(g *group, r ConsumerHeartbeatRequest) (*beating, kafka.Err
 	return b, code, why
 }
 
-func isHeartbeat(w waiting) bool {
-	_, is := w.request.(ConsumerHeartbeatRequest)
-	return is
+// behind notes where the group is, and whether others wait to change it.
+func (b *beating) behind(g *group) {
+	b.epoch, b.target = b.c.epoch, b.c.target
+	b.more = g != nil && slices.ContainsFunc(g.queue, mayAim)
+}
+
+// mayAim reports whether a request may be one that computes a target.
+func mayAim(w waiting) bool {
+	switch w.request.(type) {
+	case ConsumerHeartbeatRequest, JoinRequest:
+		return true
+	}
+	return false
 }
 
 // identify compares the member with what is known of it.
@@ -209,12 +231,14 @@ func (b *beating) identify() (kafka.Error, string) {
 		return kafka.None, ""
 	case differs(r.Instance, was.instance):
 		return kafka.ErrUnknownMemberID, "the member has another instance id"
+	case was.classic != nil && r.Epoch != JoinEpoch:
+		return kafka.ErrUnknownMemberID, "the member speaks the classic protocol"
 	}
 	b.was, b.next = was, *was
 	switch {
 	case r.Epoch == JoinEpoch && was.epoch == LeaveStaticEpoch:
 		b.next.epoch, b.next.previous, b.next.state = 0, 0, settled
-	case r.Epoch == JoinEpoch && was.previous != 0:
+	case r.Epoch == JoinEpoch && (was.previous != 0 || was.classic != nil):
 		// It was fenced, or believes so, and has let go of everything.
 		b.next.progress = progress{}
 	case r.Epoch == was.epoch:
@@ -237,20 +261,26 @@ func (r *ConsumerHeartbeatRequest) ownsOnly(assigned places) bool {
 }
 
 // replace puts a static member in the place of the one that had its instance id, if
-// that one has gone away.
+// that one has gone away, or speaks the classic protocol, in which nobody goes away for
+// a while.
 func (b *beating) replace(holder *consumerMember) (kafka.Error, string) {
 	switch {
 	case b.r.Epoch != JoinEpoch:
 		return kafka.ErrFencedInstanceID, "another member has the instance id"
-	case holder.epoch != LeaveStaticEpoch:
+	case holder.epoch != LeaveStaticEpoch && holder.classic == nil:
 		return kafka.ErrUnreleasedInstanceID, "the instance id is in use"
 	}
+	b.takePlace(holder)
+	return kafka.None, ""
+}
+
+// takePlace has the member be in the place of another.
+func (b *beating) takePlace(holder *consumerMember) {
 	b.instead = holder.id
 	b.next = *holder
 	b.next.id = b.r.Member
 	b.next.epoch, b.next.previous, b.next.state = 0, 0, settled
 	b.records = append(b.records, goneMember(b.group, holder.id)...)
-	return kafka.None, ""
 }
 
 // response says what the member is to know. What it is assigned is said when it has
@@ -271,7 +301,7 @@ func (s *Shard) leaveConsumer(t machine.Ticket, r ConsumerHeartbeatRequest, g *g
 	m := c.members.get(r.Member)
 	holder, static := c.static[r.Instance]
 	switch {
-	case r.Instance != "" && !static, m == nil && r.Instance == "":
+	case r.Instance != "" && !static, m == nil && r.Instance == "", m != nil && m.classic != nil:
 		s.answer(t, r.refuse(kafka.ErrUnknownMemberID, "there is no such member"))
 		return
 	case r.Instance != "" && holder != r.Member:

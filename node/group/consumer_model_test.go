@@ -290,7 +290,7 @@ func modernState(s *Shard) string {
 		fmt.Fprintf(&b, "%s epoch %d hash %d target %d since %d\n", id, c.epoch, c.hash, c.target, c.since)
 		var lines []string
 		for id, m := range c.members.all() {
-			lines = append(lines, fmt.Sprintf("  %s %+v %+v %v\n", id, m.enrolment, m.progress, m.goal))
+			lines = append(lines, fmt.Sprintf("  %s %q %+v %v\n", id, m.enrolment.encode(), m.progress, m.goal))
 		}
 		slices.Sort(lines)
 		b.WriteString(strings.Join(lines, ""))

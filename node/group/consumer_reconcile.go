@@ -11,9 +11,14 @@ import "slices"
 // believes any request. But who missed that answer, and was about to take over what
 // it was assigned before, says truly that it does not own it yet, and takes it over
 // then.
+//
+// A member of the classic protocol that joins again is believed: what it was told
+// before it takes over no more, and whatever it lets go of has it be in a new epoch,
+// so that what it may say in the old one does not count.
 func (b *beating) reconcile() {
 	m := &b.next
 	owned, known := b.owned()
+	b.has = owned
 	if m.reconciled(b.target) {
 		return
 	}
@@ -22,7 +27,7 @@ func (b *beating) reconcile() {
 	case m.state != unrevoked:
 		b.step(m.epoch)
 	case !known:
-	case b.full() && b.r.Epoch != JoinEpoch && !b.was.told:
+	case b.classic == nil && b.full() && b.r.Epoch != JoinEpoch && !b.was.told:
 		b.tells = true
 	default:
 		if kept, _ := owned.split(m.revoking); len(kept) == 0 {
@@ -66,7 +71,7 @@ func (b *beating) step(epoch int32) {
 	m := &b.next
 	kept, revoking := m.assigned.split(m.goal)
 	_, wanted := m.goal.split(kept)
-	if len(revoking) > 0 && b.r.Epoch != JoinEpoch {
+	if len(revoking) > 0 && b.holds(revoking) {
 		m.enter(epoch)
 		m.state, m.assigned, m.revoking = unrevoked, kept, revoking
 		return
@@ -82,6 +87,15 @@ func (b *beating) step(epoch int32) {
 	if len(free) < len(wanted) {
 		m.state = unreleased
 	}
+}
+
+// holds reports whether a member may own something of what it is to revoke.
+func (b *beating) holds(revoking places) bool {
+	if b.r.Epoch == JoinEpoch {
+		return false
+	}
+	kept, _ := revoking.split(b.has)
+	return b.classic == nil || len(kept) > 0
 }
 
 // enter has a member be in an epoch.

@@ -21,7 +21,7 @@ func (b *beating) subscribe(s *Shard) {
 	} else if b.instead != "" {
 		before = b.next.enrolment
 	}
-	e.client = r.Client
+	e.client, e.classic = r.Client, b.classic
 	if r.Instance != "" {
 		e.instance = r.Instance
 	}

@@ -121,6 +121,7 @@ func (s *Shard) Committed(at machine.Moment, id machine.AppendID) {
 	for _, w := range f.waiters {
 		s.answer(w.ticket, w.answer)
 	}
+	s.maybeDowngrade(f.group)
 	s.resume(f.group)
 }
 

@@ -111,6 +111,7 @@ func (s *Shard) Loaded(at machine.Moment) {
 		g.classic.loaded(s, g)
 		if g.consumer != nil {
 			s.consumerLoaded(g)
+			s.maybeDowngrade(g)
 		}
 		s.tidy(g)
 	}

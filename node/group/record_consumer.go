@@ -60,8 +60,7 @@ func decodeTarget(b []byte) (epoch int32, err error) {
 }
 
 // An enrolment is ConsumerGroupMemberMetadataValue: who a member is and what it
-// wants. The metadata of members that speak the classic protocol, its tagged field,
-// is not understood.
+// wants.
 type enrolment struct {
 	instance, rack string
 	client         Client
@@ -69,6 +68,44 @@ type enrolment struct {
 	regex          string
 	rebalance      time.Duration
 	assignor       string
+	classic        *classicSide // nil: speaks ConsumerGroupHeartbeat. Its tagged field 0
+}
+
+// A classicSide is ClassicMemberMetadata: what a member of the classic protocol has
+// said in JoinGroup. It has at least one protocol, and is never changed.
+type classicSide struct {
+	session   time.Duration
+	protocols []Protocol
+}
+
+// encode writes it as a tagged field that may be null, and is not.
+func (v *classicSide) encode() []byte {
+	e := encoder{flexible: true}
+	e.uvarint(1)
+	e.int32(millis(v.session))
+	e.count(len(v.protocols))
+	for i := range v.protocols {
+		e.text(v.protocols[i].Name)
+		e.bytes(v.protocols[i].Metadata)
+		e.noTags()
+	}
+	e.noTags()
+	return e.b
+}
+
+// decodeClassicSide reads it; nil for null.
+func decodeClassicSide(b []byte) (v *classicSide, ok bool) {
+	d := decoder{b: b, flexible: true}
+	if d.uvarint() == 0 {
+		return nil, !d.bad
+	}
+	v = &classicSide{session: duration(d.int32())}
+	for range d.count(3) {
+		v.protocols = append(v.protocols, Protocol{d.text(), d.bytes()})
+		d.tags(nil)
+	}
+	d.tags(nil)
+	return v, !d.bad && len(v.protocols) > 0
 }
 
 func (v *enrolment) encode() []byte {
@@ -85,7 +122,11 @@ func (v *enrolment) encode() []byte {
 	e.optional(v.regex)
 	e.int32(millis(v.rebalance))
 	e.optional(v.assignor)
-	e.noTags()
+	if v.classic != nil {
+		e.tag(0, v.classic.encode())
+	} else {
+		e.noTags()
+	}
 	return e.b
 }
 
@@ -103,7 +144,13 @@ func decodeEnrolment(b []byte) (v enrolment, err error) {
 	v.regex = d.optional()
 	v.rebalance = duration(d.int32())
 	v.assignor = d.optional()
-	d.tags(nil)
+	d.tags(func(number uint64, field []byte) {
+		if number == 0 {
+			var ok bool
+			v.classic, ok = decodeClassicSide(field)
+			d.bad = d.bad || !ok
+		}
+	})
 	return v, d.end("member", version)
 }
 

@@ -18,11 +18,11 @@ import (
 // and appends are printed when they come out. Commands, of group g unless g= names
 // another:
 //
-//	limits [delay= size= timeout= metadata= check=]  seconds
+//	limits [delay= size= timeout= metadata= check=]  seconds; migration=disabled, upgrade, downgrade: of the default both
 //	topic name= id= partitions=                      what the metadata says; no partitions: it is deleted
 //	join [m= i= type= p=(range:a/b,...) v= session= rebalance= c=]
-//	                                                 p: protocols with the topics subscribed to
-//	sync m= gen= [i= a=(member:bytes,...) type= p=]  heartbeat m= gen= [i=]
+//	                                                 p: protocols with the topics subscribed to, and =orders-0/orders-1 owned; range:? is garbage
+//	sync m= gen= [i= a=(member:bytes,...) gives=(member:orders-0/orders-1,...) type= p=]  heartbeat m= gen= [i=]
 //	leave [v=] m=(member,member/instance,/instance)
 //	commit [m= gen= i= v= retention= id=] o=(orders-0:5,...)    with metadata: 5/text
 //	fetch [o=(orders-0,...) id=]                     delete-offsets o=
@@ -98,6 +98,11 @@ func (s *script) run() {
 		s.limits.CommitTimeout = s.seconds("timeout", 5)
 		s.limits.MaxMetadata = int(s.number("metadata", 64))
 		s.limits.RetentionCheck = s.seconds("check", 600)
+		for m := range (Upgrade | Downgrade) + 1 {
+			if m.String() == s.text("migration", "bidirectional") {
+				s.limits.Migration = m
+			}
+		}
 	case "topic":
 		s.topic()
 	case "hold":
@@ -151,6 +156,10 @@ func (s *script) request() {
 		for _, a := range s.list("a") {
 			to, what, _ := strings.Cut(a, ":")
 			r.Assignments = append(r.Assignments, Assignment{Member: to, Bytes: []byte(what)})
+		}
+		for _, a := range s.list("gives") {
+			to, what, _ := strings.Cut(a, ":")
+			r.Assignments = append(r.Assignments, Assignment{Member: to, Bytes: encodeGiven(1, s.named(what))})
 		}
 		s.shard.Sync(s.now, t, r)
 	case "heartbeat":
@@ -246,13 +255,32 @@ func (s *script) protocols() (out []Protocol) {
 	}
 	for _, p := range list {
 		name, topics, _ := strings.Cut(p, ":")
-		out = append(out, Protocol{Name: name, Metadata: subscribing(strings.Split(topics, "/")...)})
+		if topics == "?" {
+			out = append(out, Protocol{Name: name, Metadata: []byte("\x00\x01????")})
+			continue
+		}
+		topics, owned, _ := strings.Cut(topics, "=")
+		out = append(out, Protocol{Name: name, Metadata: owning(s.named(owned), strings.Split(topics, "/")...)})
+	}
+	return out
+}
+
+// named reads orders-0/orders-1 as partitions.
+func (s *script) named(text string) (out []namedPartitions) {
+	for _, one := range strings.Split(text, "/") {
+		if one != "" {
+			topic, partition := s.place(one)
+			out = append(out, namedPartitions{topic, []int32{partition}})
+		}
 	}
 	return out
 }
 
 // subscribing is the metadata of a consumer that reads some topics.
-func subscribing(topics ...string) []byte {
+func subscribing(topics ...string) []byte { return owning(nil, topics...) }
+
+// owning is the metadata of a consumer that owns something.
+func owning(owned []namedPartitions, topics ...string) []byte {
 	e := encoder{}
 	e.int16(1)
 	e.count(len(topics))
@@ -260,8 +288,8 @@ func subscribing(topics ...string) []byte {
 		e.text(t)
 	}
 	e.int32(-1)
-	e.count(0)
-	return e.b
+	e.b = append(e.b, encodeGiven(1, owned)[2:]...)
+	return e.b[:len(e.b)-4]
 }
 
 // places reads orders-0 as a partition.
@@ -349,7 +377,7 @@ func describeRecord(r machine.Record) string {
 		g, err := decodeGeneration(r.Value)
 		out := failure(err) + fmt.Sprintf("%v generation %d %s led by %q:", k, g.number, g.protocol, g.leader)
 		for _, m := range g.members {
-			out += fmt.Sprintf(" %s=%s", m.id, m.assignment)
+			out += fmt.Sprintf(" %s=%s", m.id, describeGiven(m.assignment))
 		}
 		return out
 	}
@@ -366,7 +394,14 @@ func describeModern(k key, value []byte) string {
 		return fmt.Sprintf(" is of %d", epoch) + failure(err)
 	case consumerMemberKind:
 		v, err := decodeEnrolment(value)
-		return fmt.Sprintf(" reads %s%s", strings.Join(v.topics, "/"), v.regex) + failure(err)
+		out := fmt.Sprintf(" reads %s%s", strings.Join(v.topics, "/"), v.regex) + failure(err)
+		if v.classic != nil {
+			out += fmt.Sprintf(" classic session %v", v.classic.session)
+			for _, p := range v.classic.protocols {
+				out += " " + p.Name
+			}
+		}
+		return out
 	case targetMemberKind:
 		p, err := decodePlaces(value)
 		return " " + describePlaces(p) + failure(err)
@@ -389,7 +424,7 @@ func describeAnswer(v any) string {
 	case JoinResponse:
 		return describeJoin(v)
 	case SyncResponse:
-		return fmt.Sprintf("sync %s %s %q", v.Error.Name(), v.Protocol, v.Assignment)
+		return fmt.Sprintf("sync %s %s %q", v.Error.Name(), v.Protocol, describeGiven(v.Assignment))
 	case HeartbeatResponse:
 		return "heartbeat " + v.Error.Name()
 	case LeaveResponse:
@@ -426,6 +461,9 @@ func describeAnswer(v any) string {
 	case ConsumerDescribeResponse:
 		out := fmt.Sprintf("describe %s %s epoch %d target %d %s", v.Error.Name(), v.State, v.Epoch, v.AssignmentEpoch, v.Assignor)
 		for _, m := range v.Members {
+			if m.Type == TypeClassic {
+				m.Instance += " (classic)"
+			}
 			out += fmt.Sprintf("\n  %s %s epoch %d reads %s%s has %s shall have %s", m.ID, m.Instance, m.Epoch, strings.Join(m.Topics, "/"), m.Regex,
 				describePlaces(placesOf(m.Assigned)), describePlaces(placesOf(m.Target)))
 		}
@@ -446,6 +484,21 @@ func describeAnswer(v any) string {
 		return out
 	}
 	return fmt.Sprintf("%+v", v)
+}
+
+// describeGiven names what a leader, or the coordinator, gave, if it is that.
+func describeGiven(b []byte) string {
+	given, err := decodeGiven(b)
+	if err != nil || len(b) == 0 {
+		return string(b)
+	}
+	var out []string
+	for _, t := range given {
+		for _, p := range t.partitions {
+			out = append(out, fmt.Sprintf("%s-%d", t.topic, p))
+		}
+	}
+	return strings.Join(out, " ") + "."
 }
 
 // describePlaces names topics by the last byte of their ids.

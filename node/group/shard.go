@@ -41,6 +41,10 @@ type Settings struct {
 
 	// Topics is what the metadata says.
 	Topics Topics
+
+	// Migrated is told of groups with members that have become groups of the other
+	// protocol. It may be nil.
+	Migrated func(group string, direction Migration)
 }
 
 // Limits is the configuration of the classic protocol and of offsets.
@@ -54,6 +58,7 @@ type Limits struct {
 	CommitTimeout  time.Duration // offsets.commit.timeout.ms
 	MaxMetadata    int           // offset.metadata.max.bytes
 	Assignors      []string      // group.consumer.assignors: the first is the default
+	Migration      Migration     // group.consumer.migration.policy
 }
 
 // ConsumerLimits is the configuration of one group of KIP-848.
@@ -66,6 +71,7 @@ type ConsumerLimits struct {
 // Topics answers from the cluster's metadata as this node has it.
 type Topics interface {
 	Topic(name string) (Topic, bool)
+	TopicByID(id kafka.TopicID) (Topic, bool)
 
 	// Names calls yield with the name of every topic that a pattern may match, in any
 	// order that is the same for the same metadata, until it returns false.

@@ -44,6 +44,15 @@ func (c catalog) Topic(name string) (Topic, bool) {
 	return Topic{}, false
 }
 
+func (c catalog) TopicByID(id kafka.TopicID) (Topic, bool) {
+	for _, t := range c {
+		if t.ID == id {
+			return t, true
+		}
+	}
+	return Topic{}, false
+}
+
 func (c catalog) Names(yield func(string) bool) {
 	for _, t := range c {
 		if !yield(t.Name) {
@@ -56,6 +65,7 @@ func newStage() *stage {
 	st := &stage{limits: Limits{
 		MinSession: 6 * time.Second, MaxSession: 30 * time.Minute, InitialDelay: 3 * time.Second, MaxSize: 1 << 30,
 		Retention: 24 * time.Hour, RetentionCheck: 10 * time.Minute, CommitTimeout: 5 * time.Second, MaxMetadata: 64, Assignors: []string{"uniform", "range"},
+		Migration: Upgrade | Downgrade,
 	}, modern: ConsumerLimits{Session: 45 * time.Second, Heartbeat: 5 * time.Second, MaxSize: 1 << 30}, now: machine.Moment{Wall: 1_000_000_000_000}}
 	st.open()
 	return st
