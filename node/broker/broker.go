@@ -297,8 +297,8 @@ func (b *Broker) Views() []View {
 	return out
 }
 
-// Changes counts the changes of roles, in-sync sets and high watermarks: an observer
-// that finds it as it was need not look at Views.
+// Changes counts the changes of roles, in-sync sets, log starts and high watermarks:
+// an observer that finds it as it was need not look at Views.
 func (b *Broker) Changes() uint64 { return b.changes }
 
 // Check returns the first broken invariant of this node.

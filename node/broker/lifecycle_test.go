@@ -239,6 +239,24 @@ func TestDeletionsWaitForTheFollowers(t *testing.T) {
 	}
 }
 
+// Who looks at a replica when something has changed sees where its log starts, before
+// the files below are gone.
+func TestALogStartThatMovesIsAChange(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a", "b")
+	c.same("0:a 0:b")
+	before := []uint64{c.machine(1).b.Changes(), c.machine(2).b.Changes()}
+	items := []Deletion{{Topic: "orders", Before: 2}}
+	c.must(c.machine(1), func() error { c.machine(1).b.DeleteRecords(items, kafka.Never); return items[0].Err })
+	for i, n := range before {
+		m := c.machine(kafka.NodeID(i + 1))
+		if start, now := m.p().log.LogStart(), m.b.Changes(); start != 2 || now != n+1 {
+			t.Errorf("%d: the log starts at %d, and %d changes were counted", i+1, start, now-n)
+		}
+	}
+}
+
 // A follower whose leader's log begins above its end begins anew there.
 func TestAFollowerThatWasAwayTooLong(t *testing.T) {
 	c := start(t, 2)

@@ -41,6 +41,7 @@ type Partition struct {
 	cutting int             // truncations under way: meanwhile it does not lead
 	alters  bool            // it waits to ask for another in-sync set
 
+	start kafka.Offset // of the log, when it was last looked at
 	high  kafka.Offset // everything below is committed
 	sizes []sized      // what was appended and is not yet committed
 	moved bool         // the log has changed since it was last looked after
@@ -105,7 +106,7 @@ func (p *Partition) checkEpoch(epoch kafka.LeaderEpoch) error {
 // attach makes an opened log the partition's.
 func (p *Partition) attach(l *commitlog.Log) {
 	p.log, p.last, p.broken, p.rotten, p.aside, p.anew = l, l, nil, nil, false, false
-	p.high, p.takenBack = l.LogStart(), l.TakenBack()
+	p.start, p.high, p.takenBack = l.LogStart(), l.LogStart(), l.TakenBack()
 	l.OnAdvance(p.advance)
 	l.OnWrite(p.wrote)
 	p.unwritten = &unwritten{log: l}
@@ -134,6 +135,10 @@ func (p *Partition) advance() {
 	p.takeBack(p.log.End())
 	held, all := p.log.Held(), p.log.Lame() != nil || p.log.TakenBack() != p.takenBack
 	p.takenBack = p.log.TakenBack()
+	if start := p.log.LogStart(); start != p.start {
+		p.start = start
+		p.b.changes++
+	}
 	p.held.passed(held)
 	if p.leader != nil {
 		p.leader.Moved(p.position(), p.b.w.Now())
