@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/klammlog/klamm/disksim"
+	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/kafka"
 )
 
@@ -20,12 +21,13 @@ import (
 // what a process sees. Each log is read once: what is appended is read when it is
 // looked at next, and what was cut off is forgotten.
 type diskReader struct {
-	disks   []*disksim.Disk
-	durable bool
-	copies  map[string]*diskCopy // by directory
-	listed  map[string]listing
-	of      map[string]kafka.TopicID // whose logs the copies are
-	buf     []byte                   // what was read last
+	disks    []*disksim.Disk
+	durable  bool
+	compacts bool                 // topics are compacted, not only the coordinators'
+	copies   map[string]*diskCopy // by directory
+	listed   map[string]listing
+	of       map[string]kafka.TopicID // whose logs the copies are
+	buf      []byte                   // what was read last
 
 	snapshot kafka.Offset // up to where a snapshot of the metadata stands for its log
 }
@@ -166,12 +168,20 @@ func (r *diskReader) read(c *diskCopy, dir string, l listing) {
 			if base < c.end() && len(r.bytes(l.disk, dir, base, 0, 1)) == 0 {
 				continue // it was made to be written to, and never was
 			}
+			if base < c.end() && r.replaced(dir) {
+				continue // what was compacted stands for it, and it is about to go
+			}
 			if base < c.end() {
 				return // it was there before a cut, and is about to go
 			}
 		}
 		r.readSegment(c, l.disk, dir, base, at)
 	}
+}
+
+// replaced reports whether one segment of a log may have taken the place of several.
+func (r *diskReader) replaced(dir string) bool {
+	return r.compacts || strings.HasPrefix(dir, broker.OffsetsTopic+"-")
 }
 
 // readAtOnce is how much of a file is read at once, unless one batch is larger.

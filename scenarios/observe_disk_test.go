@@ -1,12 +1,14 @@
 package scenarios
 
 import (
+	"encoding/binary"
 	"errors"
 	"testing"
 
 	"github.com/klammlog/klamm/disksim"
 	"github.com/klammlog/klamm/disksim/media"
 	"github.com/klammlog/klamm/netsim"
+	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
@@ -155,6 +157,50 @@ func TestLogsAreReadFromTheDisk(t *testing.T) {
 		disk.PowerLoss(media.Posix, 0)
 		if l.r.refresh(); flush == "ack" && l.r.copyOf("orders-2").end() < before {
 			t.Errorf("a power loss took what was read: it ended at %d, and ends at %d", before, l.r.copyOf("orders-2").end())
+		}
+	}
+}
+
+// While a compacted segment's files have taken the names of the first of those that it
+// was made of, the others are there too: what is behind them is read all the same
+// (docs/bugs/0073.md).
+func TestALogIsReadWhileASegmentIsReplaced(t *testing.T) {
+	k := sim.New(sim.Options{Seed: 3})
+	defer k.Close()
+	node, disk := k.NewNode("n"), disksim.New(k, "n/0", disksim.Options{})
+	w := world.New(netsim.New(k, netsim.DefaultOptions()), node, disk)
+	at := func(base uint64) []byte {
+		b := twoRecords()
+		binary.BigEndian.PutUint64(b, base)
+		return b
+	}
+	dirs := map[string]kafka.Offset{broker.OffsetsTopic + "-0": 89, "orders-2": 87}
+	done := false
+	node.Go("test", func() {
+		for dir := range dirs { //klamm:unordered each by itself
+			err := w.LogDirs[0].FS.Mkdir(dir)
+			for base, content := range map[kafka.Offset][]byte{0: append(at(0), at(85)...), 48: at(48), 87: at(87)} { //klamm:unordered each by itself
+				f, openErr := w.LogDirs[0].FS.OpenFile(dir+"/"+segmentName(base), env.Write|env.Create)
+				if err = errors.Join(err, openErr); err != nil {
+					break
+				}
+				_, writeErr := f.WriteAt(content, 0)
+				err = errors.Join(err, writeErr, f.Close())
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		done = true
+	})
+	if k.Run(kafka.Never-1, func() bool { return done || len(k.Panics()) > 0 }); !done {
+		t.Fatalf("%v", k.Panics())
+	}
+	r := newDiskReader("os", disk)
+	r.refresh()
+	for dir, end := range dirs {
+		if got := r.copyOf(dir).end(); got != end {
+			t.Errorf("%s is read up to %d, want %d", dir, got, end)
 		}
 	}
 }

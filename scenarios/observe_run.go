@@ -51,6 +51,7 @@ func (r *run) newClusterWatch() *clusterWatch {
 // seed's log.flush promises, whatever was set by hand.
 func (r *run) windowInto(b *brokerHost) window {
 	disk := newDiskReader(r.drawn.Flush, b.disk)
+	disk.compacts = r.drawn.compacts()
 	w := window{
 		id: kafka.NodeID(b.seat.id), refresh: disk.refresh, forget: disk.forget,
 		copyOf:   disk.logOf,
