@@ -22,7 +22,7 @@ import (
 //     tombstone which is the last record of its key, when a poll that was over
 //     before, and that began when the tombstone was known, had shown that it is
 //     gone: a deleted key has come back. (Other readers may have had it in
-//     memory since earlier.)
+//     memory since earlier.) Only of a partition that has one leader for ever.
 //
 // With transactions only read_uncommitted polls count.
 func judgeCompactedState(ix *index, f *findings) {
@@ -246,8 +246,13 @@ func (c *compactedPart) youngGone(s *spot, f *findings) {
 	})
 }
 
-// broughtBack complains about deleted keys that came back.
+// broughtBack complains about deleted keys that came back. Another leader may show them
+// once more, because it has compacted less, or because it was away for longer than the
+// tombstone stayed and never got it.
 func (c *compactedPart) broughtBack(f *findings) {
+	if c.ix.d.Leaders && (!c.ix.d.Marked || c.p.elected) {
+		return
+	}
 	latest := map[history.Digest]*spot{} // by key, below the spot at hand: the one read last
 	for i := range c.spots {
 		s := &c.spots[i]

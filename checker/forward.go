@@ -111,9 +111,11 @@ func (p *part) inPeriods(d *Demands, answers []answer) []answer {
 }
 
 // mayComeBack reports whether records may have come back before an answer whose
-// removal an earlier one has told.
+// removal an earlier one has told: each replica deletes and compacts by itself. Where a
+// log starts is not moved by compaction.
 func (p *part) mayComeBack(d *Demands, a *answer) bool {
-	if a.query == history.Latest || !d.Retention || !d.Leaders {
+	removed := d.Retention || p.mayGo > p.begins || d.Compaction && a.query == history.ByTime
+	if a.query == history.Latest || !removed || !d.Leaders {
 		return false
 	}
 	return !d.Marked || p.elected && p.first <= a.completed

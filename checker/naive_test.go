@@ -418,13 +418,14 @@ func (n naive) mustShow(p *history.Poll, at history.Offset) bool {
 	return false
 }
 
-// mayComeBack says whether what retention had removed may be there again at a time,
-// on a leader that has not.
+// mayComeBack says whether what one leader had removed may be there again at a time, on
+// a leader that has not.
 func (n naive) mayComeBack(p history.PartitionID, q history.Query, at history.Instant) bool {
 	elected := slices.ContainsFunc(n.h.Marks, func(m history.Mark) bool {
 		return m.Partition == p && m.At <= at && (m.Kind == history.Election || m.Kind == history.UncleanLeader)
 	})
-	return q != history.Latest && n.d.Retention && n.d.Leaders && (elected || !n.d.Marked)
+	removed := n.mayGo(p) > n.mark(history.LogBegins, p) || q == history.ByTime && n.d.Compaction
+	return q != history.Latest && removed && n.d.Leaders && (elected || !n.d.Marked)
 }
 
 func (n naive) offsetsForward() int {

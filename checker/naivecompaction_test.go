@@ -211,6 +211,12 @@ func (n naive) broughtBack(id history.PartitionID, tomb standing) bool {
 	if last, another := n.last(tomb.send); !tomb.send.Tombstone || another || last > tomb.offset {
 		return false
 	}
+	elected := slices.ContainsFunc(n.h.Marks, func(m history.Mark) bool {
+		return m.Partition == id && (m.Kind == history.Election || m.Kind == history.UncleanLeader)
+	})
+	if n.d.Leaders && (elected || !n.d.Marked) {
+		return false
+	}
 	for _, old := range n.standings(id) {
 		if old.offset >= tomb.offset || old.send.Tombstone || old.send.Key != tomb.send.Key {
 			continue

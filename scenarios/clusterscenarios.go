@@ -334,7 +334,7 @@ var everyCluster = &Scenario{
 		"pause":      {aNode, theAhead, theAhead, theController, someNodes},
 	},
 	TuneNet:    cutLeader,
-	Guests:     []Family{operatorActs, replicaMoves, nearestReads, groupsRead},
+	Guests:     []Family{operatorActs, replicaMoves, nearestReads, groupsRead, topicCompaction},
 	LoserOneIn: 6,
 	FlushDrawn: true,
 	Reaches:    []string{truncationProbe},

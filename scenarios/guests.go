@@ -31,6 +31,7 @@ var guestFamilies = []AboutFault{
 	{Family: operatorActs, About: "operators create, delete, grow, cut, configure and describe topics and brokers, and do not always wait for the answer"},
 	{Family: nearestReads, About: "consumers name a rack and are sent to followers in it; others ask any replica for what a leader has told them of"},
 	{Family: groupsRead, About: "a group of consumers reads the topic beside everybody else, and what it delivers is judged"},
+	{Family: topicCompaction, About: "the topic is compacted, by each replica for itself: what one has taken out another may show, and logs differ"},
 	{Family: replicaMoves, About: "an operator moves replicas between brokers, takes that back, and has leaders elected"},
 }
 
@@ -60,6 +61,9 @@ func (o *Options) inviteGuests(s *Scenario, seed uint64) {
 	}
 	if slices.Contains(o.Families, groupsRead) {
 		o.inviteGroups(sim.Stream(seed, "options/groups"))
+	}
+	if slices.Contains(o.Families, topicCompaction) {
+		o.inviteCompaction(sim.Stream(seed, "options/topic-compaction"))
 	}
 	if slices.Contains(o.Families, replicaMoves) {
 		o.inviteSteward(sim.Stream(seed, "options/steward"))

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +45,17 @@ func (k Keeping) compacts() bool { return strings.Contains(k.Cleanup, "compact")
 // operator's hand.
 func (o *Options) deletes() bool {
 	return o.RetentionBytes > 0 || o.RetentionTime > 0 || o.DeleteRecords
+}
+
+// keepsKeys reports whether every replica of a compacted topic has the last record of
+// each key when the run ends: no tombstone goes so soon, nor are there clocks that say
+// otherwise.
+func (o *Options) keepsKeys() bool {
+	if !o.compacts() || o.Unclean || o.Unrestricted {
+		return false
+	}
+	clocks := slices.ContainsFunc(o.Families, func(f Family) bool { return slices.Contains(clockFamilies, f) })
+	return o.Tombstones == 0 || o.DeleteRetention >= time.Hour && !clocks
 }
 
 // pairs returns the topic's settings that say so.

@@ -41,6 +41,9 @@ type clusterPromise struct {
 	Unclean  bool // a replica outside the in-sync set may be elected: what it does not have is gone
 	Loses    bool // faults may destroy every copy
 	Compacts bool // batches may be rewritten, and offsets be missing
+
+	// KeepsKeys: the topic is compacted, and no tombstone goes before the run is over.
+	KeepsKeys bool
 }
 
 // A digest is of the image that some node had.
@@ -64,6 +67,7 @@ type window struct {
 	refresh  func()                  // looks at the disk again
 	forget   func()                  // what was read of it
 	copyOf   func(place) *logCopy    // on its disk, as of the last refresh; nil if there is none
+	keptIn   func(place) *keptKeys   // on its disk, of a compacted topic
 
 	changed bool
 	lives   map[place]replicaView                  // of this life of the node, as last seen

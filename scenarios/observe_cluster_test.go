@@ -152,6 +152,48 @@ func (h *handmade) cut(id kafka.NodeID, n int) {
 	h.views[id].LogEnd, h.views[id].Durable = end, min(h.views[id].Durable, end)
 }
 
+// keeps has every replica keep the last record of two keys, a tombstone the second.
+func (h *handmade) keeps() map[kafka.NodeID]*keptKeys {
+	all := map[kafka.NodeID]*keptKeys{}
+	for _, w := range h.o.windows {
+		k := &keptKeys{order: []string{"a", "b"}, last: map[string]kept{"a": {offset: 40, sum: 1}, "b": {offset: 30, tombstone: true}}}
+		all[w.id] = k
+		w.keptIn = func(place) *keptKeys { return k }
+	}
+	return all
+}
+
+func TestReplicasOfACompactedTopicKeepTheSame(t *testing.T) {
+	for _, c := range []struct {
+		claim  string
+		change func(*handmade, *keptKeys)
+		want   string
+	}{
+		{"all keep the same", func(*handmade, *keptKeys) {}, ""},
+		{"a tombstone is gone here before it is there", func(_ *handmade, k *keptKeys) { delete(k.last, "b"); k.order = k.order[:1] }, ""},
+		{"a deleted key has its last record", func(_ *handmade, k *keptKeys) { k.last["b"] = kept{offset: 20, sum: 7} }, compactedAlike},
+		{"a key is lost", func(_ *handmade, k *keptKeys) { delete(k.last, "a"); k.order = k.order[1:] }, compactedAlike},
+		{"a key has an earlier record", func(_ *handmade, k *keptKeys) { k.last["a"] = kept{offset: 39, sum: 1} }, compactedAlike},
+		{"a key has another value", func(_ *handmade, k *keptKeys) { k.last["a"] = kept{offset: 40, sum: 2} }, compactedAlike},
+		{"a batch cannot be looked into", func(_ *handmade, k *keptKeys) { k.err = errEnded }, compactedAlike},
+		{"what is lost had been deleted elsewhere", func(h *handmade, k *keptKeys) {
+			delete(k.last, "b")
+			k.order = k.order[:1]
+			h.views[1].LogStart = 31
+		}, ""},
+	} {
+		h := newHandmade(clusterPromise{Compacts: true, KeepsKeys: true})
+		kept := h.keeps()
+		h.look()
+		c.change(h, kept[3])
+		h.look()
+		h.o.ended()
+		if got := strings.Join(h.said, " "); got != c.want {
+			t.Errorf("%s: %q: %s", c.claim, got, h.sentence)
+		}
+	}
+}
+
 // What may happen, and what may not: after a first look something changes, and the
 // observer looks again.
 var handmadeCases = []struct {

@@ -15,6 +15,7 @@ func (o *clusterObserver) ended() {
 	for _, s := range o.order {
 		if s.exists {
 			o.checkEqual(s)
+			o.checkKept(s)
 		}
 	}
 }

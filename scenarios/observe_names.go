@@ -16,6 +16,7 @@ const (
 	leaderResigns        = "leader-resigns"
 	decidesOnNewest      = "decides-on-newest"
 	imageAgreement       = "image-agreement"
+	compactedAlike       = "compacted-alike"
 	converges            = "converges"
 )
 
@@ -36,5 +37,6 @@ var clusterGuarantees = []Guarantee{
 	{decidesOnNewest, "a controller decides while it leads, and knows everything that was decided before; it takes nothing for the newest that is not"},
 	{imageAgreement, "all nodes that applied the metadata up to an offset have the same image"},
 	{throttleHolds, "what is copied of throttled replicas that are not in sync stays below the rate times the time, and a burst"},
+	{compactedAlike, "replicas of a compacted partition keep the same last record of each key, though each compacts by itself"},
 	{converges, "after the heal in-sync sets are full and replicas equal, log starts included, within the bound"},
 }

@@ -38,7 +38,7 @@ func (r *run) newClusterWatch() *clusterWatch {
 	d := r.demands()
 	loses := d.Unrestricted || d.Flush == checker.FlushOS && d.PowerLoss == checker.AnyPowerLoss
 	w := &clusterWatch{r: r}
-	w.clusterObserver = newClusterObserver(clusterPromise{Unclean: d.Unclean, Loses: loses, Compacts: d.Compaction}, r.k.Now, r.observer.complain)
+	w.clusterObserver = newClusterObserver(clusterPromise{Unclean: d.Unclean, Loses: loses, Compacts: d.Compaction, KeepsKeys: r.drawn.keepsKeys()}, r.k.Now, r.observer.complain)
 	w.mark = r.markElection
 	for _, b := range r.nodes {
 		w.hosts = append(w.hosts, watchedHost{brokerHost: b, id: kafka.NodeID(b.seat.id), applied: kafka.NoOffset})
@@ -55,6 +55,7 @@ func (r *run) windowInto(b *brokerHost) window {
 	w := window{
 		id: kafka.NodeID(b.seat.id), refresh: disk.refresh, forget: disk.forget,
 		copyOf:   disk.logOf,
+		keptIn:   disk.keptIn,
 		snapshot: func() kafka.Offset { return disk.snapshot },
 		starting: func() bool { return b.running == nil && b.node.Alive() },
 	}

@@ -160,6 +160,8 @@ var registry = []*Scenario{
 	zombieLeaders,
 	nearestReplica,
 	recreateTopic,
+	clusterRetention,
+	clusterCompaction,
 	reassignUnderFire,
 	growAndShrink,
 	anyCluster,

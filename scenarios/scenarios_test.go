@@ -88,6 +88,8 @@ func TestSettingsThatCannotKeepThePromiseAreNoticed(t *testing.T) {
 		{"bad-disk", "run.families=disk-lost-write,disk-old,crash", 1, []string{"no-lost-ack", recoversAcked}},
 		{"full-disk", "retention.bytes=100", 0, []string{"no-lost-ack", retentionKeeps}},
 		{"slow-disk", "log.flush=os", 2, []string{"no-lost-ack", recoversAcked}},
+		{"cluster-compaction", "delete.retention.ms=0", 1, []string{"compacted-state"}},
+		{"cluster-retention", "retention.ms=1", 1, []string{"no-lost-ack", retentionKeeps}},
 		{"clock", "retention.ms=1", 0, []string{"no-lost-ack", retentionKeeps}},
 	} {
 		t.Run(c.scenario+"/"+c.setting, func(t *testing.T) {
