@@ -91,6 +91,7 @@ func TestSettingsThatCannotKeepThePromiseAreNoticed(t *testing.T) {
 		{"cluster-compaction", "delete.retention.ms=0", 1, []string{"compacted-state"}},
 		{"cluster-retention", "retention.ms=1", 1, []string{"no-lost-ack", retentionKeeps}},
 		{"clock", "retention.ms=1", 0, []string{"no-lost-ack", retentionKeeps}},
+		{"zombie-member", "run.split=true", 1, []string{"exactly-once"}},
 	} {
 		t.Run(c.scenario+"/"+c.setting, func(t *testing.T) {
 			t.Parallel()
