@@ -170,7 +170,7 @@ func (b *Broker) readItem(f *Fetch, it *FetchItem, room int64, first commitlog.O
 	}
 	p := it.p
 	it.HighWatermark, it.LogStart, it.upTo = p.high, l.LogStart(), p.readUpTo(f)
-	if err := p.checkRange(it.Offset); err != nil {
+	if err := p.checkRange(f, it.Offset); err != nil {
 		it.Err = err
 		return
 	}
@@ -211,16 +211,30 @@ func (p *Partition) readUpTo(f *Fetch) kafka.Offset {
 
 // checkRange tells a reader that it asks for what the log does not have. A follower
 // sends consumers to the leader, which may have it.
-func (p *Partition) checkRange(at kafka.Offset) error {
+func (p *Partition) checkRange(f *Fetch, at kafka.Offset) error {
 	start, end := p.log.LogStart(), p.log.End()
 	if at >= start && at <= end {
 		return nil
 	}
 	code := kafka.ErrOffsetOutOfRange
-	if p.leader == nil {
+	switch {
+	case p.leader == nil:
 		code = kafka.ErrOffsetNotAvailable
+	case at > end:
+		code = p.lacking(f)
 	}
 	return fmt.Errorf("%s: offset %d: the log has %d to %d: %w", p.name, at, start, end, code)
+}
+
+// lacking is what a leader tells a reader of what its log has not yet, or never will. A
+// consumer that is told OFFSET_OUT_OF_RANGE begins elsewhere, and so is not while
+// another leader may have it.
+func (p *Partition) lacking(f *Fetch) kafka.Error {
+	if f.Follower == nil && p.mayBePast() {
+		p.b.w.Probe("a consumer was ahead of a leader that did not know whether it still leads")
+		return kafka.ErrNotLeaderOrFollower
+	}
+	return kafka.ErrOffsetOutOfRange
 }
 
 // readable finds the log of an item, or tells what the client is told instead.
@@ -246,19 +260,19 @@ func (b *Broker) readable(f *Fetch, it *FetchItem) (*commitlog.Log, error) {
 	if err != nil || it.LastEpoch == kafka.NoLeaderEpoch {
 		return l, err
 	}
-	return l, it.checkLineage(l)
+	return l, it.checkLineage(f, l)
 }
 
 // checkLineage compares what the reader has with the log. A follower sends a consumer
 // away that is ahead of it.
-func (it *FetchItem) checkLineage(l *commitlog.Log) error {
+func (it *FetchItem) checkLineage(f *Fetch, l *commitlog.Log) error {
 	p := it.p
 	if p.leader == nil {
 		return it.checkFollowed(l)
 	}
 	d, diverges := p.leader.Diverges(l.Epochs(), it.LastEpoch, it.Offset)
 	if d.Epoch == kafka.NoLeaderEpoch {
-		return fmt.Errorf("%s: the log has nothing of epoch %d: %w", p.name, it.LastEpoch, kafka.ErrOffsetOutOfRange)
+		return fmt.Errorf("%s: the log has nothing of epoch %d: %w", p.name, it.LastEpoch, p.lacking(f))
 	}
 	if diverges {
 		it.diverged(l, d)

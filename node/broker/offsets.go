@@ -68,7 +68,7 @@ func (p *Partition) checkSettled(q Lookup) error {
 	switch {
 	case earliest:
 		return nil
-	case !p.b.surelyLeads() || p.rotten != nil && p.elsewhere():
+	case p.mayBePast():
 		p.b.w.Probe("a leader did not know whether it still leads")
 		return fmt.Errorf("%s: leader epoch %d: others may lead by now: %w", p.name, p.leader.Epoch(), kafka.ErrNotLeaderOrFollower)
 	case p.leader.Settled():
@@ -76,6 +76,12 @@ func (p *Partition) checkSettled(q Lookup) error {
 	}
 	p.b.w.Probe("a new leader did not know yet what was committed")
 	return fmt.Errorf("%s: high watermark %d, leader epoch %d began at %d: %w", p.name, p.high, p.leader.Epoch(), p.leader.Began(), kafka.ErrOffsetNotAvailable)
+}
+
+// mayBePast reports whether others may lead by now what this node leads as far as it
+// knows, and may have committed what it does not know of.
+func (p *Partition) mayBePast() bool {
+	return !p.b.surelyLeads() || p.rotten != nil && p.elsewhere()
 }
 
 // An EpochEnd is where a leader epoch ends in a log.
