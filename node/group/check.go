@@ -13,6 +13,9 @@ func (s *Shard) Check() error {
 		if i > 0 && f.id <= s.flights.queue[i-1].id {
 			return fmt.Errorf("append %d is on its way behind append %d", f.id, s.flights.queue[i-1].id)
 		}
+		if c := f.group.changing; c != nil && c.id < f.id {
+			return fmt.Errorf("group %s: append %d was decided while append %d changes its members", f.group.id, f.id, c.id)
+		}
 	}
 	for id, g := range s.groups.all() {
 		if g.flying != flying[g] {

@@ -28,6 +28,7 @@ type MemberView struct {
 	Goal         []Assigned // what it shall have
 	Subscription []byte     // of a classic member, as it said under the group's protocol
 	Assignment   []byte     // of a classic member, as the leader made it
+	Unsynced     bool       // of a classic member: it has joined, and was not heard to ask for its assignment
 }
 
 // Assigned is a partition of a topic that is known by its id.
@@ -70,7 +71,10 @@ func (c *consumer) view(s *Shard, id string) View {
 func (c *classic) view(id string) View {
 	v := View{ID: id, State: c.state.String(), Epoch: int32(c.generation), Target: int32(c.generation), Protocol: c.protocol}
 	for _, m := range c.members.all() {
-		v.Members = append(v.Members, MemberView{ID: m.id, Instance: m.instance, Epoch: int32(c.generation), Subscription: slices.Clone(m.metadata(c.protocol)), Assignment: slices.Clone(m.assignment)})
+		v.Members = append(v.Members, MemberView{
+			ID: m.id, Instance: m.instance, Epoch: int32(c.generation),
+			Subscription: slices.Clone(m.metadata(c.protocol)), Assignment: slices.Clone(m.assignment), Unsynced: m.unsynced,
+		})
 	}
 	return v
 }
