@@ -49,6 +49,7 @@ func (a *adminClient) main() {
 	}
 	a.doing = "creating the topic"
 	a.createTopic(cl)
+	a.leaveBookmarks(cl)
 	a.ready = true
 	a.r.topicReady()
 	for !a.r.healed || !a.r.workloadDone() || a.owesDeletion() {

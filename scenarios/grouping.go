@@ -31,6 +31,10 @@ type Grouping struct {
 	Coordinators                       int           // offsets.topic.num.partitions
 	OffsetsSegment                     int64         // segment.bytes of __consumer_offsets, which is compacted; 0: Kafka's default
 	SinkCrashes                        int           // times that the output's machine dies
+
+	Onlookers int  // hosts that ask any broker what is committed
+	Strangers int  // members of a classic group that are no clients of klamm's, and bad ones
+	Bookmarks bool // something is committed by hand, and brokers look for what has expired
 }
 
 // grouped reports whether there are groups at all.
@@ -59,9 +63,30 @@ func drawGrouping(r *rand.Rand) Grouping {
 	return g
 }
 
+// inviteBystanders draws who is about the groups besides their workers.
+func (g *Grouping) inviteBystanders(r *rand.Rand) {
+	g.Onlookers, g.Strangers = pick(r, 0, 1, 1), pick(r, 0, 1)
+	g.Bookmarks = g.Onlookers > 0 && r.IntN(2) == 0
+}
+
+// newBystanders adds the hosts that are about the groups besides their workers.
+func (r *run) newBystanders() {
+	if len(r.groups) == 0 {
+		return
+	}
+	for i := range r.options.Onlookers {
+		r.guests = append(r.guests, r.newOnlooker(fmt.Sprintf("onlooker%d", i+1)))
+	}
+	for i := range r.options.Strangers {
+		if s := r.newStranger(fmt.Sprintf("stranger%d", i+1)); s != nil {
+			r.guests = append(r.guests, s)
+		}
+	}
+}
+
 func (g Grouping) String() string {
-	return fmt.Sprintf("groups=%v workers=%d static=%t consumer=%t mixed=%t migrates=%t poison.one.in=%d grows=%t pattern=%t assignor=%s bounce.one.in=%d session=%s heartbeat=%s max.poll=%s initial.delay=%s coordinators=%d offsets.segment.bytes=%d sink.crashes=%d split=%t",
-		g.Groups, g.Workers, g.Static, g.Consumer, g.Mixed, g.Migrates, g.Poison, g.Grows, g.Pattern, g.Assignor, g.Bounces, g.MemberSession, g.MemberBeat, g.MaxPoll, g.InitialDelay, g.Coordinators, g.OffsetsSegment, g.SinkCrashes, g.Split)
+	return fmt.Sprintf("groups=%v workers=%d static=%t consumer=%t mixed=%t migrates=%t poison.one.in=%d grows=%t pattern=%t assignor=%s bounce.one.in=%d session=%s heartbeat=%s max.poll=%s initial.delay=%s coordinators=%d offsets.segment.bytes=%d sink.crashes=%d split=%t onlookers=%d strangers=%d bookmarks=%t",
+		g.Groups, g.Workers, g.Static, g.Consumer, g.Mixed, g.Migrates, g.Poison, g.Grows, g.Pattern, g.Assignor, g.Bounces, g.MemberSession, g.MemberBeat, g.MaxPoll, g.InitialDelay, g.Coordinators, g.OffsetsSegment, g.SinkCrashes, g.Split, g.Onlookers, g.Strangers, g.Bookmarks)
 }
 
 // pairs returns what brokers are configured with.
@@ -76,15 +101,25 @@ func (g Grouping) pairs() []config.Pair {
 		{Name: "group.initial.rebalance.delay.ms", Value: strconv.FormatInt(g.InitialDelay.Milliseconds(), 10)},
 		{Name: "offsets.topic.num.partitions", Value: strconv.Itoa(g.Coordinators)},
 		{Name: "offsets.load.buffer.size", Value: "4096"},
-		// No group is forgotten during a run: generations of one that was begin anew
-		// with 1, as Kafka's, and what members tell does not say which they mean.
-		{Name: "offsets.retention.check.interval.ms", Value: "600000"},
+		{Name: "offsets.retention.check.interval.ms", Value: strconv.FormatInt(g.expiryCheck().Milliseconds(), 10)},
 	}
 	if g.OffsetsSegment > 0 {
 		pairs = append(pairs, config.Pair{Name: "internal.offsets.topic.segment.bytes", Value: strconv.FormatInt(g.OffsetsSegment, 10)},
 			config.Pair{Name: "log.cleaner.min.cleanable.ratio", Value: "0.01"})
 	}
 	return pairs
+}
+
+// expiryCheck returns how often brokers look for offsets that have expired, and for
+// groups that have none. No group is forgotten during a run: generations of one that was
+// begin anew with 1, as Kafka's, and what members tell does not say which they mean. So
+// brokers look only where each group has committed something, and for good: offsets are
+// kept for days.
+func (g Grouping) expiryCheck() time.Duration {
+	if g.Bookmarks {
+		return time.Second
+	}
+	return 10 * time.Minute
 }
 
 // member returns how a worker's client is configured.

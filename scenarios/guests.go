@@ -89,6 +89,7 @@ func (r *run) newGuests() {
 		r.grower = r.newGrower("grower")
 		r.guests = append(r.guests, r.grower)
 	}
+	r.newBystanders()
 	if r.options.Recreate {
 		r.guests = append(r.guests, r.newRecreator("again"))
 	}

@@ -62,10 +62,9 @@ func (r *run) rackOf(consumer string) string {
 // something that passes. It names the leader epoch in which it was told, so that
 // who answers agrees with it on who leads.
 type nearReader struct {
-	machine
+	caller
 	draws *rand.Rand
-	conns []*rawConn // by broker, in the order of the bootstrap list
-	told  []toldEnd  // by partition
+	told  []toldEnd // by partition
 	doing string
 	done  bool
 }
@@ -78,7 +77,7 @@ type toldEnd struct {
 }
 
 func (r *run) newNearReader(name string) *nearReader {
-	n := &nearReader{draws: r.k.Rand("workload/" + name), doing: "nothing yet", conns: make([]*rawConn, len(r.bootstrap))}
+	n := &nearReader{caller: r.newCaller(nearPatience), draws: r.k.Rand("workload/" + name), doing: "nothing yet"}
 	n.told = make([]toldEnd, r.options.Partitions)
 	for i := range n.told {
 		n.told[i].at = kafka.NoOffset
@@ -114,9 +113,7 @@ func (n *nearReader) main() {
 	for p := range n.r.options.Partitions {
 		n.readEverywhere(p)
 	}
-	for i := range n.conns {
-		n.hangUp(i)
-	}
+	n.hangUpAll()
 	n.done = true
 }
 
@@ -158,30 +155,6 @@ func contains(ids []int32, id int32) bool {
 		}
 	}
 	return false
-}
-
-// ask asks one broker. Without an answer the connection is of no use any more. Blocks.
-func (n *nearReader) ask(broker int, req kmsg.Request) kmsg.Response {
-	if n.conns[broker] == nil {
-		c, err := n.dialWithin(n.r.bootstrap[broker], nearPatience)
-		if err != nil {
-			return nil
-		}
-		n.conns[broker] = c
-	}
-	resp, err := n.conns[broker].ask(req, n.world.Now().Add(nearPatience))
-	if err != nil {
-		n.hangUp(broker)
-		return nil
-	}
-	return resp
-}
-
-func (n *nearReader) hangUp(broker int) {
-	if c := n.conns[broker]; c != nil {
-		_ = c.net.Close()
-		n.conns[broker] = nil
-	}
 }
 
 // hear asks some broker who leads a partition, and that one how far it is committed.

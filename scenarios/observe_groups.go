@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/klammlog/klamm/node/kafka"
 )
@@ -13,6 +14,7 @@ type groupObserver struct {
 	complain   func(guarantee, sentence string)
 	partitions func(topic string) int32 // that the topic has, as far as anybody knows; 0: there is no such topic
 	groups     map[string]*knownGroup
+	awaited    map[membership]kafka.Instant // since when it was seen that a member has not asked for its assignment
 	looks      int
 }
 
@@ -40,6 +42,7 @@ type groupMember struct {
 	Goal     []kafka.TopicPartition
 	Claims   []kafka.TopicPartition // what a classic member said that it owned when it joined
 	Claimed  int32                  // in which generation it was given that
+	Unsynced bool                   // a classic member has joined and not asked for its assignment
 }
 
 func (v groupView) String() string {
@@ -60,6 +63,12 @@ type knownGroup struct {
 	owners        map[ownership]string
 }
 
+// A membership is a member in one generation.
+type membership struct {
+	group, member string
+	generation    int32
+}
+
 // An ownership is a partition in an epoch of its owner.
 type ownership struct {
 	epoch     int32
@@ -67,7 +76,7 @@ type ownership struct {
 }
 
 func newGroupObserver(complain func(guarantee, sentence string), partitions func(string) int32) *groupObserver {
-	return &groupObserver{complain: complain, partitions: partitions, groups: map[string]*knownGroup{}}
+	return &groupObserver{complain: complain, partitions: partitions, groups: map[string]*knownGroup{}, awaited: map[membership]kafka.Instant{}}
 }
 
 // stableState is how Kafka calls a group of which everybody has what is his.
@@ -232,6 +241,40 @@ func (o *groupObserver) checkHandover(v groupView) {
 	}
 }
 
+// A coordinating is a coordinator that answers, and the leadership that its broker has
+// of the partition: NoLeaderEpoch if it does not lead.
+type coordinating struct {
+	partition     kafka.TopicPartition
+	epoch, leader kafka.LeaderEpoch
+}
+
+// checkLed: who no longer leads has forgotten the groups, and who leads again has read
+// them again.
+func (o *groupObserver) checkLed(c coordinating) {
+	if c.epoch != c.leader {
+		o.complain(coordinatesLed, fmt.Sprintf("%s: a broker coordinates as the leader of epoch %d, and leads in %d", c.partition, c.epoch, c.leader))
+	}
+}
+
+// checkSynced: who has joined a classic group and does not ask for its assignment is
+// not waited for longer than members may take (KAFKA-12890). Nothing hinders the
+// coordinator.
+func (o *groupObserver) checkSynced(v groupView, now kafka.Instant, bound time.Duration) {
+	for i := range v.Members {
+		m := &v.Members[i]
+		at := membership{v.Name, m.ID, v.Epoch}
+		since, seen := o.awaited[at]
+		switch {
+		case !m.Unsynced:
+			delete(o.awaited, at)
+		case !seen:
+			o.awaited[at] = now
+		case now.Sub(since) > bound:
+			o.violated(groupProgress, v, "%s has joined and has not asked for its assignment, and is waited for since %s", m.ID, since)
+		}
+	}
+}
+
 // unfair says which members shall have more of a topic than others that read the
 // same, or "". With several topics assignors may balance them together.
 func unfair(v groupView) string {
@@ -283,6 +326,7 @@ const (
 	assignmentFair     = "assignment-fair"
 	stableRests        = "stable-group-rests"
 	groupProgress      = "group-progress"
+	coordinatesLed     = "coordinates-what-it-leads"
 )
 
 // groupGuarantees says in a sentence what each of them is.
@@ -292,5 +336,6 @@ var groupGuarantees = []Guarantee{
 	{assignmentLegal, "a group's members shall have partitions that there are, of topics that they read, and each one member's only"},
 	{assignmentFair, "members that read the same shall have as many partitions of a topic as the others, give or take one"},
 	{stableRests, "in a stable group everybody has what is his, and nobody is to revoke anything"},
+	{coordinatesLed, "a broker coordinates groups in the leader epoch in which it leads their partition, and in no other"},
 	{groupProgress, "after the heal a group becomes stable with all its members, each partition is one's, and it reads to the end"},
 }

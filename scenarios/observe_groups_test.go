@@ -3,6 +3,7 @@ package scenarios
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/klammlog/klamm/node/kafka"
 )
@@ -149,6 +150,54 @@ func TestGroupObserverComplains(t *testing.T) {
 			}
 			if c.want == "" && len(said) > 0 || c.want != "" && !slices.Contains(said, c.want) {
 				t.Errorf("said %v, want %q", said, c.want)
+			}
+		})
+	}
+}
+
+func TestGroupObserverComplainsOfFormerCoordinators(t *testing.T) {
+	for name, c := range map[string]struct {
+		epoch, leader kafka.LeaderEpoch
+		bad           bool
+	}{
+		"not of a leader":                       {3, 3, false},
+		"of one that does not lead":             {3, kafka.NoLeaderEpoch, true},
+		"of one that knows of an earlier reign": {3, 5, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var said []string
+			o := newGroupObserver(func(guarantee, _ string) { said = append(said, guarantee) }, nil)
+			o.checkLed(coordinating{orders(0)[0], c.epoch, c.leader})
+			if got := slices.Contains(said, coordinatesLed); got != c.bad {
+				t.Errorf("said %v", said)
+			}
+		})
+	}
+}
+
+func TestGroupObserverComplainsOfWhoIsWaitedFor(t *testing.T) {
+	const bound = 20 * time.Second
+	for name, c := range map[string]struct {
+		change func(second *groupView) // what differs from the first look
+		after  time.Duration
+		bad    bool
+	}{
+		"not of who may take as long":         {func(*groupView) {}, bound, false},
+		"of who never asks":                   {func(*groupView) {}, bound + 1, true},
+		"not of who has asked":                {func(v *groupView) { v.Members[0].Unsynced = false }, bound + 1, false},
+		"not of who is in another generation": {func(v *groupView) { v.Epoch++ }, bound + 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var said []string
+			o := newGroupObserver(func(guarantee, _ string) { said = append(said, guarantee) }, nil)
+			v := restingGroup()
+			classicGroup(&v)
+			v.Members[0].Unsynced = true
+			o.checkSynced(v, 5, bound)
+			c.change(&v)
+			o.checkSynced(v, kafka.Instant(5).Add(c.after), bound)
+			if got := slices.Contains(said, groupProgress); got != c.bad {
+				t.Errorf("said %v", said)
 			}
 		})
 	}

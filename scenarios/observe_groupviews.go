@@ -2,8 +2,10 @@ package scenarios
 
 import (
 	"slices"
+	"time"
 
 	"github.com/klammlog/klamm/node"
+	"github.com/klammlog/klamm/node/broker"
 	"github.com/klammlog/klamm/node/group"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -94,6 +96,27 @@ func (w *groupWatch) compare(h *groupHost) {
 	})
 }
 
+// syncSlack is how much later than its time-out a rebalance may end once the faults
+// have ended: what is appended meanwhile may wait for followers.
+const syncSlack = 10 * time.Second
+
+// looked looks at who coordinates on a broker. A leadership that ended takes the
+// coordinator with it in the same step.
+func (w *groupWatch) looked(b *brokerHost) {
+	b.running.Groups(func(p kafka.TopicPartition, epoch kafka.LeaderEpoch, m *group.Shard) {
+		c := coordinating{partition: p, epoch: epoch, leader: kafka.NoLeaderEpoch}
+		if v, ok := b.running.Partition(p); ok && v.Role == broker.Leading {
+			c.leader = v.LeaderEpoch
+		}
+		w.checkLed(c)
+		if w.r.healed {
+			for _, v := range m.Views() {
+				w.checkSynced(viewOfGroup(b.running, epoch, v), w.r.k.Now(), w.r.options.MaxPoll+syncSlack)
+			}
+		}
+	})
+}
+
 // newest returns a group as the newest of its coordinators has it.
 func (w *groupWatch) newest(name string) (out groupView, there bool) {
 	for i := range w.hosts {
@@ -121,7 +144,7 @@ func viewOfGroup(n *node.Node, epoch kafka.LeaderEpoch, v group.View) groupView 
 			seen.Reads, seen.Has, seen.Releases, seen.Goal = m.Reads, named(n, m.Assigned), named(n, m.Revoking), named(n, m.Goal)
 		} else {
 			seen.Has = assignmentIn(m.Assignment)
-			seen.Goal = seen.Has
+			seen.Goal, seen.Unsynced = seen.Has, m.Unsynced
 			seen.Claims, seen.Claimed = claimsIn(m.Subscription)
 		}
 		out.Members = append(out.Members, seen)

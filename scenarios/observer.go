@@ -83,6 +83,9 @@ func (o *observer) look(b *brokerHost) {
 	if err := n.Check(); err != nil {
 		o.complain(stateChecks, err.Error())
 	}
+	if o.groups != nil && b.seat.isBroker() {
+		o.groups.looked(b)
+	}
 	partitions := n.Partitions()
 	f := b.footprint(n, len(partitions))
 	if excess := f.excess(); excess != "" {

@@ -105,6 +105,7 @@ func draw(s *Scenario, seed uint64) Options {
 	if s.Grouping != nil {
 		o.Grouping = drawGrouping(sim.Stream(seed, "options/groups"))
 		s.Grouping(&o.Grouping, sim.Stream(seed, "options/groups/"+s.Name))
+		o.inviteBystanders(sim.Stream(seed, "options/bystanders"))
 		o.keepEverything()
 	}
 	if s.Shape != nil {

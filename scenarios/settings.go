@@ -73,6 +73,8 @@ var optionSettings = []optionSetting{
 		return err
 	}},
 	{"run.sink.crashes", intOption(0, 100, func(o *Options) *int { return &o.SinkCrashes })},
+	{"run.onlookers", intOption(0, 8, func(o *Options) *int { return &o.Onlookers })},
+	{"run.strangers", intOption(0, 8, func(o *Options) *int { return &o.Strangers })},
 	{"run.plain", intOption(0, 64, func(o *Options) *int { return &o.Plain })},
 	{"run.buggify", func(o *Options, s string) (err error) {
 		o.Buggify, err = strconv.ParseBool(s)
