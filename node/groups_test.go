@@ -22,6 +22,7 @@ type reader struct {
 	group  client.GroupConfig
 	member *client.GroupConsumer
 	seen   map[string]int // values processed
+	before func(*client.Client)
 	ended  error
 	idle   bool // does not poll
 	stop   bool
@@ -46,6 +47,9 @@ func (r *reader) run() error {
 	cl, err := client.New(r.w, client.DefaultConfig("n1:9092", "n2:9092", "n3:9092"))
 	if err != nil {
 		return err
+	}
+	if r.before != nil {
+		r.before(cl)
 	}
 	config := client.DefaultConsumer()
 	config.Reset = client.ResetEarliest
@@ -188,4 +192,28 @@ func TestAFencedMemberWaitsForItsProgram(t *testing.T) {
 	c.until("time passes", func() bool { return c.k.Now().Sub(since) >= 2*time.Second })
 	r.idle = false
 	c.until("the member has everything again", func() bool { return shared(r) })
+}
+
+// A static leader that comes back is not asked to assign (KIP-814), and has not seen
+// what topics were like when somebody did: partitions may have come meanwhile.
+func TestAStaticLeaderFindsWhatCameWhileItWasAway(t *testing.T) {
+	c := newCluster(t, 1, "bc", "bc", "bc")
+	c.start()
+	c.createWide("orders")
+	static := func(g *client.GroupConfig) { g.Instance = "i" }
+	first := c.reader("r1", map[string]int{}, static)
+	c.until("the member has everything", func() bool { return shared(first) })
+	first.sim.Crash()
+	c.admin("adding a partition", func(cl *client.Client, deadline kafka.Instant) error {
+		results, err := cl.CreatePartitions([]client.Growth{{Name: "orders", Partitions: 7}}, client.CarryOut, deadline)
+		return errors.Join(err, results[0].Err)
+	})
+	again := c.reader("r2", map[string]int{}, static)
+	again.before = func(cl *client.Client) { // it knows how large the topic is before it joins
+		at := client.Place{Partition: kafka.TopicPartition{Topic: "orders", Partition: 6}, From: client.Latest()}
+		if _, err := cl.Offsets([]client.Place{at}, again.w.Now().Add(5*time.Second)); err != nil {
+			t.Error(err)
+		}
+	}
+	c.until("it has the new partition too", func() bool { return again.member != nil && len(again.member.Assignment()) == 7 })
 }

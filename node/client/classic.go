@@ -253,7 +253,9 @@ func (m *GroupConsumer) synchronize(joined *kmsg.JoinGroupResponse) error {
 			return fmt.Errorf("assign: %w", err)
 		}
 	}
-	m.seen = m.sight()
+	if !joined.SkipAssignment { // else somebody assigned, perhaps in an earlier life, who saw less
+		m.seen = m.sight()
+	}
 	protocol, kind := text(joined.Protocol), "consumer"
 	resp, err := m.at.ask(groupCall{
 		build: func() kmsg.Request {
