@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/klammlog/klamm/node/assignor"
 	"github.com/klammlog/klamm/node/client"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -24,7 +23,7 @@ type stranger struct {
 	member     string
 	generation int32
 	owned      []kafka.TopicPartition // as it claims
-	owns       int32                  // in which generation it was given that
+	owns       int32                  // in which generation it was given that; -1: never
 }
 
 // newStranger returns one that visits a classic group; nil if there is none that stays
@@ -33,7 +32,7 @@ func (r *run) newStranger(name string) *stranger {
 	if r.options.Migrates {
 		return nil
 	}
-	s := &stranger{caller: r.newCaller(strangerPatience), draws: r.k.Rand("workload/" + name), owns: assignor.NoGeneration}
+	s := &stranger{caller: r.newCaller(strangerPatience), draws: r.k.Rand("workload/" + name), owns: -1}
 	for _, g := range r.groups {
 		if r.options.member(g.number, g.name, "").Protocol == client.ClassicGroup && (s.g == nil || s.draws.IntN(2) == 0) {
 			s.g = g
