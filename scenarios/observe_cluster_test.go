@@ -398,6 +398,32 @@ var handmadeCases = []struct {
 		h.cut(3, 4)
 		h.counts(counted{ID: 3, Epoch: 13, Held: 50})
 	}, countsTruly},
+	{"a leader knows what a follower had before its log rotted and was begun anew", func(h *handmade) {
+		h.isr(1, 2)
+		h.views[1].ISR = []kafka.NodeID{1, 2}
+		h.decide()
+		h.o.damaged(3)
+		h.cut(3, 0)
+		h.views[3].HighWatermark = 0
+		h.counts(counted{ID: 3, Epoch: 13, Held: 50})
+	}, ""},
+	{"a leader asks for a follower for what it had before its log rotted and was begun anew", func(h *handmade) {
+		h.isr(1, 2)
+		h.decide()
+		h.o.damaged(3)
+		h.cut(3, 0)
+		h.views[3].HighWatermark = 0
+		h.counts(counted{ID: 3, Epoch: 13, Held: 50})
+	}, countsTruly},
+	{"a leader counts what differs from its own because it rotted", func(h *handmade) {
+		h.isr(1, 2)
+		h.views[1].ISR = []kafka.NodeID{1, 2}
+		h.decide()
+		h.o.damaged(3)
+		h.replace(3, 4, func(b *batch) { b.epoch, b.sum = 4, 77 })
+		h.views[3].Durable = 40
+		h.counts(counted{ID: 3, Epoch: 13, Held: 50})
+	}, ""},
 	{"a leader counts what a follower had in an earlier life", func(h *handmade) {
 		h.isr(1, 2)
 		h.views[1].ISR = []kafka.NodeID{1, 2}

@@ -24,18 +24,22 @@ func (o *clusterObserver) lookAtFollowers(w *window, s *subject) {
 
 // checkCounted: what a leader counts of a follower the follower holds, in its
 // present life, and has said in the leader's epoch. Of a follower that has gone on to
-// another epoch nothing is demanded: it may have been cut.
+// another epoch nothing is demanded: it may have been cut. Where a disk rots, what a log
+// holds proves nothing, but where it ends its broker knows: one that was begun anew must
+// not count for what it had, once it is in the set that the leader acts on or asks for
+// (docs/bugs/0043.md). Before, the leader relies on nothing of it, and is to begin another
+// epoch when the log can be used again.
 func (o *clusterObserver) checkCounted(s *subject, leader *closeup, id kafka.NodeID, c counted) {
 	f := o.window(c.ID)
 	b, registered := o.image.seat(c.ID)
 	if c.Held == kafka.NoOffset || f == nil || !registered || b.Epoch != c.Epoch {
 		return
 	}
-	v, ok := o.member(f, s)
-	if !ok || v.LeaderEpoch > leader.LeaderEpoch {
+	v, ok := o.present(f, s)
+	if !ok || v.LeaderEpoch > leader.LeaderEpoch || f.damaged && !has(leader.ISR, c.ID) {
 		return
 	}
-	if known := max(v.LeaderEpoch, f.read[s.place].last.LeaderEpoch); known < leader.LeaderEpoch {
+	if known := max(v.LeaderEpoch, f.read[s.place].last.LeaderEpoch); known < leader.LeaderEpoch && !f.damaged {
 		o.complain(countsTruly, "%s: leader %d of epoch %d counts offset %d of %d, which knows of epoch %d only", s.partition, id, leader.LeaderEpoch, c.Held, c.ID, known)
 		return
 	}
@@ -43,7 +47,7 @@ func (o *clusterObserver) checkCounted(s *subject, leader *closeup, id kafka.Nod
 	switch {
 	case v.LogEnd < c.Held:
 		o.complain(countsTruly, "%s: leader %d of epoch %d counts offset %d of %d, whose log ends at %d", s.partition, id, leader.LeaderEpoch, c.Held, c.ID, v.LogEnd)
-	case at < max(leader.LogStart, v.LogStart) || o.compacts(s):
+	case at < max(leader.LogStart, v.LogStart) || o.compacts(s) || f.damaged:
 	case leader.epochAt(at) != v.epochAt(at):
 		o.complain(countsTruly, "%s: leader %d of epoch %d counts offset %d of %d, and what is there is of epoch %d, and of %d on %d",
 			s.partition, id, leader.LeaderEpoch, at, c.ID, leader.epochAt(at), v.epochAt(at), c.ID)
@@ -78,8 +82,16 @@ func (o *clusterObserver) checkMembers(s *subject) {
 // member returns what one node has of a partition at this moment, if it runs with a
 // replica of which anything is demanded.
 func (o *clusterObserver) member(w *window, s *subject) (closeup, bool) {
+	if w.damaged {
+		return closeup{}, false
+	}
+	return o.present(w, s)
+}
+
+// present is member, with nodes of which the disk is not what it was.
+func (o *clusterObserver) present(w *window, s *subject) (closeup, bool) {
 	r := w.read[s.place]
-	if w.closeup == nil || r == nil || r.dismissed || o.isExcused(w) {
+	if _, lost := o.excused[w.id]; lost || w.closeup == nil || r == nil || r.dismissed {
 		return closeup{}, false
 	}
 	v, ok := w.closeup(s.place)
