@@ -17,6 +17,7 @@ const (
 	typeTopic  = kmsg.ConfigResourceTypeTopic
 	typeBroker = kmsg.ConfigResourceTypeBroker
 	typeLogger = kmsg.ConfigResourceTypeBrokerLogger
+	typeGroup  = kmsg.ConfigResourceTypeGroupConfig
 )
 
 // describe asks in one version for the settings of one resource; no names mean
@@ -130,7 +131,8 @@ func TestSettingsAreDescribedInEveryVersion(t *testing.T) {
 			{typeBroker, "one", kafka.ErrInvalidRequest},
 			{typeLogger, "", kafka.ErrInvalidRequest},
 			{typeLogger, "7", kafka.ErrInvalidRequest},
-			{kmsg.ConfigResourceTypeGroupConfig, "g", kafka.ErrInvalidRequest},
+			{typeGroup, "", kafka.ErrInvalidRequest},
+			{kmsg.ConfigResourceTypeClientMetrics, "m", kafka.ErrInvalidRequest},
 			{99, "x", kafka.ErrInvalidRequest},
 		} {
 			r := w.describe(version, c.kind, c.name)
@@ -228,7 +230,10 @@ func TestSettingsAreChangedOneByOneInEveryVersion(t *testing.T) {
 			{"read-only", typeBroker, "1", []change{set("num.partitions", "5")}, kafka.ErrInvalidRequest},
 			{"no value of a broker's", typeBroker, "1", []change{set("max.connections", "-1")}, kafka.ErrInvalidRequest},
 			{"a logger", typeLogger, "1", []change{set("root", "DEBUG")}, kafka.ErrInvalidRequest},
-			{"a group", kmsg.ConfigResourceTypeGroupConfig, "g", []change{set("x", "1")}, kafka.ErrInvalidRequest},
+			{"a group", typeGroup, "g", []change{set("consumer.session.timeout.ms", "50000")}, 0},
+			{"no setting of a group", typeGroup, "g", []change{set("x", "1")}, kafka.ErrInvalidConfig},
+			{"a group's session that is too short", typeGroup, "g", []change{set("consumer.session.timeout.ms", "1")}, kafka.ErrInvalidConfig},
+			{"all groups", typeGroup, "", []change{set("consumer.session.timeout.ms", "50000")}, kafka.ErrInvalidRequest},
 		} {
 			wantCode(t, fmt.Sprintf("version %d: %s", version, c.name), w.alterOne(version, c.kind, c.at, c.changes...), c.want)
 		}

@@ -19,11 +19,12 @@ import (
 // startGroups has this node coordinate the groups whose partition of
 // __consumer_offsets it leads.
 func (n *Node) startGroups() {
-	k := &groups{n: n, limits: limitsOf(n.broker.Config()), names: map[kafka.TopicID]string{}}
+	k := &groups{n: n, names: map[kafka.TopicID]string{}}
+	k.configure(n.broker.Config())
 	for _, t := range n.Image().Topics() {
 		k.names[t.ID] = t.Name
 	}
-	n.broker.OnConfig(func(v *config.View) { k.limits = limitsOf(v) })
+	n.broker.OnConfig(k.configure)
 	n.groups = coordinator.Open(n.w, n.broker, coordinator.Kind[*group.Shard]{
 		Topic: broker.OffsetsTopic,
 		New: func(partition int32) *group.Shard {
@@ -42,16 +43,30 @@ type groups struct {
 	n      *Node
 	limits group.Limits
 	names  map[kafka.TopicID]string // of the topics there are, for when they are gone
+
+	modern  group.ConsumerLimits            // of a group of KIP-848 that sets nothing
+	special map[string]group.ConsumerLimits // of those that do
+}
+
+// configure takes over the settings of the node, and of the groups that have some.
+func (k *groups) configure(v *config.View) {
+	k.limits, k.modern = limitsOf(v), consumerLimitsOf(v, nil)
+	k.special = map[string]group.ConsumerLimits{}
+	for _, g := range k.n.Image().Groups() {
+		k.special[g.Group] = consumerLimitsOf(v, g.Pairs)
+	}
 }
 
 // follow tells the coordinators which topics have come, grown and gone.
 func (k *groups) follow(records []meta.Record) {
-	changed := false
+	changed, reconfigured := false, false
 	for _, r := range records {
 		switch r := r.(type) {
 		case meta.TopicRecord:
 			k.names[r.ID] = r.Name
 			changed = true
+		case meta.GroupConfig:
+			reconfigured = true
 		case meta.Partitions:
 			changed = changed || len(r.States) > 0
 		case meta.RemoveTopic:
@@ -60,6 +75,9 @@ func (k *groups) follow(records []meta.Record) {
 			delete(k.names, r.ID)
 			k.n.groups.Announce(func(m *group.Shard, at sm.Moment) { m.TopicDeleted(at, name, r.ID) })
 		}
+	}
+	if reconfigured || len(k.special) != len(k.n.Image().Groups()) { // a snapshot says nothing of what is gone
+		k.configure(k.n.broker.Config())
 	}
 	if changed {
 		k.n.groups.Announce(func(m *group.Shard, at sm.Moment) { m.TopicsChanged(at) })
@@ -99,13 +117,21 @@ func (k *groups) migrated(id string, direction group.Migration) {
 	k.n.w.Log.Info("group with members has changed its protocol", "group", id, "migration", direction.String())
 }
 
-// consumer returns the settings of a group of KIP-848, which are the node's.
-func (k *groups) consumer(string) group.ConsumerLimits {
-	v := k.n.broker.Config()
+// consumerLimitsOf returns the settings of a group of KIP-848 that sets the pairs.
+func consumerLimitsOf(v *config.View, pairs []config.Pair) group.ConsumerLimits {
+	of := config.GroupInForce(v, pairs)
 	return group.ConsumerLimits{
-		Session: config.GroupConsumerSession.Duration(v), Heartbeat: config.GroupConsumerHeartbeat.Duration(v),
+		Session: config.ConsumerSession.Duration(of), Heartbeat: config.ConsumerHeartbeat.Duration(of),
 		MaxSize: int(config.GroupConsumerMaxSize.In(v)),
 	}
+}
+
+// consumer returns the settings of a group of KIP-848.
+func (k *groups) consumer(id string) group.ConsumerLimits {
+	if l, ok := k.special[id]; ok {
+		return l
+	}
+	return k.modern
 }
 
 // newMemberID draws a member id: who knows it may speak for the member.

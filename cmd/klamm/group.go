@@ -17,7 +17,7 @@ import (
 func newGroupCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "group",
-		Short: "List, describe, move and delete groups of consumers",
+		Short: "List, describe, configure, move and delete groups of consumers",
 		Example: `  klamm group list
   klamm group describe billing
   klamm group reset billing --topic orders --by-duration 1h --execute
@@ -25,7 +25,7 @@ func newGroupCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newGroupList(), newGroupDescribe(), newGroupMembers(), newGroupOffsets(), newGroupReset(), newGroupDelete())
+	cmd.AddCommand(newGroupList(), newGroupDescribe(), newGroupMembers(), newGroupOffsets(), newGroupReset(), newGroupConfig(), newGroupDelete())
 	return cmd
 }
 

@@ -116,7 +116,7 @@ func listProbes() (out []item) {
 }
 
 func listConfigs() (out []item) {
-	for _, scope := range []config.Scope{config.Broker, config.Topic} {
+	for _, scope := range []config.Scope{config.Broker, config.Topic, config.Group} {
 		for _, s := range config.Settings(scope) {
 			value := "default " + s.Default
 			if s.Optional {

@@ -16,7 +16,7 @@ import (
 type settingsJSON struct {
 	Kind     string        `json:"_kind"`
 	Version  int           `json:"_version"`
-	Resource string        `json:"resource"` // topic, broker
+	Resource string        `json:"resource"` // topic, group, broker
 	Name     string        `json:"name"`     // "" for every broker
 	Changed  string        `json:"changed,omitempty"`
 	Settings []settingJSON `json:"settings"`
@@ -76,6 +76,28 @@ run, or the broker's configuration. 'klamm list configs' tells what settings mea
 		Args: oneArgument("the name of a topic"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd, client.TopicSettings(args[0]))
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func newGroupConfig() *cobra.Command {
+	var f configFlags
+	cmd := &cobra.Command{
+		Use:   "config GROUP",
+		Short: "Show and change the settings of a group",
+		Long: `Show the settings of a group that are not at their defaults, after changing them if
+that is asked for. All changes are made, or none. They act on members of the consumer
+protocol, and may be made before there is such a group.
+
+The source says who set a value: the group, or the configuration of the broker that
+was asked. 'klamm list configs' tells what settings mean.`,
+		Example: `  klamm group config readers --all
+  klamm group config readers --set consumer.session.timeout.ms=60000`,
+		Args: oneArgument("the name of a group"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.run(cmd, client.GroupSettings(args[0]))
 		},
 	}
 	f.register(cmd)

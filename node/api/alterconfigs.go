@@ -8,13 +8,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// AlterConfigs (key 33): replaces all that is set on a topic, or on a broker or on
+// AlterConfigs (key 33): replaces all that is set on a topic or a group, or on a broker or on
 // all brokers while they run: what the request does not name goes back to what it
 // falls back to. 0 to 2.
 //
 // Each resource is changed as a whole or not at all, and in force before it is
-// answered for. What a topic does not take is INVALID_CONFIG, what a broker does
-// not take INVALID_REQUEST, as in Kafka; so is a value that is null, and whatever
+// answered for. What a topic or a group does not take is INVALID_CONFIG, what a
+// broker does not take INVALID_REQUEST, as in Kafka; so is a value that is null, and whatever
 // stands there twice. All versions mean the same; v2 is flexible.
 
 func alterConfigs(x *control, q *kmsg.AlterConfigsRequest) *kmsg.AlterConfigsResponse {

@@ -23,6 +23,8 @@ func (r configResource) String() string {
 		return fmt.Sprintf("topic %.249s", r.name)
 	case kmsg.ConfigResourceTypeBroker:
 		return fmt.Sprintf("broker %.20q", r.name)
+	case kmsg.ConfigResourceTypeGroupConfig:
+		return fmt.Sprintf("group %.249s", r.name)
 	}
 	return fmt.Sprintf("resource %.249q of type %d", r.name, r.kind)
 }
@@ -95,6 +97,11 @@ func (x *control) alter(r configResource, what intent, edit func(config.Scope) c
 			return brokerRefusal(x.c.CheckAlterBroker(id, edit(config.Broker)))
 		}
 		return brokerRefusal(x.c.AlterBroker(id, edit(config.Broker)))
+	case kmsg.ConfigResourceTypeGroupConfig:
+		if what == toValidate {
+			return x.c.CheckAlterGroup(r.name, edit(config.Group))
+		}
+		return x.c.AlterGroup(r.name, edit(config.Group))
 	}
 	return fmt.Errorf("%s: has no settings that can be changed: %w", r, kafka.ErrInvalidRequest)
 }

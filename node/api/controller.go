@@ -32,6 +32,8 @@ type Controller interface {
 	CheckAlterTopic(name string, edit config.Edit) error
 	AlterBroker(id kafka.NodeID, edit config.Edit) error
 	CheckAlterBroker(id kafka.NodeID, edit config.Edit) error
+	AlterGroup(group string, edit config.Edit) error
+	CheckAlterGroup(group string, edit config.Edit) error
 }
 
 // What operators ask for.
@@ -88,3 +90,5 @@ func (r refusing) AlterTopic(string, config.Edit) error              { return r.
 func (r refusing) CheckAlterTopic(string, config.Edit) error         { return r.why }
 func (r refusing) AlterBroker(kafka.NodeID, config.Edit) error       { return r.why }
 func (r refusing) CheckAlterBroker(kafka.NodeID, config.Edit) error  { return r.why }
+func (r refusing) AlterGroup(string, config.Edit) error              { return r.why }
+func (r refusing) CheckAlterGroup(string, config.Edit) error         { return r.why }

@@ -10,16 +10,16 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// DescribeConfigs (key 32): the settings of topics and brokers, where their values
+// DescribeConfigs (key 32): the settings of topics, groups and brokers, where their values
 // come from and what else is set. 1 to 4.
 //
 // v1 has sources and, if asked for, synonyms: every place that sets the value, the
 // one in force first. v3 has types and, if asked for, documentation. No names, or
 // an empty list of them, mean all. A broker is this node by its number, or by the
 // empty name what is set on all brokers while they run, and only that. A broker's
-// loggers are none: the level of the log is set when the node starts. Client
-// metrics and groups have no settings here and are INVALID_REQUEST, as types that
-// Kafka does not know.
+// loggers are none: the level of the log is set when the node starts. A group need
+// not be there to have settings. Client metrics have none here and are
+// INVALID_REQUEST, as types that Kafka does not know.
 //
 // Deviations: where a topic follows log.retention.hours, or another setting in
 // other units, the source is that one's and not the default. A resource that
@@ -68,6 +68,11 @@ func (s *Server) describe(r configResource, d describing) ([]kmsg.DescribeConfig
 			return d.ofEveryBroker(s.image().BrokerSettings(id)), nil
 		}
 		return d.all(config.Broker, s.broker.Config()), nil
+	case kmsg.ConfigResourceTypeGroupConfig:
+		if r.name == "" {
+			return nil, fmt.Errorf("%s: a name is needed: %w", r, kafka.ErrInvalidRequest)
+		}
+		return d.all(config.Group, config.GroupInForce(s.broker.Config(), s.image().GroupSettings(r.name))), nil
 	case kmsg.ConfigResourceTypeBrokerLogger:
 		if r.name == "" {
 			return nil, fmt.Errorf("%s: a node's number is needed: %w", r, kafka.ErrInvalidRequest)

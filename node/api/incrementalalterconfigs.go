@@ -6,8 +6,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// IncrementalAlterConfigs (key 44): sets or deletes single settings of a topic, or
-// of a broker or of all brokers while they run, or appends to and subtracts from
+// IncrementalAlterConfigs (key 44): sets or deletes single settings of a topic or
+// a group, or of a broker or of all brokers while they run, or appends to and subtracts from
 // those that are lists (KIP-339). 0 to 1.
 //
 // Each resource is changed as a whole or not at all, and in force before it is

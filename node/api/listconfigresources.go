@@ -11,8 +11,8 @@ import (
 // ListConfigResources (key 74): what there is that has settings (KIP-1142). 0 to 1.
 //
 // v0 lists subscriptions to client metrics, of which there are none. v1 lists by
-// type: topics, brokers, brokers' loggers, and of client metrics and groups none;
-// no types mean all. A type that is none of these is UNSUPPORTED_VERSION of the
+// type: topics, brokers, brokers' loggers, groups that have settings, and of client
+// metrics none; no types mean all. A type that is none of these is UNSUPPORTED_VERSION of the
 // whole answer.
 
 var resourceTypes = []kmsg.ConfigResourceType{
@@ -54,6 +54,10 @@ func (s *Server) resourcesOf(kind kmsg.ConfigResourceType) (names []string) {
 	case kmsg.ConfigResourceTypeBroker, kmsg.ConfigResourceTypeBrokerLogger:
 		for _, b := range s.image().Brokers() {
 			names = append(names, strconv.Itoa(int(b.ID)))
+		}
+	case kmsg.ConfigResourceTypeGroupConfig:
+		for _, g := range s.image().Groups() {
+			names = append(names, g.Group)
 		}
 	}
 	return names

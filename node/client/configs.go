@@ -50,6 +50,9 @@ type Resource struct {
 // TopicSettings names a topic.
 func TopicSettings(name string) Resource { return Resource{TopicResource, name} }
 
+// GroupSettings names a group.
+func GroupSettings(name string) Resource { return Resource{GroupResource, name} }
+
 // BrokerSettings names a broker.
 func BrokerSettings(id kafka.NodeID) Resource {
 	return Resource{BrokerResource, strconv.Itoa(int(id))}

@@ -58,12 +58,15 @@ func scopeAt(text, head string) Scope {
 	if strings.HasPrefix(rest, ", Scope: Topic") {
 		return Topic
 	}
+	if strings.HasPrefix(rest, ", Scope: Group") {
+		return Group
+	}
 	return Broker
 }
 
 // standsIn reports whether a topic's setting falls back to s.
 func standsIn(s *Setting) bool {
-	return s.Scope == Broker && slices.ContainsFunc(registry[Topic], func(topic *Setting) bool {
-		return slices.Contains(topic.fallback, s)
+	return s.Scope == Broker && slices.ContainsFunc(slices.Concat(registry[Topic], registry[Group]), func(inherits *Setting) bool {
+		return slices.Contains(inherits.fallback, s)
 	})
 }

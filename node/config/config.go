@@ -25,12 +25,16 @@ type Scope uint8
 const (
 	Topic Scope = iota
 	Broker
+	Group
 	scopes
 )
 
 func (s Scope) String() string {
-	if s == Topic {
+	switch s {
+	case Topic:
 		return "topic"
+	case Group:
+		return "group"
 	}
 	return "broker"
 }
@@ -78,8 +82,8 @@ type Setting struct {
 	Internal  bool // not shown unless it is set
 	Doc       string
 
-	// Fallback names the broker settings that give a topic's setting its value
-	// while the topic itself sets none, the first that is set winning.
+	// Fallback names the broker settings that give a topic's or a group's setting its
+	// value while the topic itself sets none, the first that is set winning.
 	Fallback []Fallback
 
 	check    func(Value) error
@@ -103,7 +107,7 @@ type Pair struct{ Name, Value string }
 var registry [scopes][]*Setting
 
 // byName finds them.
-var byName = [scopes]map[string]*Setting{{}, {}}
+var byName = [scopes]map[string]*Setting{{}, {}, {}}
 
 func define(s *Setting) *Setting {
 	s.index = len(registry[s.Scope])

@@ -35,7 +35,7 @@ func page() string {
 	var b strings.Builder
 	b.WriteString("# Settings\n\nNames, types and defaults are Kafka's; `log.flush`, `log.scrub.interval.ms`, `log.scrub.io.max.bytes.per.second`,\n" +
 		"`max.requests.in.flight.per.connection` and the default of `queued.max.request.bytes` are klamm's own. Whatever is accepted acts; all else is refused by name.\n" +
-		"`klamm topic config` and `klamm broker config` show and change settings.\n" + `
+		"`klamm topic config`, `klamm group config` and `klamm broker config` show and change settings.\n" + `
 ## Topics
 
 A topic that does not set a value takes the one of its broker, in the last column, or else the default. All can change at any time.
@@ -49,6 +49,17 @@ A topic that does not set a value takes the one of its broker, in the last colum
 			fallback = append(fallback, "`"+f.Name+"`")
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", s.Name, s.Type, shownDefault(s), s.Doc, strings.Join(fallback, ", "))
+	}
+	b.WriteString(`
+## Groups
+
+A group that does not set a value takes the one of its coordinator, in the last column. All can change at any time, and a group need not be there to have some.
+
+| name | type | default | meaning | broker |
+|---|---|---|---|---|
+`)
+	for _, s := range Settings(Group) {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | `%s` |\n", s.Name, s.Type, shownDefault(s), s.Doc, s.Fallback[0].Name)
 	}
 	b.WriteString(`
 ## Brokers

@@ -100,6 +100,30 @@ var (
 		Doc:   "How often members of groups of the consumer protocol are told to send heartbeats.",
 	})}
 
+	GroupConsumerMinSession = Millis{define(&Setting{
+		Name: "group.consumer.min.session.timeout.ms", Scope: Broker, Type: TypeInt, Default: "45000",
+		check: atLeast(1),
+		Doc:   "The shortest consumer.session.timeout.ms that a group may be given.",
+	})}
+
+	GroupConsumerMaxSession = Millis{define(&Setting{
+		Name: "group.consumer.max.session.timeout.ms", Scope: Broker, Type: TypeInt, Default: "60000",
+		check: atLeast(1),
+		Doc:   "The longest consumer.session.timeout.ms that a group may be given.",
+	})}
+
+	GroupConsumerMinHeartbeat = Millis{define(&Setting{
+		Name: "group.consumer.min.heartbeat.interval.ms", Scope: Broker, Type: TypeInt, Default: "5000",
+		check: atLeast(1),
+		Doc:   "The shortest consumer.heartbeat.interval.ms that a group may be given.",
+	})}
+
+	GroupConsumerMaxHeartbeat = Millis{define(&Setting{
+		Name: "group.consumer.max.heartbeat.interval.ms", Scope: Broker, Type: TypeInt, Default: "15000",
+		check: atLeast(1),
+		Doc:   "The longest consumer.heartbeat.interval.ms that a group may be given.",
+	})}
+
 	GroupConsumerMaxSize = Int{define(&Setting{
 		Name: "group.consumer.max.size", Scope: Broker, Type: TypeInt, Default: "2147483647",
 		check: atLeast(1),

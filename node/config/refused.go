@@ -37,15 +37,13 @@ var reasons = []struct {
 		"offsets.topic.compression.codec",
 	}},
 	{"it is gone since Kafka 4.0", []string{"offsets.commit.required.acks"}},
-	{"members of groups of the consumer protocol are told the node's interval, and may not choose", []string{
-		"group.consumer.min.*", "group.consumer.max.session.timeout.ms", "group.consumer.max.heartbeat.interval.ms",
-	}},
 	{"both protocols of groups are always served", []string{"group.coordinator.rebalance.protocols", "group.version"}},
 	{"patterns are compared with the topics whenever these change", []string{"group.consumer.regex.refresh.interval.ms"}},
 	{"there are no share groups yet", []string{"group.share.*"}},
 	{"there are no groups of streams yet", []string{"group.streams.*"}},
 	{"there are no transactions yet", []string{"transaction.*", "transactional.*"}},
 	{"there are no share groups yet", []string{"share.*"}},
+	{"there are no groups of streams yet", []string{"streams.*"}},
 	{"there is no tiered storage", []string{"remote.*", "local.*", "log.local.*", "follower.fetch.*"}},
 	{"there are no quotas yet", []string{"quota.*", "client.quota.*", "alter.log.dirs.*"}},
 	{"klamm loads no classes", []string{

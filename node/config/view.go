@@ -17,6 +17,7 @@ const (
 	FromEveryBroker  Source = 3 // set on all brokers while they run
 	FromStaticBroker Source = 4 // set in the node's configuration
 	FromDefault      Source = 5
+	FromGroup        Source = 8 // set on the group
 )
 
 func (s Source) String() string {
@@ -31,18 +32,20 @@ func (s Source) String() string {
 		return "configuration"
 	case FromDefault:
 		return "default"
+	case FromGroup:
+		return "group"
 	}
 	return "source " + strconv.Itoa(int(s))
 }
 
-// A View is the values in force for one topic, or for a node. It does not
+// A View is the values in force for one topic or group, or for a node. It does not
 // change once it is made.
 type View struct {
 	scope   Scope
 	values  []Value
 	sources []Source
 	layers  []layer // what was set, the later winning
-	broker  *View   // of a topic: the node's, which it falls back to
+	broker  *View   // of a topic or group: the node's, which it falls back to
 }
 
 // A layer is what one source sets.
@@ -137,25 +140,26 @@ func changeable(pairs []Pair) (can []Pair, errs []error) {
 // NewTopic returns the settings of a topic that sets the pairs, on a node with
 // the given settings. The error names the first that cannot be set.
 func NewTopic(broker *View, pairs []Pair) (*View, error) {
-	v, errs := newTopic(broker, pairs)
+	v, errs := newInheriting(Topic, FromTopic, broker, pairs)
 	return v, first(errs, v.checkTogether())
 }
 
 // TopicInForce is NewTopic, and leaves out what cannot be set: a later version
 // may have set it, or the node's settings have changed since.
 func TopicInForce(broker *View, pairs []Pair) *View {
-	v, _ := newTopic(broker, pairs)
+	v, _ := newInheriting(Topic, FromTopic, broker, pairs)
 	return v
 }
 
-func newTopic(broker *View, pairs []Pair) (*View, []error) {
-	v := newView(Topic)
+// newInheriting returns the settings of what sets some and has others from its node.
+func newInheriting(scope Scope, set Source, broker *View, pairs []Pair) (*View, []error) {
+	v := newView(scope)
 	v.broker = broker
-	for _, s := range registry[Topic] {
+	for _, s := range registry[scope] {
 		value, source := broker.fallback(s)
 		v.put(s, value, source)
 	}
-	return v, v.set(FromTopic, pairs)
+	return v, v.set(set, pairs)
 }
 
 // CheckTopic tells whether a topic could set the pairs, on a node with the given
@@ -247,6 +251,9 @@ func scaled(v Value, scale int64) Value {
 // checkTogether refuses settings that only contradict each other.
 func (v *View) checkTogether() error {
 	var low, high *Setting
+	if v.scope == Group {
+		return v.checkGroup()
+	}
 	if v.scope == Topic {
 		low, high = MinCompactionLag.Setting, MaxCompactionLag.Setting
 	} else {

@@ -71,6 +71,16 @@ func (c *Controller) CheckAlterBroker(id kafka.NodeID, edit config.Edit) error {
 	return c.check(func(m *meta.Image) ([]meta.Record, error) { return m.AlterBroker(id, edit, c.configured) })
 }
 
+// AlterGroup edits what is set on a group. Blocks.
+func (c *Controller) AlterGroup(group string, edit config.Edit) error {
+	return c.quorum.Change(func(m *meta.Image) ([]meta.Record, error) { return m.AlterGroup(group, edit, c.config) })
+}
+
+// CheckAlterGroup tells what AlterGroup would, and changes nothing. Blocks.
+func (c *Controller) CheckAlterGroup(group string, edit config.Edit) error {
+	return c.check(func(m *meta.Image) ([]meta.Record, error) { return m.AlterGroup(group, edit, c.config) })
+}
+
 // topicDefaults returns what a topic gets if nobody says.
 func (c *Controller) topicDefaults() meta.Defaults {
 	return meta.Defaults{

@@ -38,6 +38,9 @@ func (m *Image) Apply(r Record) error {
 	case BrokerConfig:
 		m.applyBrokerConfig(r)
 		return nil
+	case GroupConfig:
+		m.applyGroupConfig(r)
+		return nil
 	case ProducerBlock:
 		return m.applyBlock(r)
 	}

@@ -88,19 +88,22 @@ func (m *altered) decided(records []Record, err error) {
 	}
 }
 
-// step deletes a topic, or changes or replaces settings of a topic, of the
+// step deletes a topic, or changes or replaces settings of a topic, of a group, of the
 // broker, or of all.
 func (m *altered) step() {
 	var who string
 	var scope config.Scope
 	var decide func(config.Edit) ([]Record, error)
-	switch n := rapid.IntRange(0, 5).Draw(m.T, "who"); n {
+	switch n := rapid.IntRange(0, 6).Draw(m.T, "who"); n {
 	case 0:
 		who = "all"
 		scope, decide = config.Broker, func(e config.Edit) ([]Record, error) { return m.image.AlterBroker(EveryBroker, e, m.broker) }
 	case 1:
 		who = "own"
 		scope, decide = config.Broker, func(e config.Edit) ([]Record, error) { return m.image.AlterBroker(1, e, m.broker) }
+	case 6:
+		who = "group"
+		scope, decide = config.Group, func(e config.Edit) ([]Record, error) { return m.image.AlterGroup("g", e, m.broker) }
 	default:
 		who = topicName(n % 3)
 		scope, decide = config.Topic, func(e config.Edit) ([]Record, error) { return m.image.AlterTopic(who, e, m.broker) }
@@ -142,9 +145,13 @@ func (m *altered) pairs(scope config.Scope) []config.Pair {
 	if scope == config.Broker {
 		names = []string{"log.retention.ms", "log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms", "message.max.bytes", "num.partitions"}
 	}
+	values := []string{"1", "5", "9", "many"}
+	if scope == config.Group {
+		names, values = []string{"consumer.session.timeout.ms", "consumer.heartbeat.interval.ms"}, []string{"1", "9000", "50000", "many"}
+	}
 	var out []config.Pair
 	for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom(names), 0, 3, rapid.ID[string]).Draw(m.T, "names") {
-		out = append(out, config.Pair{Name: name, Value: rapid.SampledFrom([]string{"1", "5", "9", "many"}).Draw(m.T, name)})
+		out = append(out, config.Pair{Name: name, Value: rapid.SampledFrom(values).Draw(m.T, name)})
 	}
 	return out
 }
@@ -193,6 +200,7 @@ func (m *altered) compare() {
 	}
 	put("all", replayed.BrokerSettings(EveryBroker))
 	put("own", replayed.BrokerSettings(1))
+	put("group", replayed.GroupSettings("g"))
 	for _, topic := range replayed.Topics() {
 		put(topic.Name, topic.Settings)
 	}

@@ -24,6 +24,9 @@ func (s *script) show() string {
 	for _, b := range s.image.brokerSettings {
 		fmt.Fprintf(&out, "settings of broker %d: %v\n", b.id, b.pairs)
 	}
+	for _, g := range s.image.Groups() {
+		fmt.Fprintf(&out, "settings of group %s: %v\n", g.Group, g.Pairs)
+	}
 	for _, t := range s.image.Topics() {
 		fmt.Fprintf(&out, "%s %s %v\n", t.Name, t.ID, t.Settings)
 		for p, state := range t.Partitions {

@@ -27,6 +27,7 @@ func (m *Image) Dump() []Record {
 			out = append(out, BrokerConfig{Broker: s.id, Name: p.Name, Value: &p.Value})
 		}
 	}
+	out = append(out, m.dumpGroups()...)
 	var states []PartitionRecord
 	for _, t := range m.topics {
 		out = append(out, TopicRecord{Name: t.Name, ID: t.ID})

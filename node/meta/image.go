@@ -37,6 +37,7 @@ type Image struct {
 
 	brokerEpoch    int64 // the largest that a registration ever had
 	brokerSettings []brokerSettings
+	groups         []GroupSettings
 }
 
 // A Topic is one incarnation of a topic.
@@ -146,7 +147,10 @@ func (m *Image) Check() error {
 			return err
 		}
 	}
-	return m.checkBrokerSettings()
+	if err := m.checkBrokerSettings(); err != nil {
+		return err
+	}
+	return m.checkGroups()
 }
 
 func (t *Topic) check() error {

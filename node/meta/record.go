@@ -42,8 +42,9 @@ const (
 	kindBrokerOffline kind = 11
 	kindRemoveBroker  kind = 12
 	kindBrokerEpoch   kind = 13
+	kindGroupConfig   kind = 14
 
-	lastKind = kindBrokerEpoch
+	lastKind = kindGroupConfig
 )
 
 // A Cluster names the cluster. It follows the first Feature and never changes.
@@ -78,6 +79,7 @@ func (RemoveTopic) kind() kind   { return kindRemoveTopic }
 func (ConfigRecord) kind() kind  { return kindConfig }
 func (ProducerBlock) kind() kind { return kindProducerBlock }
 func (BrokerConfig) kind() kind  { return kindBrokerConfig }
+func (GroupConfig) kind() kind   { return kindGroupConfig }
 
 func (r Cluster) put(e *encoder) { e.text(r.ID) }
 

@@ -194,6 +194,8 @@ func (d *decoder) record(k kind) Record {
 		return ConfigRecord{Topic: d.topicID(), Name: d.text(), Value: d.optional()}
 	case kindBrokerConfig:
 		return BrokerConfig{Broker: kafka.NodeID(d.int32()), Name: d.text(), Value: d.optional()}
+	case kindGroupConfig:
+		return GroupConfig{Group: d.text(), Name: d.text(), Value: d.optional()}
 	case kindProducerBlock:
 		return ProducerBlock{Broker: kafka.NodeID(d.int32()), End: kafka.ProducerID(d.int64())}
 	}

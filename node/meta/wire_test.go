@@ -23,7 +23,7 @@ func samples() []Record {
 		Partitions{[]PartitionRecord{{kafka.TopicID{1}, 0, PartitionState{Replicas: ids(1), ISR: ids(1), Leader: 1}},
 			{kafka.TopicID{1}, 1, PartitionState{Leader: NoLeader}}, {kafka.TopicID{2}, 0, PartitionState{Leader: NoLeader}}}},
 		ConfigRecord{kafka.TopicID{1}, "a", &value}, ConfigRecord{kafka.TopicID{1}, "a", nil},
-		BrokerConfig{EveryBroker, "a", &value}, BrokerConfig{1, "a", nil},
+		BrokerConfig{EveryBroker, "a", &value}, BrokerConfig{1, "a", nil}, GroupConfig{"g", "a", &value}, GroupConfig{"g", "a", nil},
 	}
 }
 
