@@ -1,6 +1,8 @@
 package group
 
 import (
+	"slices"
+
 	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/machine"
@@ -16,7 +18,7 @@ func (s *Shard) joinStatic(t machine.Ticket, r JoinRequest, g *group) {
 		s.admit(t, r, g, id)
 		return
 	}
-	if c.state == stable && c.electsWith(old, r) == c.protocol {
+	if c.state == stable && c.electsWith(old, r) == c.protocol && !c.awaits(old) {
 		s.replaceStable(t, r, g, old, id)
 		return
 	}
@@ -25,6 +27,21 @@ func (s *Shard) joinStatic(t machine.Ticket, r JoinRequest, g *group) {
 	m.client = r.Client
 	c.alive(s, m)
 	s.rebalance(g)
+}
+
+// awaits reports whether others wait for a member to join again: it has said that it
+// owns what it was not given, and whoever shall have that gets it in the rebalance that
+// begins when it has let go (KIP-429). Who comes in its place knows nothing of that.
+func (c *classic) awaits(m *member) bool {
+	if c.protocolType != consumerType {
+		return false
+	}
+	said, err := decodeWish(m.metadata(c.protocol))
+	if err != nil {
+		return false
+	}
+	given, err := decodeGiven(m.assignment)
+	return err == nil && slices.ContainsFunc(said.owned, func(o namedPartitions) bool { return !allNamed(given, o) })
 }
 
 // electsWith returns which protocol would be elected if a member said something

@@ -100,6 +100,15 @@ func (d *decoder) named() (out []namedPartitions) {
 	return out
 }
 
+// allNamed reports whether all partitions of a topic are among those that are named.
+func allNamed(named []namedPartitions, of namedPartitions) bool {
+	return !slices.ContainsFunc(of.partitions, func(p int32) bool {
+		return !slices.ContainsFunc(named, func(n namedPartitions) bool {
+			return n.topic == of.topic && slices.Contains(n.partitions, p)
+		})
+	})
+}
+
 // skipBytes leaves out bytes that may be null.
 func (d *decoder) skipBytes() {
 	if n := d.length(4); n >= 0 || n < -1 {
