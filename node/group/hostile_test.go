@@ -71,7 +71,7 @@ func TestNoTimeout(t *testing.T) {
 	st.limits.InitialDelay, st.limits.RetentionCheck = 0, 0
 	st.reload()
 	r := joining("", 20*time.Minute)
-	r.Instance, r.RebalanceTimeout = "i", -time.Hour
+	r.Version, r.Client.ID, r.Instance, r.RebalanceTimeout = 3, "c", "i", -time.Hour
 	st.shard.Join(st.now, 1, r)
 	st.until(0)
 	joined := st.answers[0].Value.(JoinResponse)
