@@ -16,6 +16,7 @@ var rotFound = []string{
 	"a read was refused because its batch is corrupt",
 	"a partition was quarantined",
 	"a partition file was corrupt and was written anew",
+	"a manifest was corrupt and was written anew",
 }
 
 // judgeRot holds nodes whose disks kept what they were given to finding no rot.

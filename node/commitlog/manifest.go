@@ -386,6 +386,16 @@ func (m *manifest) maybeRewrite() error {
 	if m.catalog.clean || m.d.failed != nil {
 		return m.d.failed
 	}
+	if err := m.rewrite(); err != nil {
+		return err
+	}
+	m.w.Probe("the manifest was rewritten")
+	return nil
+}
+
+// rewrite puts a file in the place of the old one that says what the catalog knows. The
+// caller has the turn. Blocks.
+func (m *manifest) rewrite() error {
 	if err := m.slot.close(); err != nil {
 		return err
 	}
@@ -400,6 +410,5 @@ func (m *manifest) maybeRewrite() error {
 	if err != nil {
 		return m.d.fail("replace "+m.path, err)
 	}
-	m.w.Probe("the manifest was rewritten")
 	return nil
 }

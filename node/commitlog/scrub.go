@@ -28,7 +28,7 @@ var errLeft = errors.New("segment was cut, deleted or replaced")
 // out up to the next one that the index knows, as if a read had come upon it:
 // OnDamage tells. Then it goes on. What cannot be read is left to the next time. What
 // is cut off, deleted or compacted meanwhile is not looked at any further. At last it
-// looks at the partition file, and mends that.
+// looks at the partition file and the manifest, and mends them.
 //
 // It fails if the log ends or fails, or with env.ErrCanceled. Blocks.
 func (l *Log) Scrub(t *Throttle) error {
@@ -52,7 +52,10 @@ func (l *Log) Scrub(t *Throttle) error {
 			return err
 		}
 	}
-	return l.carefully(l.mendIdentity)
+	if err := l.carefully(l.mendIdentity); err != nil {
+		return err
+	}
+	return l.carefully(l.manifest.mend)
 }
 
 // segment goes through one segment. Blocks.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -260,10 +261,42 @@ func TestAScrubMendsThePartitionFile(t *testing.T) {
 	}
 }
 
-// A scrub that finds a whole partition file does not touch it, and one that it cannot
-// read it leaves to the next.
-func TestAScrubLeavesThePartitionFileAlone(t *testing.T) {
-	for name, fault := range map[string]string{"whole": "", "not readable": "disk-bad-sector disk=n/0 path=*/partition"} {
+// A manifest that rots under the process that wrote it is written anew from what the
+// process knows: the next one would refuse the log.
+func TestAScrubMendsTheManifest(t *testing.T) {
+	for _, at := range []int64{0, 9, headerSize - 1, headerSize, headerSize + factSize + 5, -2 * factSize, -1, factSize} {
+		r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+		r.open()
+		r.fill(100, 3, 50)
+		r.settle()
+		m := r.log.manifest
+		if facts := headerSize + int64(m.used)*factSize; at < 0 {
+			at += facts // in the last ones
+		} else if at == factSize {
+			at = facts + 1 // behind them
+		}
+		if !r.disk.Rot(m.path, at, uint(at)%8) {
+			t.Fatalf("%s has no byte %d on the disk", m.path, at)
+		}
+		if told := r.scrub(nil); len(told) > 0 || !r.probed("a manifest was corrupt and was written anew") {
+			t.Errorf("rot at %d: told %v, and no record is damaged", at, told)
+		}
+		r.fill(5, 3, 50)
+		segments, end := r.log.Segments(), r.log.End()
+		r.kill()
+		r.open()
+		if r.log.End() != end || r.log.Segments() != segments {
+			t.Errorf("rot at %d: the log has %d segments and ends at %d, not %d and %d", at, r.log.Segments(), r.log.End(), segments, end)
+		}
+		r.check(105)
+		r.k.Close()
+	}
+}
+
+// A scrub that finds a whole partition file and manifest does not touch them, and what it
+// cannot read it leaves to the next.
+func TestAScrubLeavesTheOtherFilesAlone(t *testing.T) {
+	for name, fault := range map[string]string{"whole": "", "not readable": "disk-bad-sector disk=n/0 path=*/partition", "no manifest": "disk-bad-sector disk=n/0 path=*/manifest"} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, sim.Options{Seed: 1}, smallConfig())
 			r.open()
@@ -272,11 +305,13 @@ func TestAScrubLeavesThePartitionFileAlone(t *testing.T) {
 				r.inject(fault)
 			}
 			r.scrub(nil)
-			if r.probed("a partition file was corrupt and was written anew") {
+			if r.probed("a partition file was corrupt and was written anew") || r.probed("a manifest was corrupt and was written anew") {
 				t.Error("it was written anew")
 			}
-			if tried := r.probed("a scrub could not read a partition file"); tried != (fault != "") {
-				t.Errorf("it could not be read: %t", tried)
+			for file, probe := range map[string]string{"/partition": "a scrub could not read a partition file", "/manifest": "a scrub could not read a manifest"} {
+				if tried := r.probed(probe); tried != strings.HasSuffix(fault, file) {
+					t.Errorf("%s could not be read: %t", file, tried)
+				}
 			}
 		})
 	}
