@@ -81,33 +81,19 @@ func (o *options) runGroups(dir string) error {
 		return err
 	}
 	o.layout.settings = groupSettings
-	f, err := newFleet(o.klamm, dir, o.layout)
-	if err != nil {
-		return err
-	}
-	defer f.end()
-	if err := f.start(); err != nil {
-		return f.blame(err)
-	}
-	m := &meeting{fleet: f, dir: dir, tools: &o.tools, seed: o.seed}
-	defer m.end()
-	if err := m.open(o, chosen); err != nil {
-		return f.blame(err)
-	}
-	w, err := watchFleet(f, 10*time.Millisecond)
-	if err != nil {
-		return err
-	}
-	defer w.stop()
-	t := &torment{fleet: f, kills: o.kills, pauses: o.pauses, pace: &pace{}, random: rand.New(rand.NewPCG(o.seed, 0)),
-		watch: w, told: map[string][]time.Duration{}}
-	t.pace.of.Store(t.steps())
-	fmt.Printf("groups: seed %d, %d kills, %d pauses, a rolling restart, %d groups\n", o.seed, t.kills, t.pauses, len(m.groups))
-	if err := m.run(t); err != nil {
-		return f.blame(err)
-	}
-	t.tell()
-	return m.judge()
+	return o.onFleet(dir, func(t *torment) error {
+		m := &meeting{fleet: t.fleet, dir: dir, tools: &o.tools, seed: o.seed}
+		defer m.end()
+		if err := m.open(o, chosen); err != nil {
+			return err
+		}
+		fmt.Printf("groups: seed %d, %d kills, %d pauses, a rolling restart, %d groups\n", o.seed, t.kills, t.pauses, len(m.groups))
+		if err := m.run(t); err != nil {
+			return err
+		}
+		t.tell()
+		return m.judge()
+	})
 }
 
 // topicsOfGroups is how many topics groups read.
@@ -255,7 +241,7 @@ func (m *meeting) judge() error {
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
-		return m.fleet.blame(err)
+		return err
 	}
 	for i, c := range m.ordeals {
 		m.journal.topic(c, i)

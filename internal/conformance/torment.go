@@ -145,8 +145,9 @@ func (t *torment) tell() {
 	fmt.Printf("bound: %v, with the active controller %v\n", t.fleet.session+time.Second, t.fleet.bound())
 }
 
-// runCluster puts clients through it, all on one cluster at once.
-func (o *options) runCluster(dir string) error {
+// onFleet starts a cluster, has its leaders watched, and lets something be done with it
+// that is prepared to torment it. What goes wrong is blamed on the nodes.
+func (o *options) onFleet(dir string, do func(*torment) error) error {
 	f, err := newFleet(o.klamm, dir, o.layout)
 	if err != nil {
 		return err
@@ -163,10 +164,24 @@ func (o *options) runCluster(dir string) error {
 	t := &torment{fleet: f, kills: o.kills, pauses: o.pauses, pace: &pace{}, random: rand.New(rand.NewPCG(o.seed, 0)),
 		watch: w, told: map[string][]time.Duration{}}
 	t.pace.of.Store(t.steps())
-	fmt.Printf("cluster: seed %d, %d kills, %d pauses, a rolling restart\n", o.seed, t.kills, t.pauses)
-	ordeals, err := o.ordealsOn(f, dir)
-	if err != nil {
+	if err := do(t); err != nil {
 		return f.blame(err)
+	}
+	return nil
+}
+
+// runCluster puts clients through it, all on one cluster at once.
+func (o *options) runCluster(dir string) error {
+	return o.onFleet(dir, func(t *torment) error { return o.clientsThrough(t, dir) })
+}
+
+// clientsThrough has every client produce while the cluster suffers, and read it all
+// back.
+func (o *options) clientsThrough(t *torment, dir string) error {
+	fmt.Printf("cluster: seed %d, %d kills, %d pauses, a rolling restart\n", o.seed, t.kills, t.pauses)
+	ordeals, err := o.ordealsOn(t.fleet, dir)
+	if err != nil {
+		return err
 	}
 	errs := make([]error, len(ordeals)+1)
 	var done sync.WaitGroup
@@ -179,11 +194,11 @@ func (o *options) runCluster(dir string) error {
 	fmt.Printf("cluster: everything has happened after %.0f s\n", time.Since(begun).Seconds())
 	t.tell()
 	if err := errors.Join(errs...); err != nil {
-		return f.blame(err)
+		return err
 	}
 	for _, c := range ordeals {
 		if err := c.conclude(); err != nil {
-			return f.blame(fmt.Errorf("%s: %w", c.name, err))
+			return fmt.Errorf("%s: %w", c.name, err)
 		}
 	}
 	return nil
