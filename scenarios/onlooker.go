@@ -81,7 +81,7 @@ func (o *onlooker) told(g *workGroup, broker int, tp kafka.TopicPartition, offse
 	}
 	if number, ok := o.r.numberOf(tp); ok {
 		g.history.Fetches = append(g.history.Fetches, delivery.Fetch{
-			Member: o.node.Name() + ", by broker " + o.r.brokers[broker].seat.name, Partition: number, Offset: delivery.Offset(offset),
+			Member: o.node.Name() + " at broker " + o.r.brokers[broker].seat.name, Partition: number, Offset: delivery.Offset(offset),
 			Invoked: invoked, Returned: delivery.Instant(o.r.k.Now()),
 		})
 	}

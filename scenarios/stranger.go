@@ -70,6 +70,10 @@ func (s *stranger) main() {
 			s.world.Sleep(s.r.options.MemberSession) // by then it is thrown out, and does not know
 		}
 	}
+	s.member = ""
+	if _, ok := s.join(); ok {
+		s.idle() // once more, where nothing else hinders the group
+	}
 	s.hangUpAll()
 }
 
