@@ -47,7 +47,9 @@ func (b *beating) subscribe(s *Shard) {
 	if b.instead != "" {
 		b.put(key{kind: targetMemberKind, member: b.next.id}, encodePlaces(b.next.goal))
 	}
-	other := fresh || e.regex != before.regex || !slices.Equal(e.topics, before.topics)
+	// What a classic group had assigned need not be all there is: one that becomes a
+	// group of KIP-848 is assigned anew, also by who comes in the place of a member.
+	other := fresh || b.then != nil || e.regex != before.regex || !slices.Equal(e.topics, before.topics)
 	if !other && b.c.seen == s.metadata {
 		return
 	}

@@ -79,7 +79,11 @@ func TestNoTimeout(t *testing.T) {
 	r.Instance = ""
 	st.shard.Join(st.now, 3, r)
 	st.settle()
-	st.shard.Leave(st.now, 4, LeaveRequest{Group: "g", Version: 5, Members: []Leaver{{Member: "c-2"}}})
+	for _, a := range st.answers {
+		if a.Ticket == 3 {
+			st.shard.Leave(st.now, 4, LeaveRequest{Group: "g", Version: 5, Members: []Leaver{{Member: a.Value.(JoinResponse).Member}}})
+		}
+	}
 	st.until(kafka.Instant(10 * time.Second))
 	if state := st.shard.groups.get("g").classic.state; state != preparing {
 		t.Errorf("the group is %v", state)

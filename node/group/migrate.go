@@ -47,7 +47,8 @@ func (s *Shard) mayUpgrade(g *group) (kafka.Error, string) {
 
 // upgraded returns a classic group as one of KIP-848, with the records that make it
 // one: its generation becomes the epoch, and every member has what it was assigned
-// last. Of a partition that the leader gave to two the older member keeps it.
+// last, and what it came with and nobody was given: it may have it still. Of a partition
+// that the leader gave to two the older member keeps it.
 //
 // Who has not been told of any generation has nothing to keep, and may not even know
 // its id: it joins as who it is, and is not waited for.
@@ -55,14 +56,19 @@ func (s *Shard) upgraded(g *group) (*consumer, []machine.Record, error) {
 	from, c := &g.classic, newConsumer()
 	b := &beating{group: g.id, c: c}
 	b.records = append(b.records, tombstone(key{kind: classicKind, group: g.id}))
+	claims := map[string]places{}
 	for _, old := range from.members.all() {
 		if old.fresh {
 			continue
 		}
-		m, err := s.upgradedMember(c, old, from.generation)
+		claimed, err := s.upgradedMember(c, old, from.generation)
 		if err != nil {
 			return nil, nil, fmt.Errorf("member %s: %w", old.id, err)
 		}
+		claims[old.id] = claimed
+	}
+	for _, m := range c.members.all() {
+		c.keep(m, c.free(claims[m.id]))
 		b.put(key{kind: consumerMemberKind, member: m.id}, m.enrolment.encode())
 	}
 	c.epoch = int32(from.generation)
@@ -81,8 +87,9 @@ func (s *Shard) upgraded(g *group) (*consumer, []machine.Record, error) {
 	return c, b.records, nil
 }
 
-// upgradedMember takes a classic member into a group of KIP-848.
-func (s *Shard) upgradedMember(c *consumer, old *member, epoch Generation) (*consumerMember, error) {
+// upgradedMember takes a classic member into a group of KIP-848, with what it was
+// assigned, and returns what it has said that it owns.
+func (s *Shard) upgradedMember(c *consumer, old *member, epoch Generation) (claimed places, err error) {
 	said, err := decodeWish(old.protocols[0].Metadata)
 	if err != nil {
 		return nil, err
@@ -91,20 +98,32 @@ func (s *Shard) upgradedMember(c *consumer, old *member, epoch Generation) (*con
 	if err != nil {
 		return nil, err
 	}
-	var has places
-	for _, p := range s.placesNamed(given) {
-		if _, taken := c.owners[p]; !taken {
-			has = append(has, p)
-		}
-	}
-	m := &consumerMember{id: old.id, goal: has}
+	m := &consumerMember{id: old.id, progress: progress{epoch: int32(epoch), previous: int32(epoch), state: settled}}
 	c.members.put(m.id, m)
 	c.enrol(m, enrolment{
 		instance: old.instance, rack: said.rack, client: old.client, topics: said.topics, rebalance: max(old.rebalance, 0),
 		classic: &classicSide{session: old.session, protocols: old.protocols},
 	})
-	c.move(m, progress{epoch: int32(epoch), previous: int32(epoch), state: settled, assigned: has})
-	return m, nil
+	c.keep(m, c.free(s.placesNamed(given)))
+	m.goal = m.assigned
+	return s.placesNamed(said.owned), nil
+}
+
+// free returns what is nobody's.
+func (c *consumer) free(of places) (out places) {
+	for _, p := range of {
+		if _, taken := c.owners[p]; !taken {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// keep has a member keep more than it does.
+func (c *consumer) keep(m *consumerMember, more places) {
+	has := m.progress
+	has.assigned = has.assigned.with(more)
+	c.move(m, has)
 }
 
 // dissolve tells all who wait in a group that it is another now, and that they are to
