@@ -110,7 +110,7 @@ var commitRace = &Scenario{
 		g.MemberBeat = g.MemberSession / 5
 	},
 	Sometimes: []Family{"disk-slow", "disk-stall", "slow-node", "latency", "pause", "clog", "crash", "client-crash"},
-	OneOf:     []Family{"disk-slow", "disk-stall", "latency", "slow-node"},
+	OneOf:     []Family{"disk-slow", "disk-stall", "slow-node"},
 	AtLeast:   1,
 	AtMost:    4,
 	Aims:      map[Family][]target{"pause": {aWorker}},
@@ -125,6 +125,7 @@ var topicGrows = &Scenario{
 		g.Workers, g.Grows, g.Pattern = 1+r.IntN(4), true, r.IntN(2) == 0
 	},
 	Sometimes: []Family{"client-crash", "crash", "pause", "latency", "isolate", "graceful-stop", "slow-node"},
+	OneOf:     []Family{"client-crash", "crash", "pause", "graceful-stop", "slow-node"},
 	AtLeast:   1,
 	AtMost:    4,
 	Reaches:   []string{"a coordinator read a log with a gap"},
@@ -167,6 +168,7 @@ var poisonRecord = &Scenario{
 		g.MemberBeat = g.MemberSession / 5
 	},
 	Sometimes: []Family{"client-crash", "crash", "pause", "latency", "slow-node"},
+	OneOf:     []Family{"client-crash", "crash", "pause", "slow-node"},
 	AtLeast:   1,
 	AtMost:    3,
 	Reaches:   []string{"a member was fenced by its group", repeatedProbe, missedProbe},
