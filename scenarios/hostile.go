@@ -22,6 +22,23 @@ var hostileClient = &Scenario{
 	Reaches:   []string{"a connection was closed for what it sent"},
 }
 
+// hostileCluster is the scenario of those whom several brokers have to bear, and each
+// other besides.
+var hostileCluster = &Scenario{
+	Name:        "hostile-cluster",
+	About:       "hosts that send what is no request, and hundreds of connections in some seeds, at brokers that replicate, die and are elected",
+	Cluster:     safeCluster,
+	Always:      []Family{malformedRequest},
+	Sometimes:   []Family{"crash", "graceful-stop", "pause", "task-stall", "slow-node", "client-crash", "latency", "partial", "buffer", "reset", "isolate"},
+	OneOf:       []Family{"crash", "pause", "isolate"},
+	AtLeast:     2,
+	AtMost:      4,
+	Aims:        map[Family][]target{"crash": {theLeader, aFollower}, "pause": {theLeader, theController}},
+	TuneProcess: longAway,
+	Guests:      []Family{connectionStorm},
+	Reaches:     []string{"a connection was closed for what it sent"},
+}
+
 // inviteHostiles draws how many there are, and what the broker lets them take.
 func (o *Options) inviteHostiles(r *rand.Rand) {
 	o.Hostiles = 1 + r.IntN(3)

@@ -162,6 +162,7 @@ var registry = []*Scenario{
 	recreateTopic,
 	clusterRetention,
 	clusterCompaction,
+	hostileCluster,
 	reassignUnderFire,
 	growAndShrink,
 	anyCluster,

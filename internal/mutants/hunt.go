@@ -45,7 +45,7 @@ type campaign struct {
 var scenariosHunted = []string{"crash", "power-loss", "flaky-network", "full-disk", "bad-disk", "slow-disk", "clock",
 	"retention", "compaction", "hostile-client", "many-connections", "operators", "one-broker",
 	"leader-crash", "rolling-restart", "minority-partition", "bridge-partition", "one-way-partition", "plane-partition", "controller-failover", "isr-flap",
-	"whole-cluster-power-loss", "lost-disk", "all-replicas-down", "unclean-election", "pause", "nearest-replica", "recreate-topic", "cluster-retention", "cluster-compaction", "reassign-under-fire",
+	"whole-cluster-power-loss", "lost-disk", "all-replicas-down", "unclean-election", "pause", "nearest-replica", "recreate-topic", "cluster-retention", "cluster-compaction", "hostile-cluster", "reassign-under-fire",
 	"grow-and-shrink", "everything",
 	"rebalance-storm", "zombie-member", "coordinator-failover", "static-bounce", "lag-past-retention", "commit-race", "topic-grows",
 	"mixed-protocols", "poison-record"}
