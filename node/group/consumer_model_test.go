@@ -16,7 +16,8 @@ import (
 
 // A modernWorld is a world of one group of KIP-848. Its consumers do what clients do:
 // they own what they were assigned until they have let go of it, say truly what they
-// own, and own nothing when they join. It is judged by this:
+// own, and own nothing when they join. Some speak the classic protocol, cooperatively,
+// and change to the other and back, so that the group does. It is judged by this:
 //
 //   - each ticket has exactly one answer, and the shard's invariants hold: above all,
 //     no partition is two members';
@@ -42,17 +43,24 @@ type modern struct {
 	waits    bool
 	lost     bool // whether its last request was answered, and so says all
 	topics   []string
+
+	classic bool // speaks the classic protocol, cooperatively
+	again   bool // is to join again
+	joined  Generation
+	syncs   bool // is to ask for its assignment
+	leads   []JoinedMember
+	asked   machine.Ticket
 }
 
 func TestModernGroupsKeepTheirPromises(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := &modernWorld{stage: newStage(), t: rt, asked: map[machine.Ticket]*modern{}}
 		w.topics = catalog{{"orders", kafka.TopicID{1}, 5}, {"clicks", kafka.TopicID{2}, 2}}
-		w.modern.MaxSize = 5
+		w.modern.MaxSize, w.limits.InitialDelay = 5, 0
 		w.hold = true
 		w.reload()
 		for i := range 5 {
-			p := &modern{topics: []string{"orders", "clicks"}}
+			p := &modern{topics: []string{"orders", "clicks"}, classic: rapid.Bool().Draw(rt, "classic")}
 			if i < 2 {
 				p.instance = fmt.Sprintf("static%d", i)
 			}
@@ -70,19 +78,33 @@ func TestModernGroupsKeepTheirPromises(t *testing.T) {
 // restart makes a consumer a new one, with a new member id.
 func (w *modernWorld) restart(p *modern) {
 	w.ids++
-	p.id, p.epoch, p.owned, p.wants, p.waits, p.lost = fmt.Sprintf("m%d", w.ids), 0, nil, nil, false, false
+	*p = modern{id: fmt.Sprintf("m%d", w.ids), instance: p.instance, topics: p.topics, classic: p.classic}
+	if p.classic {
+		p.id = ""
+	}
 }
 
 func (w *modernWorld) step() {
 	p := rapid.SampledFrom(w.players).Draw(w.t, "player")
-	switch rapid.SampledFrom([]string{"beat", "beat", "beat", "beat", "full", "adopt", "adopt", "leave", "away", "restart",
+	switch rapid.SampledFrom([]string{"beat", "beat", "beat", "beat", "all", "all", "all", "all", "full", "adopt", "adopt", "leave", "away", "restart", "other", "other",
 		"land", "land", "land", "land", "refuse", "time", "fail", "grow", "subscribe", "classic", "delete", "commit"}).Draw(w.t, "step") {
 	case "beat":
 		w.beat(p, false)
+	case "all": // say something, and are heard
+		for _, p := range w.players {
+			w.beat(p, false)
+			p.adopt()
+		}
+		w.until(w.now.Now.Add(time.Second))
+		for len(w.flying) > 0 {
+			w.land()
+			w.settle()
+		}
+		w.judge()
 	case "full":
 		w.beat(p, true)
 	case "adopt":
-		p.owned = p.wants
+		p.adopt()
 	case "leave":
 		w.leave(p, LeaveEpoch)
 	case "away":
@@ -90,6 +112,9 @@ func (w *modernWorld) step() {
 			w.leave(p, LeaveStaticEpoch)
 		}
 	case "restart":
+		w.restart(p)
+	case "other": // the protocol
+		p.classic = !p.classic
 		w.restart(p)
 	case "land":
 		if len(w.flying) > 0 {
@@ -126,6 +151,10 @@ func (w *modernWorld) beat(p *modern, full bool) {
 	if p.waits {
 		return
 	}
+	if p.classic {
+		w.beatClassic(p)
+		return
+	}
 	full = full || p.lost || p.epoch == 0
 	p.waits, p.lost = true, false
 	r := ConsumerHeartbeatRequest{Group: "g", Member: p.id, Instance: p.instance, Epoch: p.epoch, RebalanceTimeout: -1, Version: 1}
@@ -154,6 +183,11 @@ func (w *modernWorld) leave(p *modern, epoch int32) {
 	if p.waits {
 		return
 	}
+	if p.classic {
+		w.shard.Leave(w.now, w.other(), LeaveRequest{Group: "g", Version: 5, Members: []Leaver{{p.id, p.instance}}})
+		w.restart(p)
+		return
+	}
 	w.shard.ConsumerHeartbeat(w.now, w.other(), ConsumerHeartbeatRequest{Group: "g", Member: p.id, Instance: p.instance, Epoch: epoch, RebalanceTimeout: -1, Version: 1})
 	w.restart(p)
 }
@@ -179,6 +213,10 @@ func (w *modernWorld) judge() {
 			w.t.Fatalf("ticket %d has another answer: %+v", a.Ticket, a.Value)
 		}
 		delete(w.asked, a.Ticket)
+		if p.classic && p.asked == a.Ticket {
+			w.heardClassic(p, a.Value)
+			continue
+		}
 		v, ok := a.Value.(*ConsumerHeartbeatResponse)
 		if !ok || v.Member != p.id {
 			continue // it has restarted since
@@ -235,7 +273,7 @@ func (w *modernWorld) end() {
 		w.until(w.now.Now.Add(2 * time.Second))
 		for _, p := range w.players {
 			p.topics = []string{"orders", "clicks"}
-			p.owned = p.wants
+			p.adopt()
 			w.beat(p, true)
 			w.settle()
 			w.judge()
@@ -266,7 +304,7 @@ func (w *modernWorld) fair() {
 	if want := int(w.topics[0].Partitions + w.topics[1].Partitions); len(owners) != want || most > least+1 {
 		w.t.Fatalf("%d of %d partitions are owned, by consumers of %d to %d", len(owners), want, least, most)
 	}
-	if state := w.shard.groups.get("g").consumer.state(); state != "Stable" {
+	if state := w.shard.groups.get("g").listed().State; state != "Stable" {
 		w.t.Fatalf("the group is %s in the end", state)
 	}
 }
