@@ -6,6 +6,7 @@ import (
 
 	"github.com/klammlog/klamm/node"
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/meta"
 	"github.com/klammlog/klamm/sim"
 )
 
@@ -132,16 +133,19 @@ func bufferLimit(f *footprint) (n int64) {
 	return n
 }
 
-// issuedIDs returns how many producer ids any node knows to be given out: some know
-// of a block later than others.
+// issuedIDs returns how many producer ids any node has known to be given out: some know
+// of a block later than others, and who starts again does not know at once.
 func (r *run) issuedIDs() int64 {
 	for _, b := range r.nodes {
 		if b.running != nil {
-			r.issued = max(r.issued, int64(b.running.Image().NextProducerID()))
+			r.noteIssued(b.running.Image())
 		}
 	}
 	return r.issued
 }
+
+// noteIssued takes in how many producer ids an image says are given out.
+func (r *run) noteIssued(m *meta.Image) { r.issued = max(r.issued, int64(m.NextProducerID())) }
 
 // footprint measures a running node.
 func (b *brokerHost) footprint(n *node.Node, partitions int) footprint {

@@ -171,6 +171,7 @@ func (w *clusterWatch) compare(h *watchedHost) {
 	if at := h.running.Applied(); at != h.applied {
 		h.applied = at
 		m := h.running.Image()
+		w.r.noteIssued(m)
 		w.applies(h.id, at, m.Digest(), func() imageView { return imageOf(m) })
 		w.changed(h.id)
 	}
