@@ -6,7 +6,6 @@ import (
 
 	"github.com/klammlog/klamm/node"
 	"github.com/klammlog/klamm/node/kafka"
-	"github.com/klammlog/klamm/node/meta"
 	"github.com/klammlog/klamm/sim"
 )
 
@@ -138,14 +137,20 @@ func bufferLimit(f *footprint) (n int64) {
 func (r *run) issuedIDs() int64 {
 	for _, b := range r.nodes {
 		if b.running != nil {
-			r.noteIssued(b.running.Image())
+			r.noteIssued(b.running)
 		}
 	}
 	return r.issued
 }
 
-// noteIssued takes in how many producer ids an image says are given out.
-func (r *run) noteIssued(m *meta.Image) { r.issued = max(r.issued, int64(m.NextProducerID())) }
+// noteIssued takes in how many producer ids a node knows to be given out, its controller
+// before its broker.
+func (r *run) noteIssued(n *node.Node) {
+	r.issued = max(r.issued, int64(n.Image().NextProducerID()))
+	if v, ok := n.Quorum(); ok {
+		r.issued = max(r.issued, int64(v.NextProducerID()))
+	}
+}
 
 // footprint measures a running node.
 func (b *brokerHost) footprint(n *node.Node, partitions int) footprint {

@@ -171,13 +171,14 @@ func (w *clusterWatch) compare(h *watchedHost) {
 	if at := h.running.Applied(); at != h.applied {
 		h.applied = at
 		m := h.running.Image()
-		w.r.noteIssued(m)
 		w.applies(h.id, at, m.Digest(), func() imageView { return imageOf(m) })
 		w.changed(h.id)
+		w.r.noteIssued(h.running)
 	}
 	if n := h.running.Changes(); n != h.changes {
 		h.changes = n
 		w.changed(h.id)
+		w.r.noteIssued(h.running)
 	}
 }
 

@@ -136,6 +136,10 @@ func (v View) Knows(id kafka.NodeID) bool {
 	return m.Directory != (meta.DirectoryID{})
 }
 
+// NextProducerID returns how many producer ids this member knows to be given out: of a
+// block that it has given out itself, before its broker does.
+func (v View) NextProducerID() kafka.ProducerID { return v.q.image.NextProducerID() }
+
 // Digest returns a hash of the image: equal images, equal digests.
 func (v View) Digest() uint64 { return v.q.image.Digest() }
 
