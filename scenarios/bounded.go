@@ -155,6 +155,7 @@ func (r *run) noteIssued(n *node.Node) {
 // footprint measures a running node.
 func (b *brokerHost) footprint(n *node.Node, partitions int) footprint {
 	usage := n.Usage()
+	b.r.issued = max(b.r.issued, usage.Broker.ProducerIDs)
 	usage.Broker.ProducerIDs = b.r.issuedIDs()
 	usage.API.MaxOfOneHost = max(usage.API.MaxOfOneHost, b.ofOneHost.most)
 	return footprint{

@@ -7,12 +7,12 @@ type Usage struct {
 	Uncommitted int64 // appends above high watermarks
 	QueuedBytes int64 // appended and not yet written
 	Producers   int64 // of the partition that knows most
-	ProducerIDs int64 // that the cluster has given to nodes
+	ProducerIDs int64 // that the cluster has given to nodes, as far as this one knows
 }
 
 // Usage returns what is held now.
 func (b *Broker) Usage() Usage {
-	u := Usage{ProducerIDs: int64(b.image.NextProducerID())}
+	u := Usage{ProducerIDs: int64(max(b.image.NextProducerID(), b.producer.block.End))}
 	for _, p := range b.all() {
 		u.Waits += p.held.len() + p.committed.len() + p.tails.len()
 		if p.unwritten != nil {
