@@ -284,6 +284,14 @@ var handmadeCases = []struct {
 		h.decide()
 	}, ""},
 	{"a replica joins again", func(h *handmade) { h.isr(1, 2); h.decide(); h.isr(1, 2, 3); h.decide() }, ""},
+	{"a replica that was fenced after it had joined, in an entry behind", func(h *handmade) {
+		h.isr(1, 2)
+		h.decide()
+		h.image.Brokers[2].Fenced = true
+		h.isr(1, 2, 3)
+		h.at++
+		h.decide()
+	}, ""},
 	{"a fenced replica stays in the set", func(h *handmade) { h.image.Brokers[0].Fenced = true; h.decide() }, ""},
 	{"the log ends before the high watermark", func(h *handmade) { h.views[3].LogEnd, h.views[3].Durable = 35, 35 }, offsetsDense},
 	{"the log starts behind the high watermark", func(h *handmade) { h.views[3].LogStart = 41 }, offsetsDense},

@@ -143,8 +143,9 @@ func (o *clusterObserver) applies(id kafka.NodeID, at kafka.Offset, sum uint64, 
 		o.complain(epochsForward, "%d had applied the metadata up to offset %d, and goes back to %d", id, w.applied, at)
 	}
 	if at > o.imageAt {
-		// Snapshots jump only to where some node has been.
-		single := w != nil && w.applied == o.imageAt
+		// A node can follow several entries in one step: who was alive when the first
+		// was decided need not be when the last was.
+		single := w != nil && w.applied == o.imageAt && at == o.imageAt+1
 		o.decide(image(), single)
 		o.imageAt = at
 	}
