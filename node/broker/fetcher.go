@@ -122,10 +122,18 @@ func (f *fetcher) forget(r meta.Replica) {
 }
 
 // moved notes that the log has changed: the leader is to be told. It may be the held
-// end that the partition waits for.
+// end that the partition waits for, or that will not come: a full disk has had what was
+// queued taken back, and it is to be asked for again.
 func (fo *following) moved() {
 	fo.told = false
-	if fo.waiting != kafka.NoOffset && fo.p.log.Held() >= fo.waiting {
+	if fo.waiting == kafka.NoOffset {
+		return
+	}
+	refused := fo.p.log.End() < fo.waiting
+	if refused {
+		fo.p.b.w.Probe("a slow disk refused what a follower waited for")
+	}
+	if refused || fo.p.log.Held() >= fo.waiting {
 		fo.waiting = kafka.NoOffset
 		fo.f.changed.Broadcast()
 	}

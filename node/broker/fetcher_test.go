@@ -2,6 +2,7 @@ package broker
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,4 +50,21 @@ func TestWhatIsFollowedAnewIsForgottenFirst(t *testing.T) {
 	if !slices.Equal(forgot, []kafka.LeaderEpoch{was.LeaderEpoch}) || asked[len(asked)-1] != next.LeaderEpoch {
 		t.Errorf("asked in leader epochs %v; forgotten after %v", asked, forgot)
 	}
+}
+
+// What a follower's slow disk was to write does not fit at last: it is taken back, and
+// to be fetched again, for the held end that was waited for is not reached by itself
+// (docs/bugs/0079.md).
+func TestWhatASlowDiskRefusesIsFetchedAgain(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a")
+	m := c.machine(2)
+	disksim.Fault{Kind: disksim.FaultStall, Disk: m.disk.Name(), Path: "orders-0/*", For: 300 * time.Millisecond}.Apply(m.disk)
+	disksim.Fault{Kind: disksim.FaultFull, Disk: m.disk.Name(), Path: "*", For: 600 * time.Millisecond}.Apply(m.disk)
+	large := strings.Repeat("b", 1<<16)
+	c.machine(1).node.Go("append", func() { _ = c.machine(1).append(kafka.AcksLeader, large, time.Second) })
+	c.until("the follower waits for its disk", func() bool { return m.p().follows.waiting == 2 })
+	c.until("its disk has refused it", func() bool { return m.p().log.End() == 1 })
+	c.until("it has what is committed", func() bool { return m.p().high == 2 })
 }

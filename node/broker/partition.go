@@ -22,6 +22,7 @@ import (
 //  2. it leads only what the metadata says that it leads, in that leader epoch, and
 //     then it fetches from nobody
 //  3. the high watermark goes back only when a leader has the log cut
+//  4. it is left out of fetches only for what its log has still to write
 type Partition struct {
 	b     *Broker
 	topic *topic
@@ -246,6 +247,9 @@ func (p *Partition) Check() error {
 	}
 	if start := p.log.LogStart(); p.cutting == 0 && (start > p.high || p.high > p.log.Held()) {
 		return fmt.Errorf("%s: log start %d, high watermark %d, held %d", p.name, start, p.high, p.log.Held())
+	}
+	if fo := p.follows; fo != nil && fo.waiting != kafka.NoOffset && fo.waiting > p.log.End() {
+		return fmt.Errorf("%s: it is not fetched until %d is held, and the log ends at %d", p.name, fo.waiting, p.log.End())
 	}
 	return p.log.Check()
 }
