@@ -70,7 +70,7 @@ var promises = []Guarantee{
 	{string(delivery.ExactlyOnce), "a group whose output keeps the highest processed offset has every record's effect once"},
 	{string(delivery.GroupExclusive), "in one generation a partition has one owner, and who lost it cannot commit for it"},
 	{string(delivery.GroupBroadcast), "every group receives every record, whatever other groups do"},
-	{string(delivery.CommitForward), "no acknowledged commit is lost, and a committed offset moves back by nobody's hand"},
+	{string(delivery.CommitForward), "no acknowledged commit is lost, and a committed offset moves back by nobody's hand, but for a commit of unknown outcome that comes late, in a group that does not commit first"},
 	{stateChecks, "every stateful part of a node finds its own invariants intact"},
 }
 

@@ -158,6 +158,10 @@ func (j *judgement) holding(h *Holding) string {
 // forward demands that what a member is told as committed was committed, or may have
 // been, and that no commit which was done before is lost. Workers commit forward,
 // so that the committed offset goes back for no reason of theirs.
+//
+// A commit of unknown outcome may take effect late, after those that were done since.
+// That is no commit lost where records may be processed again, or are told apart by the
+// output; a group that commits first has to see to it that it cannot be.
 func (j *judgement) forward() {
 	made := make([]tally, j.partitions())
 	for i := range j.g.Commits {
@@ -178,6 +182,7 @@ func (j *judgement) forward() {
 		newest := t.before(f.Invoked)
 		invoked, found := t.invoked[f.Offset]
 		switch {
+		case newest != nil && f.Offset < newest.Offset && j.g.Mode != CommitFirst && t.wentBack(f, newest):
 		case newest != nil && f.Offset < newest.Offset:
 			j.violated(CommitForward, []string{j.commit(newest), j.fetch(f)},
 				"%s was told offset %d for %s, and %d had been committed", f.Member, f.Offset, j.name(f.Partition), newest.Offset)
@@ -192,13 +197,17 @@ func (j *judgement) forward() {
 type tally struct {
 	invoked map[Offset]Instant // when an offset was first to be committed, and not refused
 	done    []*Commit          // as they returned
+	unknown []*Commit          // what came of them
 	next    int                // in done
 	newest  *Commit            // of those before: the furthest
 }
 
 func (t *tally) add(c *Commit) {
-	if c.Outcome == Done {
+	switch c.Outcome {
+	case Done:
 		t.done = append(t.done, c)
+	case Unknown:
+		t.unknown = append(t.unknown, c)
 	}
 	if t.invoked == nil {
 		t.invoked = map[Offset]Instant{}
@@ -217,6 +226,29 @@ func (t *tally) before(at Instant) *Commit {
 		}
 	}
 	return t.newest
+}
+
+// wentBack reports whether what was told may be a commit of unknown outcome that took
+// effect after the newest, or what a member that was told of that one committed then.
+func (t *tally) wentBack(f *Fetch, newest *Commit) bool {
+	if t.late(f.Offset, f.Offset, f.Returned) {
+		return true
+	}
+	return slices.ContainsFunc(t.done, func(c *Commit) bool {
+		return c.Offset == f.Offset && c.Invoked > newest.Returned && c.Invoked < f.Returned &&
+			t.late(0, c.Offset, c.Invoked) && !t.outdone(c, f.Invoked)
+	})
+}
+
+// late reports whether a commit of unknown outcome, of an offset from one to another,
+// was invoked before an instant.
+func (t *tally) late(from, to Offset, before Instant) bool {
+	return slices.ContainsFunc(t.unknown, func(c *Commit) bool { return c.Offset >= from && c.Offset <= to && c.Invoked < before })
+}
+
+// outdone reports whether a commit that followed one was done before an instant.
+func (t *tally) outdone(c *Commit, before Instant) bool {
+	return slices.ContainsFunc(t.done, func(o *Commit) bool { return o.Invoked > c.Returned && o.Returned < before && o.Offset != c.Offset })
 }
 
 func (j *judgement) fetch(f *Fetch) string {

@@ -18,6 +18,21 @@ func group(mode Mode) *History {
 	return &History{Groups: []Group{g}, Records: [][]Offset{{0, 1, 2}, {}}}
 }
 
+// late has a member told an offset of which the commit's outcome is not known, though
+// one behind it was committed since.
+func late(g *Group) {
+	g.Commits = append(g.Commits, Commit{Member: "w1", Generation: 1, Offset: 2, Invoked: 5, Returned: 6})
+	g.Fetches[1].Offset = 2
+}
+
+// goneOn has one told what was committed after such a commit had come late: from 0,
+// and forward to 1, while 3 was committed before.
+func goneOn(g *Group) {
+	g.Commits = append(g.Commits, Commit{Member: "w1", Generation: 1, Offset: 0, Invoked: 5, Returned: 6},
+		Commit{Member: "w2", Generation: 2, Offset: 1, Invoked: 25, Returned: 26, Outcome: Done})
+	g.Fetches[1].Offset = 1
+}
+
 func TestWhatIsBrokenIsNamed(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -84,6 +99,31 @@ func TestWhatIsBrokenIsNamed(t *testing.T) {
 			g.Commits = append(g.Commits, Commit{Member: "w1", Generation: 1, Offset: 4, Invoked: 21, Returned: 22})
 			g.Fetches[1].Offset = 4
 		}, ""},
+		{"one of unknown outcome may come late", ProcessFirst, late, ""},
+		{"with the output, too", WithOutput, late, ""},
+		{"but not where that processes again", CommitFirst, late, CommitForward},
+		{"one of unknown outcome is told before it was made", ProcessFirst, func(g *Group) {
+			late(g)
+			g.Commits[1].Invoked = 31
+		}, CommitForward},
+		{"one that was refused comes late", ProcessFirst, func(g *Group) {
+			late(g)
+			g.Commits[1].Outcome = Refused
+		}, CommitForward},
+		{"a member goes on from one that came late", ProcessFirst, goneOn, ""},
+		{"and commits forward from there", ProcessFirst, func(g *Group) {
+			goneOn(g)
+			g.Commits = append(g.Commits, Commit{Member: "w2", Generation: 2, Offset: 2, Invoked: 27, Returned: 28, Outcome: Done})
+		}, CommitForward},
+		{"not if it was made before", ProcessFirst, func(g *Group) {
+			goneOn(g)
+			g.Commits[2].Invoked = 15
+		}, CommitForward},
+		{"nor from below what came late", ProcessFirst, func(g *Group) {
+			goneOn(g)
+			g.Commits[1].Offset = 2
+		}, CommitForward},
+		{"nor where that processes again", CommitFirst, goneOn, CommitForward},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := group(c.mode)

@@ -22,6 +22,8 @@ func (m *GroupConsumer) runClassic() {
 		switch {
 		case m.closed:
 			return
+		case m.parted != "":
+			m.part(m.at.until(0))
 		case m.silent(now):
 			m.standAside()
 		case m.left && !m.polling && m.polled.Add(m.c.MaxPoll) <= now:
@@ -82,9 +84,12 @@ func (m *GroupConsumer) silent(now kafka.Instant) bool {
 func (m *GroupConsumer) standAside() {
 	m.w.Probe("a member left its group because nobody polled")
 	m.w.Log.Warn("member leaves its group: nobody polled for max.poll.interval.ms", "group", m.c.Group, "member", m.member)
-	m.leave(m.at.until(0))
-	m.forget(kafka.ErrUnknownMemberID)
-	m.left = true
+	membership := m.membership
+	m.leave(m.member, m.at.until(0))
+	if m.membership == membership { // second look: else Rejoin came first
+		m.forget(kafka.ErrUnknownMemberID)
+		m.left = true
+	}
 }
 
 // rebalance has the group joined again. Eager members let go of everything first.
@@ -172,15 +177,16 @@ func (m *GroupConsumer) instance() *string {
 func (m *GroupConsumer) join() {
 	m.stats.Joins++
 	m.again = false
+	membership := m.membership
 	var r *kmsg.JoinGroupResponse
 	err := m.match()
-	if err == nil {
+	if err == nil && m.membership == membership {
 		r, err = m.askJoin()
 	}
-	if err == nil {
+	if err == nil && m.membership == membership {
 		err = m.synchronize(r)
 	}
-	if err == nil || m.closed {
+	if err == nil || m.closed || m.membership != membership { // second look: Rejoin gave up what was joined
 		return
 	}
 	if errors.Is(err, env.ErrCanceled) {
@@ -209,7 +215,7 @@ func (m *GroupConsumer) tell(err error) {
 
 // askJoin sends JoinGroup and waits for the rebalance to complete. Blocks.
 func (m *GroupConsumer) askJoin() (*kmsg.JoinGroupResponse, error) {
-	patience := m.c.MaxPoll
+	patience, membership := m.c.MaxPoll, m.membership
 	resp, err := m.at.ask(groupCall{
 		build: m.joinRequest,
 		code:  func(r kmsg.Response) kafka.Error { return kafka.Error(r.(*kmsg.JoinGroupResponse).ErrorCode) },
@@ -219,6 +225,9 @@ func (m *GroupConsumer) askJoin() (*kmsg.JoinGroupResponse, error) {
 		return nil, fmt.Errorf("join: %w", err)
 	}
 	r := resp.(*kmsg.JoinGroupResponse)
+	if m.membership != membership {
+		return r, nil // second look: who asked is a member no more
+	}
 	switch code := kafka.Error(r.ErrorCode); code {
 	case kafka.None, kafka.ErrMemberIDRequired:
 		m.member = r.MemberID
@@ -256,7 +265,7 @@ func (m *GroupConsumer) synchronize(joined *kmsg.JoinGroupResponse) error {
 	if !joined.SkipAssignment { // else somebody assigned, perhaps in an earlier life, who saw less
 		m.seen = m.sight()
 	}
-	protocol, kind := text(joined.Protocol), "consumer"
+	protocol, kind, membership := text(joined.Protocol), "consumer", m.membership
 	resp, err := m.at.ask(groupCall{
 		build: func() kmsg.Request {
 			q := kmsg.NewPtrSyncGroupRequest()
@@ -271,6 +280,9 @@ func (m *GroupConsumer) synchronize(joined *kmsg.JoinGroupResponse) error {
 		return fmt.Errorf("sync: %w", err)
 	}
 	r := resp.(*kmsg.SyncGroupResponse)
+	if m.membership != membership {
+		return nil // second look: who asked is a member no more
+	}
 	if err := kafka.Error(r.ErrorCode).AsError(); err != nil {
 		return fmt.Errorf("sync: %w", err)
 	}
@@ -278,7 +290,7 @@ func (m *GroupConsumer) synchronize(joined *kmsg.JoinGroupResponse) error {
 	if err != nil {
 		return fmt.Errorf("assignment: %w", err)
 	}
-	m.generation, m.joined = joined.Generation, true
+	m.generation, m.joined, m.heir = joined.Generation, true, false
 	m.stats.Rebalances++
 	m.w.Log.Info("member has joined its group", "group", m.c.Group, "member", m.member, "generation", m.generation, "leads", m.leads, "partitions", len(mine))
 	m.change(mine)
@@ -333,21 +345,21 @@ func (m *GroupConsumer) places(of []kafka.TopicPartition) ([]Place, error) {
 	return out, nil
 }
 
-// leave says that the member goes. Blocks.
-func (m *GroupConsumer) leave(deadline kafka.Instant) {
-	if m.member == "" {
+// leave says that a member goes; "" is none. Blocks.
+func (m *GroupConsumer) leave(member string, deadline kafka.Instant) {
+	if member == "" {
 		return
 	}
 	if m.c.Protocol == ConsumerGroup {
-		m.leaveConsumer(deadline)
+		m.leaveConsumer(member, deadline)
 		return
 	}
 	_, err := m.at.askOnce(groupCall{
 		build: func() kmsg.Request {
 			q := kmsg.NewPtrLeaveGroupRequest()
-			q.Group, q.MemberID = m.c.Group, m.member
+			q.Group, q.MemberID = m.c.Group, member
 			one := kmsg.NewLeaveGroupRequestMember()
-			one.MemberID, one.InstanceID = m.member, m.instance()
+			one.MemberID, one.InstanceID = member, m.instance()
 			q.Members = append(q.Members, one)
 			return q
 		},
@@ -355,6 +367,6 @@ func (m *GroupConsumer) leave(deadline kafka.Instant) {
 		links: m.calls,
 	}, deadline)
 	if err != nil {
-		m.w.Log.Warn("group was not told that its member leaves", "group", m.c.Group, "member", m.member, "err", err)
+		m.w.Log.Warn("group was not told that its member leaves", "group", m.c.Group, "member", member, "err", err)
 	}
 }

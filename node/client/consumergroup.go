@@ -35,7 +35,6 @@ type target struct {
 // runConsumer keeps the membership in a group of the consumer protocol until the
 // member closes.
 func (m *GroupConsumer) runConsumer() {
-	m.member = m.newMemberID()
 	k := &keeper{GroupConsumer: m, interval: time.Second, names: map[kafka.TopicID]string{}, ids: map[string]kafka.TopicID{}}
 	k.begin()
 	for !m.closed && m.over == nil {
@@ -44,6 +43,9 @@ func (m *GroupConsumer) runConsumer() {
 		switch {
 		case m.closed:
 			return
+		case m.parted != "":
+			m.part(m.at.until(0))
+			k.begin()
 		case m.silent(now):
 			m.standAside()
 			k.begin()
@@ -87,8 +89,11 @@ type keeper struct {
 	ids   map[string]kafka.TopicID
 }
 
-// begin has the next heartbeat join.
+// begin has the next heartbeat join, as who the member is or as a new one.
 func (k *keeper) begin() {
+	if k.member == "" {
+		k.member = k.newMemberID()
+	}
 	k.generation, k.joined = joinEpoch, false
 	k.whole, k.toldAny, k.due = true, false, 0
 	k.target = target{settled: true}
@@ -109,7 +114,7 @@ func (k *keeper) settled() bool { return !k.busy() && k.target.settled }
 // heartbeat joins, lives, and tells what is owned. Blocks.
 func (k *keeper) heartbeat() {
 	k.stats.Heartbeats++
-	sent := k.w.Now()
+	sent, membership := k.w.Now(), k.membership
 	resp, err := k.at.ask(groupCall{
 		build: k.requests(),
 		code: func(r kmsg.Response) kafka.Error {
@@ -117,7 +122,10 @@ func (k *keeper) heartbeat() {
 		},
 		links: k.calls,
 	}, sent.Add(max(k.interval, time.Second)))
-	if err != nil {
+	switch {
+	case k.membership != membership: // second look: it was of one that Rejoin has given up
+		return
+	case err != nil:
 		k.failed(err)
 		return
 	}
@@ -131,7 +139,7 @@ func (k *keeper) heartbeat() {
 		k.member = *r.MemberID
 	}
 	if !k.joined {
-		k.joined = true
+		k.joined, k.heir = true, false
 		k.stats.Joins++
 	}
 	if k.generation != r.MemberEpoch {
@@ -210,7 +218,7 @@ func (k *keeper) refused(code kafka.Error, err error) {
 		k.member = member // a member keeps its id for life
 		k.begin()
 	default:
-		if code.Outcome() == kafka.Retriable {
+		if code.Outcome() == kafka.Retriable || code == kafka.ErrUnreleasedInstanceID && k.heir {
 			k.failed(err)
 			return
 		}
@@ -228,8 +236,9 @@ func (k *keeper) giveUp(err error) {
 // reconcile gives Poll what leads to the target: partitions to give back first, then
 // those that have come. Blocks, to ask for names and for where to begin.
 func (k *keeper) reconcile() {
+	membership := k.membership
 	mine, ok := k.resolve()
-	if !ok {
+	if !ok || k.membership != membership { // second look: Rejoin
 		return
 	}
 	if gone := minus(k.owned, mine); len(gone) > 0 {
@@ -295,8 +304,8 @@ func (k *keeper) nameOf(id kafka.TopicID) (string, error) {
 	return "", fmt.Errorf("topic id %s: %w", id, kafka.ErrUnknownTopicID)
 }
 
-// leaveConsumer says that the member goes, a static one for a while. Blocks.
-func (m *GroupConsumer) leaveConsumer(deadline kafka.Instant) {
+// leaveConsumer says that a member goes, a static one for a while. Blocks.
+func (m *GroupConsumer) leaveConsumer(member string, deadline kafka.Instant) {
 	epoch := leaveEpoch
 	if m.c.Instance != "" {
 		epoch = leaveStaticEpoch
@@ -304,7 +313,7 @@ func (m *GroupConsumer) leaveConsumer(deadline kafka.Instant) {
 	_, err := m.at.askOnce(groupCall{
 		build: func() kmsg.Request {
 			q := kmsg.NewPtrConsumerGroupHeartbeatRequest()
-			q.Group, q.MemberID, q.MemberEpoch, q.InstanceID, q.RebalanceTimeoutMillis = m.c.Group, m.member, epoch, m.instance(), -1
+			q.Group, q.MemberID, q.MemberEpoch, q.InstanceID, q.RebalanceTimeoutMillis = m.c.Group, member, epoch, m.instance(), -1
 			return q
 		},
 		code: func(r kmsg.Response) kafka.Error {
@@ -313,6 +322,6 @@ func (m *GroupConsumer) leaveConsumer(deadline kafka.Instant) {
 		links: m.calls,
 	}, deadline)
 	if err != nil {
-		m.w.Log.Warn("group was not told that its member leaves", "group", m.c.Group, "member", m.member, "err", err)
+		m.w.Log.Warn("group was not told that its member leaves", "group", m.c.Group, "member", member, "err", err)
 	}
 }

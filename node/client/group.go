@@ -123,6 +123,8 @@ type GroupConsumer struct {
 	handovers  []handover             // that Poll is to carry out, in order
 	carrying   bool                   // Poll carries one out
 	membership int                    // counts those that ended
+	parted     string                 // the member id that Rejoin gave up, until the group is told; "" for none
+	heir       bool                   // joins in the place of a membership that Rejoin gave up
 	handing    int32                  // generation of the one that Poll carries out
 	again      bool                   // the group is to be joined again
 	told       error                  // for Poll to tell, once
@@ -231,6 +233,44 @@ func (m *GroupConsumer) Poll(deadline kafka.Instant, limit int) ([]Record, error
 	}
 }
 
+// Rejoin gives up the membership, if there is one, and has the member join as another:
+// with a new member id, or, if it is static, with its instance id and a new member id.
+// What it had is lost, as if the group had gone on without it: the next Poll stops
+// reading it and calls OnLost, and Commit returns ErrFenced until the member has joined.
+// That the old member goes is told to the group once; if that fails its session has to
+// run out.
+//
+// It is for who must know what is committed, after a commit of which the outcome is not
+// known: that commit may still be on its way, and come after all that is committed under
+// the same member id later. The group refuses it before the new member, or any other, is
+// given the partitions.
+//
+// It is called by the task that polls. It does not block.
+func (m *GroupConsumer) Rejoin() {
+	if m.closed || m.over != nil || m.member == "" {
+		return
+	}
+	m.w.Probe("a member gave up its membership, to join as another")
+	m.heir = true
+	if m.c.Instance == "" || m.c.Protocol == ConsumerGroup { // else who joins with its instance id fences it
+		m.parted = m.member
+	}
+	if m.joined {
+		m.forget(kafka.ErrUnknownMemberID)
+	} else {
+		m.member = ""
+		m.membership++
+	}
+	m.wake.Broadcast()
+}
+
+// part tells the group that the member which Rejoin gave up is gone. Blocks.
+func (m *GroupConsumer) part(deadline kafka.Instant) {
+	member := m.parted
+	m.parted = ""
+	m.leave(member, deadline)
+}
+
 // note takes down that everything which was returned is processed, and that somebody
 // polls.
 func (m *GroupConsumer) note() {
@@ -255,7 +295,8 @@ func (m *GroupConsumer) Close(deadline kafka.Instant) error {
 	m.tasks.Cancel()
 	err := m.tasks.Wait(deadline)
 	if m.c.Instance == "" || m.c.Protocol == ConsumerGroup { // who is still joining is known there, too
-		m.leave(min(deadline, m.w.Now().Add(m.client.c.RequestTimeout)))
+		m.part(min(deadline, m.w.Now().Add(m.client.c.RequestTimeout)))
+		m.leave(m.member, min(deadline, m.w.Now().Add(m.client.c.RequestTimeout)))
 	}
 	for _, end := range []func(kafka.Instant) error{m.reader.Close, m.calls.close, m.joins.close} {
 		if failed := end(deadline); err == nil {

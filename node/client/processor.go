@@ -47,8 +47,9 @@ type Output interface {
 }
 
 // NewAtMostOnce returns a Processor that processes only what is committed for
-// certain. What process fails with is lost, and returned by Step. Auto-commit is
-// turned off.
+// certain. What process fails with is lost, and returned by Step. After a commit of
+// unknown outcome the member joins its group as another (GroupConsumer.Rejoin) before
+// it commits again. Auto-commit is turned off.
 func (c *Client) NewAtMostOnce(g GroupConfig, config ConsumerConfig, process func([]Record) error) (*Processor, error) {
 	p := &Processor{process: process}
 	p.handle = p.commitThenProcess
@@ -130,6 +131,9 @@ func (p *Processor) commitThenProcess(records []Record) (int, error) {
 	}
 	if err := p.commit(endsOf(records)); err != nil {
 		p.goBack(records)
+		if OutcomeOf(err) == kafka.Unknown {
+			p.m.Rejoin() // else it may come after the next one, and undo it
+		}
 		if err = p.excuse(err); err == nil {
 			err = p.m.w.Sleep(p.m.client.backOff(1)) // the group may need a moment
 		}

@@ -107,6 +107,18 @@ func (m *GroupConsumer) CommitPolled(ctx context.Context) error {
 	return m.c.run(ctx, func() error { return m.inner.CommitPolled(kafka.Never) })
 }
 
+// Rejoin gives up the membership, and has the member join its group as another: what it
+// had is lost, which the next Poll tells. It is for who must know what is committed,
+// after a commit of unknown outcome: that may still be on its way, and undo what is
+// committed later under the same member id. The group refuses it before anybody is given
+// the partitions. It is not to be called while Poll is under way; it does not block.
+func (m *GroupConsumer) Rejoin() error {
+	return m.c.enter(func() error {
+		m.inner.Rejoin()
+		return nil
+	})
+}
+
 // Committed returns what the group has committed; -1 where there is nothing.
 func (m *GroupConsumer) Committed(ctx context.Context, of ...TopicPartition) (map[TopicPartition]Commit, error) {
 	return ask(ctx, m.c, func() (map[TopicPartition]Commit, error) { return m.inner.Committed(of, kafka.Never) })
