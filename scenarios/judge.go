@@ -75,6 +75,7 @@ func (r *run) unjudged() Result {
 			Polls: counts.Polls, Records: counts.Records,
 		},
 		Options: r.options.lines(), Faults: r.faultsEffective(),
+		Sizes: r.options.sizes(), Switches: r.options.switches(), SafetyNanos: int64(r.options.Safety),
 		Probes: r.k.Probes(), Buggify: r.k.Buggified(), Movements: r.movements(),
 	}
 	if of := r.scenario.Case; of != nil {

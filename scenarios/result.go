@@ -50,6 +50,10 @@ type Result struct {
 	Probes  []sim.Count `json:"probes"`
 	Buggify []sim.Count `json:"buggify"`
 
+	Sizes       []Size   `json:"sizes"`
+	Switches    []string `json:"switches"`  // settings that are true and need not be
+	SafetyNanos int64    `json:"safety_ns"` // for how long there may be faults
+
 	Movements  *Movements `json:"movements,omitempty"`  // of a cluster of several nodes
 	Deliveries []Delivery `json:"deliveries,omitempty"` // of groups that have processed everything
 }
@@ -74,9 +78,14 @@ func (o Operations) Add(p Operations) Operations {
 
 // Replay returns the command that runs this run again.
 func (r Result) Replay() string {
+	return ReplayCommand(fmt.Sprintf("%s --seed %d", r.Scenario, r.Seed), r.Set)
+}
+
+// ReplayCommand returns the command that runs again what is named, with settings.
+func ReplayCommand(what string, set []string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "klamm replay %s --seed %d", r.Scenario, r.Seed)
-	for _, s := range r.Set {
+	b.WriteString("klamm replay " + what)
+	for _, s := range set {
 		fmt.Fprintf(&b, " --set %s", quoted(s))
 	}
 	return b.String()

@@ -69,7 +69,7 @@ type run struct {
 }
 
 // Run makes one run. An error is the caller's mistake: no such scenario, a
-// setting that does not exist.
+// setting that does not exist, a fault of a script that cannot be.
 func Run(spec Spec, watch Watch) (*Outcome, error) {
 	r, err := newRun(spec, watch)
 	if err != nil {
@@ -101,6 +101,12 @@ func newRun(spec Spec, watch Watch) (*run, error) {
 		Buggify: r.options.Buggify, Recorder: watch.Recorder, Sink: watch.Sink,
 	})
 	r.assemble()
+	if spec.Script != nil {
+		if err := r.perform(spec.Script); err != nil {
+			r.k.Close()
+			return nil, err
+		}
+	}
 	return r, nil
 }
 

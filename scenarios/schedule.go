@@ -127,8 +127,13 @@ func drawSchedule(o Options, seed uint64, cast cast) []Fault {
 			out = append(out, drawFault(family, r, cast, window))
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Fault) int { return int(min(max(a.at()-b.at(), -1), 1)) })
+	sortFaults(out)
 	return out
+}
+
+// sortFaults puts faults in the order in which they begin.
+func sortFaults(faults []Fault) {
+	slices.SortStableFunc(faults, func(a, b Fault) int { return int(min(max(a.at()-b.at(), -1), 1)) })
 }
 
 func drawFault(family Family, r *rand.Rand, cast cast, in netsim.Window) Fault {

@@ -72,6 +72,14 @@ var optionSettings = []optionSetting{
 		}
 		return err
 	}},
+	{"run.workers", intOption(1, 64, func(o *Options) *int { return &o.Workers })},
+	{"run.operators", intOption(0, 64, func(o *Options) *int { return &o.Operators.Operators })},
+	{"run.steward.acts", intOption(0, 1000, func(o *Options) *int { return &o.StewardActs })},
+	{"run.near", intOption(0, 64, func(o *Options) *int { return &o.Near })},
+	{"run.recreate", func(o *Options, s string) (err error) {
+		o.Recreate, err = strconv.ParseBool(s)
+		return err
+	}},
 	{"run.sink.crashes", intOption(0, 100, func(o *Options) *int { return &o.SinkCrashes })},
 	{"run.onlookers", intOption(0, 8, func(o *Options) *int { return &o.Onlookers })},
 	{"run.strangers", intOption(0, 8, func(o *Options) *int { return &o.Strangers })},

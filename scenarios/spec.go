@@ -14,8 +14,9 @@ import (
 type Spec struct {
 	Scenario string        `json:"scenario"`
 	Seed     uint64        `json:"seed"`
-	Set      []string      `json:"set,omitempty"`   // settings given by hand, name=value
-	Until    kafka.Instant `json:"until,omitempty"` // stop then, without a verdict; 0: at the end
+	Set      []string      `json:"set,omitempty"`    // settings given by hand, name=value
+	Script   *Script       `json:"script,omitempty"` // the faults, if they are not to be drawn
+	Until    kafka.Instant `json:"until,omitempty"`  // stop then, without a verdict; 0: at the end
 }
 
 // A Watch is who looks on. Watching leaves a run as it is.

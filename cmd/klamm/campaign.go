@@ -72,7 +72,7 @@ func newCampaign(names []string, f runFlags) *campaign {
 
 // take adds a finding and reports whether to go on.
 func (c *campaign) take(f finding) bool {
-	r := c.rows[f.Spec.Scenario]
+	r := c.rows[f.row()]
 	r.Seeds++
 	r.Operations = r.Operations.Add(f.Result.Operations)
 	r.Virtual += time.Duration(f.Result.VirtualNanos)
@@ -152,7 +152,7 @@ func (c *campaign) exit() error {
 
 func (c *campaign) sortFailures() {
 	slices.SortStableFunc(c.failures, func(a, b finding) int {
-		if d := slices.Index(c.names, a.Spec.Scenario) - slices.Index(c.names, b.Spec.Scenario); d != 0 {
+		if d := slices.Index(c.names, a.row()) - slices.Index(c.names, b.row()); d != 0 {
 			return d
 		}
 		return cmp.Compare(a.Spec.Seed, b.Spec.Seed)
@@ -189,11 +189,11 @@ func (c *campaign) printText(out, errs io.Writer) {
 			fmt.Fprintf(out, "\n… and %d more failures\n", len(c.failures)-i)
 			break
 		}
-		if inFull[f.Spec.Scenario] {
+		if inFull[f.row()] {
 			fmt.Fprintln(out, f.headline())
 			continue
 		}
-		inFull[f.Spec.Scenario] = true
+		inFull[f.row()] = true
 		fmt.Fprintln(out)
 		if err := printFinding(out, f); err != nil {
 			fmt.Fprintln(errs, "the divergence cannot be shown:", err)
@@ -219,13 +219,26 @@ func (c *campaign) worst() finding {
 	return c.failures[0]
 }
 
-func (f finding) replay() string { return replayOf(f.Spec) }
+func (f finding) replay() string {
+	if f.File != "" {
+		return scenarios.ReplayCommand(f.File, f.Given)
+	}
+	return replayOf(f.Spec)
+}
 
 func replayOf(s scenarios.Spec) string {
 	return scenarios.Result{Scenario: s.Scenario, Seed: s.Seed, Set: s.Set}.Replay()
 }
 
-func (f finding) name() string { return fmt.Sprintf("%s seed %d", f.Spec.Scenario, f.Spec.Seed) }
+func (f finding) name() string { return fmt.Sprintf("%s seed %d", f.row(), f.Spec.Seed) }
+
+// row names what a run counts for: its case file, or its scenario.
+func (o order) row() string {
+	if o.File != "" {
+		return o.File
+	}
+	return o.Spec.Scenario
+}
 
 // headline tells a failure in one line.
 func (f finding) headline() string {
@@ -427,7 +440,7 @@ type failureReport struct {
 
 // withoutNulls gives lists that nothing is in the form [].
 func withoutNulls(r scenarios.Result) scenarios.Result {
-	for _, list := range []*[]string{&r.Options, &r.Drawn, &r.Judged} {
+	for _, list := range []*[]string{&r.Options, &r.Drawn, &r.Judged, &r.Switches} {
 		if *list == nil {
 			*list = []string{}
 		}

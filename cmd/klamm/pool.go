@@ -19,6 +19,8 @@ import (
 // An order is what a worker process is asked to do: one run.
 type order struct {
 	Spec      scenarios.Spec `json:"spec"`
+	File      string         `json:"file,omitempty"`      // the case file that says what to run, if one does
+	Given     []string       `json:"-"`                   // settings on top of those of the file
 	Record    string         `json:"record,omitempty"`    // write every event to this file
 	Artifacts string         `json:"artifacts,omitempty"` // on failure, write evidence below this folder
 	Tally     bool           `json:"tally,omitempty"`     // count what became of the sends

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/klammlog/klamm/internal/casefile"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/scenarios"
 	"github.com/klammlog/klamm/sim"
@@ -22,15 +23,17 @@ type replayFlags struct {
 	trace  []string
 	until  time.Duration
 	log    bool
+	write  string
 	output string
 }
 
 func newReplayCommand() *cobra.Command {
 	var f replayFlags
 	cmd := &cobra.Command{
-		Use:   "replay SCENARIO --seed N",
+		Use:   "replay SCENARIO --seed N | CASE.yaml",
 		Short: "Make one run again, and show what happened",
 		Long: `Make one run again: the same seed, settings and binary give the same events.
+A case file says all that, and every fault in a line that can be changed; --case writes one.
 
 --trace shows what a partition, a connection or a node did, a line an event;
 --log shows every node's log. Both leave the run as it is.
@@ -40,8 +43,9 @@ Exit codes: 1 the run breaks a safety guarantee again; 3 it gets stuck again;
 0 only with --until, which stops before the verdict.`,
 		Example: `  klamm replay power-loss --seed 7714
   klamm replay power-loss --seed 7714 --trace partition=orders-2
-  klamm replay flaky-network --seed 12 --trace node=n1 --until 12.5s`,
-		Args: oneArgument("SCENARIO, one of " + strings.Join(scenarios.Names(), ", ")),
+  klamm replay flaky-network --seed 12 --trace node=n1 --until 12.5s
+  klamm replay everything --seed 7714 --case 7714.yaml`,
+		Args: oneArgument("a case file, or SCENARIO, one of " + strings.Join(scenarios.Names(), ", ")),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return judging(replay(cmd.OutOrStdout(), args[0], f))
 		},
@@ -52,23 +56,14 @@ Exit codes: 1 the run breaks a safety guarantee again; 3 it gets stuck again;
 	flags.StringArrayVar(&f.trace, "trace", nil, "show the events of partition=NAME, conn=ID, client=NAME, node=NAME, or all; repeatable")
 	flags.DurationVar(&f.until, "until", 0, "stop at this virtual time and show the state")
 	flags.BoolVar(&f.log, "log", false, "show the nodes' logs")
+	flags.StringVar(&f.write, "case", "", "write the run to this case `file`, with its faults and its verdict")
 	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
 	return cmd
 }
 
 func replay(out io.Writer, name string, f replayFlags) error {
-	names, err := chosenScenarios([]string{name})
+	spec, err := f.spec(name)
 	if err != nil {
-		return usage(err)
-	}
-	if f.seed == "" {
-		return usage(errors.New("which seed? want --seed N"))
-	}
-	seed, err := parseSeed(f.seed)
-	if err != nil {
-		return usage(err)
-	}
-	if err := scenarios.CheckSettings(f.set); err != nil {
 		return usage(err)
 	}
 	if f.output != "text" && f.output != "json" {
@@ -85,7 +80,7 @@ func replay(out io.Writer, name string, f replayFlags) error {
 		return usage(errors.New("--trace and --log show text, not -o json"))
 	}
 	buffered := bufio.NewWriter(out)
-	spec := scenarios.Spec{Scenario: names[0], Seed: seed, Set: f.set, Until: kafka.Instant(f.until)}
+	spec.Until = kafka.Instant(f.until)
 	var watch scenarios.Watch
 	if want.any() {
 		watch.Sink = func(l sim.Line) {
@@ -99,11 +94,42 @@ func replay(out io.Writer, name string, f replayFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.write != "" {
+		if err := caseOf(spec, outcome.Result).Write(f.write); err != nil {
+			return err
+		}
+	}
 	told := tellReplay(buffered, outcome, f)
 	if err := buffered.Flush(); err != nil {
 		return err
 	}
 	return told
+}
+
+// spec says which run is meant: that of a case file, or of a scenario's seed.
+func (f replayFlags) spec(name string) (scenarios.Spec, error) {
+	if f.write != "" && f.until > 0 {
+		return scenarios.Spec{}, errors.New("--case writes a run with its verdict, and --until stops before that")
+	}
+	if casefile.IsName(name) {
+		if f.seed != "" {
+			return scenarios.Spec{}, errors.New("--seed is for scenarios: a case has its own")
+		}
+		o, err := caseOrder(name, f.set)
+		return o.Spec, err
+	}
+	names, err := chosenScenarios([]string{name})
+	if err != nil {
+		return scenarios.Spec{}, err
+	}
+	if f.seed == "" {
+		return scenarios.Spec{}, errors.New("which seed? want --seed N")
+	}
+	seed, err := parseSeed(f.seed)
+	if err != nil {
+		return scenarios.Spec{}, err
+	}
+	return scenarios.Spec{Scenario: names[0], Seed: seed, Set: f.set}, scenarios.CheckSettings(f.set)
 }
 
 // runCaught makes a run; a panic that nothing in the run catches becomes an error.

@@ -42,6 +42,7 @@ func commands() []*cobra.Command {
 		newInspectCommand(),
 		newRunCommand(),
 		newReplayCommand(),
+		newShrinkCommand(),
 		newMatrixCommand(),
 		newListCommand(),
 		newVersionCommand(),

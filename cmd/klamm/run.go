@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -10,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/klammlog/klamm/internal/casefile"
 	"github.com/klammlog/klamm/scenarios"
 	"github.com/spf13/cobra"
 )
@@ -31,9 +33,10 @@ type runFlags struct {
 func newRunCommand() *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
-		Use:   "run [SCENARIO...]",
+		Use:   "run [SCENARIO | CASE.yaml ...]",
 		Short: "Throw seeded faults at a real broker in the simulator, and judge what clients saw",
 		Long: `Run scenarios over seeds. Without arguments: every scenario over a few seeds.
+Case files are run first, each once: a case says its seed and its faults (klamm shrink).
 
 A run is a function of its scenario, its seed, its settings and this binary. What is
 demanded is fixed by the scenario and the seed; --set changes the system, never the
@@ -46,7 +49,8 @@ Exit codes: 0 every guarantee held; 1 a safety guarantee was broken; 2 usage;
   klamm run everything --seeds 0..1000 --jobs 2
   klamm run power-loss crash --for 30s          fresh seeds until the time is up
   klamm run everything --seeds 1+100 --repeat 2 each seed in two processes, compared
-  klamm run power-loss --set log.flush=os       a promise that this setting cannot keep`,
+  klamm run power-loss --set log.flush=os       a promise that this setting cannot keep
+  klamm run cases/*.yaml everything --for 5m    a gate: what was broken once, then fresh seeds`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return judging(runScenarios(cmd, args, f))
 		},
@@ -65,7 +69,7 @@ Exit codes: 0 every guarantee held; 1 a safety guarantee was broken; 2 usage;
 }
 
 func runScenarios(cmd *cobra.Command, args []string, f runFlags) error {
-	names, err := chosenScenarios(args)
+	cases, names, err := f.chosen(args)
 	if err != nil {
 		return usage(err)
 	}
@@ -81,10 +85,14 @@ func runScenarios(cmd *cobra.Command, args []string, f runFlags) error {
 			return usage(fmt.Errorf("--artifacts: %w", err))
 		}
 	}
-	c := newCampaign(names, f)
+	c := newCampaign(append(rowsOf(cases), names...), f)
 	ctx, stop := signal.NotifyContext(background(cmd), os.Interrupt, syscall.SIGTERM)
 	orders := make(chan order)
-	go issueOrders(ctx, orders, names, plan, f)
+	go func() {
+		defer close(orders)
+		issueCases(ctx, orders, cases)
+		issueOrders(ctx, orders, names, plan, f)
+	}()
 	poolErr := runPool(ctx, orders, f.jobs, f.repeat, c.take)
 	stop() // from here on a signal ends the process at once
 	c.progress.clear()
@@ -105,6 +113,29 @@ func chosenScenarios(args []string) ([]string, error) {
 		}
 	}
 	return args, nil
+}
+
+// chosen sorts what a command line names into case files and scenarios.
+func (f runFlags) chosen(args []string) (cases []order, names []string, err error) {
+	var words []string
+	for _, a := range args {
+		if !casefile.IsName(a) {
+			words = append(words, a)
+			continue
+		}
+		o, err := caseOrder(a, f.set)
+		if err != nil {
+			return nil, nil, err
+		}
+		o.Artifacts = f.artifacts
+		cases = append(cases, o)
+	}
+	if len(words) > 0 || len(cases) == 0 {
+		names, err = chosenScenarios(words)
+	} else if f.seed != "" || f.seeds != "" || f.budget > 0 {
+		err = errors.New("--seed, --seeds and --for are for scenarios, and only cases are named: a case has its own seed")
+	}
+	return cases, names, err
 }
 
 // plan says which seeds each scenario runs, and checks the numbers given.
@@ -139,12 +170,14 @@ func (f runFlags) plan() (seedRange, error) {
 // issueOrders hands out runs, the scenarios in turn for each seed, until the seeds
 // or the time are used up.
 func issueOrders(ctx context.Context, orders chan<- order, names []string, seeds seedRange, f runFlags) {
-	defer close(orders)
 	var timeUp <-chan time.Time
 	if f.budget > 0 {
 		timeUp = time.After(f.budget)
 	}
 	for i := range seeds.count {
+		if len(names) == 0 {
+			return // cases only
+		}
 		for _, name := range names {
 			o := order{Spec: scenarios.Spec{Scenario: name, Seed: seeds.first + i, Set: f.set}, Artifacts: f.artifacts}
 			select {

@@ -123,8 +123,8 @@ func guard(spec scenarios.Spec, watch *scenarios.Watch) (done func()) {
 	return func() { close(finished) }
 }
 
-// writeArtifacts writes the evidence of a failed run: its result, its history,
-// and the log of the same run made again with everything shown.
+// writeArtifacts writes the evidence of a failed run: its result, its history, the
+// run as a case file, and the log of the same run made again with everything shown.
 func writeArtifacts(o order, outcome *scenarios.Outcome) error {
 	dir := filepath.Join(o.Artifacts, fmt.Sprintf("%s-%d", o.Spec.Scenario, o.Spec.Seed))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -138,6 +138,9 @@ func writeArtifacts(o order, outcome *scenarios.Outcome) error {
 		return err
 	}
 	if err := writeFile(filepath.Join(dir, "history.jsonl"), outcome.WriteHistory); err != nil {
+		return err
+	}
+	if err := caseOf(o.Spec, outcome.Result).Write(filepath.Join(dir, "case.yaml")); err != nil {
 		return err
 	}
 	return writeFile(filepath.Join(dir, "log.txt"), func(w io.Writer) error {

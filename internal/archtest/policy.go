@@ -23,6 +23,8 @@ type Room struct {
 // rooms listed before it, and of those the ones it names.
 var Rooms = []Room{
 	{"internal/assert", "", "assertions are a leaf"},
+	{"internal/shrink", "", "it decides what to try next, and knows nothing of what is tried"},
+	{"internal/casefile", "", "a case is a file; what it means is for who runs it to say"},
 	{"node/kafka", "", "the nouns are a leaf: everything speaks in them"},
 
 	{"node/env", "internal/assert node/kafka",
@@ -99,6 +101,7 @@ var Externals = []struct{ Path, Rooms, Why string }{
 	{"github.com/anishathalye/porcupine", "checker", "histories are judged in checker"},
 	{"github.com/prometheus/client_golang", "cmd", "metrics leave the process in cmd"},
 	{"github.com/spf13", "cmd", "command lines are cmd's"},
+	{"go.yaml.in/yaml", "internal/casefile", "cases are the only files that people write as YAML"},
 	{"golang.org/x/term", "cmd", "terminals are cmd's"},
 	{"golang.org/x/sys", "node/osenv cmd internal", "system calls are node/osenv's"},
 	{"golang.org/x/tools", "internal", "for the tools of this repository"},

@@ -1,0 +1,428 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/klammlog/klamm/internal/casefile"
+	"github.com/klammlog/klamm/internal/shrink"
+	"github.com/klammlog/klamm/scenarios"
+	"github.com/spf13/cobra"
+)
+
+type shrinkFlags struct {
+	seed   string
+	set    []string
+	out    string
+	runs   int
+	jobs   int
+	output string
+}
+
+func newShrinkCommand() *cobra.Command {
+	var f shrinkFlags
+	cmd := &cobra.Command{
+		Use:   "shrink SCENARIO --seed N | CASE.yaml",
+		Short: "Make a failing run smaller, and write it down as a case",
+		Long: `Leave out of a failing run what it can fail without: faults, guests, clients, operations,
+partitions and time. It goes on breaking the same guarantee. What is left is written to a
+case file, and each fault in it has been left out once, alone, in vain.
+
+An interrupt keeps the smallest run found so far.
+
+Exit codes: 0 a case was written; 2 usage; 7 the run does not fail; 70 internal error;
+130 interrupted, and the best so far was written.`,
+		Example: `  klamm shrink everything --seed 7714
+  klamm shrink everything --seed 7714 --case lost.yaml --runs 100
+  klamm replay lost.yaml`,
+		Args: oneArgument("a case file, or SCENARIO, one of " + strings.Join(scenarios.Names(), ", ")),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return judging(shrinkRun(cmd, args[0], f))
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.seed, "seed", "", "the run's seed")
+	flags.StringArrayVar(&f.set, "set", nil, "the run's settings, `name=value`; repeatable")
+	flags.StringVar(&f.out, "case", "", "write the case to this `file` (default SCENARIO-SEED.yaml)")
+	flags.IntVar(&f.runs, "runs", 300, "make at most so many runs")
+	flags.IntVarP(&f.jobs, "jobs", "j", runtime.NumCPU(), "how many processes make runs side by side")
+	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
+	return cmd
+}
+
+func shrinkRun(cmd *cobra.Command, name string, f shrinkFlags) error {
+	spec, err := replayFlags{seed: f.seed, set: f.set}.spec(name)
+	switch {
+	case err != nil:
+		return usage(err)
+	case f.runs < 1:
+		return usage(fmt.Errorf("--runs %d: want 1 or more", f.runs))
+	case f.jobs < 1 || f.jobs > 1024:
+		return usage(fmt.Errorf("--jobs %d: want 1 to 1024", f.jobs))
+	case f.output != "text" && f.output != "json":
+		return usage(fmt.Errorf("--output %q: want text or json", f.output))
+	case f.out == "" && casefile.IsName(name):
+		return usage(errors.New("where to? want --case FILE"))
+	case f.out == "":
+		f.out = fmt.Sprintf("%s-%d.yaml", spec.Scenario, spec.Seed)
+	case !casefile.IsName(f.out):
+		return usage(fmt.Errorf("--case %s: want a name that ends in .yaml", f.out))
+	}
+	ctx, stop := signal.NotifyContext(background(cmd), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	s := &shrinker{ctx: ctx, flags: f, begun: time.Now(), known: map[string]*scenarios.Result{}}
+	if f.output == "text" {
+		s.told = cmd.ErrOrStderr()
+	} else {
+		s.told = io.Discard
+	}
+	if err := s.begin(spec); err != nil {
+		return err
+	}
+	ended := s.all()
+	if ended != nil && !errors.Is(ended, errInterrupted) && !errors.Is(ended, errRunsUsedUp) {
+		return ended
+	}
+	if err := s.written().Write(f.out); err != nil {
+		return err
+	}
+	if err := s.print(cmd.OutOrStdout(), ended); err != nil {
+		return err
+	}
+	if errors.Is(ended, errInterrupted) {
+		return ended
+	}
+	return nil
+}
+
+// errRunsUsedUp ends a search: as many runs were made as were allowed.
+var errRunsUsedUp = errors.New("as many runs were made as --runs allows")
+
+// A shrinker looks for a smaller run that breaks the same guarantee.
+type shrinker struct {
+	ctx   context.Context
+	flags shrinkFlags
+	told  io.Writer
+	begun time.Time
+
+	guarantee string // that the run breaks, or what else is wrong with it
+	before    *scenarios.Result
+	best      scenarios.Spec
+	result    *scenarios.Result // of best
+	runs      int
+	known     map[string]*scenarios.Result // by what was run
+	needed    []neededFault
+}
+
+// A neededFault is a fault of the smallest run, and what the run comes to without it.
+type neededFault struct {
+	Fault   string `json:"fault"`
+	Without string `json:"without_it"`
+}
+
+// begin makes the run as it is, with the faults that it has written down.
+func (s *shrinker) begin(spec scenarios.Spec) error {
+	first, err := s.make([]scenarios.Spec{spec}, nil)
+	if err != nil {
+		return err
+	}
+	r := first[0]
+	if s.guarantee = brokenBy(r); s.guarantee == "" {
+		fmt.Fprintf(s.told, "%s seed %d does not fail: there is nothing to shrink\n", spec.Scenario, spec.Seed)
+		return exitCode(exitNotReproduced)
+	}
+	spec.Script = &scenarios.Script{Faults: r.Drawn}
+	s.before, s.best, s.result = r, spec, r
+	fmt.Fprintf(s.told, "%s\n", r.Headline())
+	return nil
+}
+
+// brokenBy names what is wrong with a run, "" if nothing is.
+func brokenBy(r *scenarios.Result) string {
+	switch {
+	case r == nil || r.Verdict == scenarios.Held || r.Verdict == scenarios.Inconclusive:
+		return ""
+	case len(r.Violations) > 0:
+		return r.Violations[0].Guarantee
+	}
+	return string(r.Verdict)
+}
+
+// breaks reports whether a run breaks the guarantee that is to be broken, first or not.
+func (s *shrinker) breaks(r *scenarios.Result) bool {
+	if brokenBy(r) == s.guarantee {
+		return true
+	}
+	return r != nil && slices.ContainsFunc(r.Violations, func(v scenarios.Violation) bool { return v.Guarantee == s.guarantee })
+}
+
+// all makes the run smaller in every direction: faults first, which decide most, then
+// everything else, and faults once more if that has changed anything.
+func (s *shrinker) all() error {
+	if err := s.faults(); err != nil {
+		return err
+	}
+	before := s.result.Chain
+	for _, step := range []func() error{s.sizes, s.switches, s.time} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	if s.result.Chain != before {
+		if err := s.faults(); err != nil {
+			return err
+		}
+	}
+	return s.prove()
+}
+
+// faults leaves out faults.
+func (s *shrinker) faults() error {
+	with := func(list []string) scenarios.Spec {
+		spec := s.best
+		spec.Script = &scenarios.Script{Faults: list}
+		return spec
+	}
+	_, err := shrink.List(s.best.Script.Faults, func(lists [][]string) (int, error) {
+		var specs []scenarios.Spec
+		for _, l := range lists {
+			specs = append(specs, with(l))
+		}
+		return s.first(specs)
+	}, func(l []string) { s.take(with(l), fmt.Sprintf("faults=%d", len(l))) })
+	return err
+}
+
+// switches turns off what makes runs differ and is no fault.
+func (s *shrinker) switches() error {
+	for _, name := range s.result.Switches {
+		spec := s.with(name + "=false")
+		at, err := s.first([]scenarios.Spec{spec})
+		if err != nil {
+			return err
+		}
+		if at >= 0 {
+			s.take(spec, name+"=false")
+		}
+	}
+	return nil
+}
+
+// sizes has fewer operations, clients, partitions and guests.
+func (s *shrinker) sizes() error {
+	for _, size := range s.result.Sizes {
+		spec := func(n int) scenarios.Spec { return s.with(size.Name + "=" + strconv.Itoa(n)) }
+		_, err := shrink.Number(size.Least, size.Is, func(ns []int) (int, error) {
+			var specs []scenarios.Spec
+			for _, n := range ns {
+				specs = append(specs, spec(n))
+			}
+			return s.first(specs)
+		}, func(n int) { s.take(spec(n), fmt.Sprintf("%s=%d", size.Name, n)) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// time ends the faults' time soon after the last of them begins.
+func (s *shrinker) time() error {
+	const step = 500 * time.Millisecond
+	_, err := shrink.Number(1, int(time.Duration(s.result.SafetyNanos)/step), func(ns []int) (int, error) {
+		var specs []scenarios.Spec
+		for _, n := range ns {
+			specs = append(specs, s.with("run.safety="+(time.Duration(n)*step).String()))
+		}
+		return s.first(specs)
+	}, func(n int) {
+		safety := "run.safety=" + (time.Duration(n) * step).String()
+		s.take(s.with(safety), safety)
+	})
+	return err
+}
+
+// with returns the best run so far with one setting changed.
+func (s *shrinker) with(setting string) scenarios.Spec {
+	spec := s.best
+	name, _, _ := strings.Cut(setting, "=")
+	spec.Set = slices.DeleteFunc(slices.Clone(spec.Set), func(other string) bool { return strings.HasPrefix(other, name+"=") })
+	spec.Set = append(spec.Set, setting)
+	return spec
+}
+
+// take notes a smaller run.
+func (s *shrinker) take(spec scenarios.Spec, what string) {
+	s.best, s.result = spec, s.known[keyOf(spec)]
+	fmt.Fprintf(s.told, "  %4d runs, %s: %s\n", s.runs, time.Since(s.begun).Round(time.Second), what)
+}
+
+// prove leaves out each fault that is left, alone.
+func (s *shrinker) prove() error {
+	var specs []scenarios.Spec
+	for i := range s.best.Script.Faults {
+		spec := s.best
+		spec.Script = &scenarios.Script{Faults: slices.Delete(slices.Clone(s.best.Script.Faults), i, i+1)}
+		specs = append(specs, spec)
+	}
+	results, err := s.make(specs, nil)
+	if err != nil {
+		return err
+	}
+	for i, r := range results {
+		without := string(scenarios.Held)
+		if broken := brokenBy(r); broken != "" {
+			without = broken
+		} else if r != nil {
+			without = string(r.Verdict)
+		}
+		s.needed = append(s.needed, neededFault{s.best.Script.Faults[i], without})
+	}
+	return nil
+}
+
+// first makes runs until it is known which is the first that breaks the guarantee.
+func (s *shrinker) first(specs []scenarios.Spec) (int, error) {
+	results, err := s.make(specs, s.breaks)
+	if err != nil {
+		return -1, err
+	}
+	return slices.IndexFunc(results, s.breaks), nil
+}
+
+// keyOf names a run.
+func keyOf(spec scenarios.Spec) string {
+	b, _ := json.Marshal(spec) // of strings and numbers: it never fails
+	return string(b)
+}
+
+// make makes runs, and returns what they came to: nil for one whose process died, or
+// that was not made because enough tells of one before it. A run that was made before is
+// not made again.
+func (s *shrinker) make(specs []scenarios.Spec, enough func(*scenarios.Result) bool) ([]*scenarios.Result, error) {
+	results, made := make([]*scenarios.Result, len(specs)), make([]bool, len(specs))
+	index := map[string]int{}
+	var todo []order
+	for i, spec := range specs {
+		key := keyOf(spec)
+		if r, ok := s.known[key]; ok {
+			results[i], made[i] = r, true
+		} else if _, twice := index[key]; !twice {
+			index[key] = i
+			todo = append(todo, order{Spec: spec})
+		}
+	}
+	over := func() bool {
+		for i := range specs {
+			if !made[i] {
+				return false
+			}
+			if enough != nil && enough(results[i]) {
+				return true
+			}
+		}
+		return true
+	}
+	if over() {
+		return results, nil
+	}
+	if s.runs+len(todo) > s.flags.runs {
+		if todo = todo[:s.flags.runs-s.runs]; len(todo) == 0 {
+			return nil, errRunsUsedUp
+		}
+	}
+	orders := make(chan order, len(todo))
+	for _, o := range todo {
+		orders <- o
+	}
+	close(orders)
+	err := runPool(s.ctx, orders, min(s.flags.jobs, len(todo)), 1, func(f finding) bool {
+		s.runs++
+		i := index[keyOf(f.Spec)]
+		made[i] = true
+		if f.Died == nil && f.Error == "" {
+			results[i] = &f.Result
+		}
+		s.known[keyOf(f.Spec)] = results[i]
+		return !over()
+	})
+	if err == nil && !over() {
+		err = errRunsUsedUp
+	}
+	return results, err
+}
+
+// written is the case to be written.
+func (s *shrinker) written() casefile.Case {
+	c := caseOf(s.best, *s.result)
+	c.About = fmt.Sprintf("%s, shrunk from %d faults and %d operations", s.guarantee, len(s.before.Drawn), s.before.Operations.Total)
+	return c
+}
+
+// A shrinkReport is what shrink prints as JSON; see docs/json.md.
+type shrinkReport struct {
+	Kind      string        `json:"_kind"`
+	Version   int           `json:"_version"`
+	Guarantee string        `json:"guarantee"`
+	Before    shrinkSize    `json:"before"`
+	After     shrinkSize    `json:"after"`
+	Needed    []neededFault `json:"needed"`
+	Runs      int           `json:"runs"`
+	Complete  bool          `json:"complete"` // nothing more can be left out
+	Case      string        `json:"case"`
+}
+
+type shrinkSize struct {
+	Faults     int   `json:"faults"`
+	Operations int   `json:"operations"`
+	Virtual    int64 `json:"virtual_ns"`
+}
+
+func sizeOf(r *scenarios.Result) shrinkSize {
+	return shrinkSize{len(r.Drawn), r.Operations.Total, r.VirtualNanos}
+}
+
+func (s *shrinker) print(out io.Writer, ended error) error {
+	r := shrinkReport{
+		Kind: "klamm.shrink", Version: 1, Guarantee: s.guarantee, Before: sizeOf(s.before), After: sizeOf(s.result),
+		Needed: s.needed, Runs: s.runs, Complete: ended == nil, Case: s.flags.out,
+	}
+	if s.flags.output == "json" {
+		if r.Needed == nil {
+			r.Needed = []neededFault{}
+		}
+		return printJSON(out, r)
+	}
+	printResult(out, *s.result, 1)
+	lines := [][]string{{"", "FAULTS", "OPERATIONS", "VIRTUAL"}}
+	for _, row := range []struct {
+		name string
+		size shrinkSize
+	}{{"before", r.Before}, {"after", r.After}} {
+		lines = append(lines, []string{row.name, strconv.Itoa(row.size.Faults), strconv.Itoa(row.size.Operations),
+			time.Duration(row.size.Virtual).Round(time.Millisecond).String()})
+	}
+	fmt.Fprintln(out)
+	if err := writeColumns(out, lines); err != nil {
+		return err
+	}
+	for _, n := range s.needed {
+		fmt.Fprintf(out, "  needed: %s; without it: %s\n", n.Fault, n.Without)
+	}
+	if ended != nil {
+		fmt.Fprintf(out, "not complete: %v\n", ended)
+	}
+	_, err := fmt.Fprintf(out, "%d runs, %s\nreplay: klamm replay %s\n", s.runs, time.Since(s.begun).Round(time.Second), s.flags.out)
+	return err
+}
