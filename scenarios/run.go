@@ -60,6 +60,7 @@ type run struct {
 	cutUntil    kafka.Instant     // how long a leader is cut off
 	joins       []joining         // by partition, as last looked at
 	healed      bool
+	postponed   int // how often the heal was, for a fault that was missing
 	phase       string
 	healedAt    kafka.Instant
 	lastAck     kafka.Instant
@@ -267,6 +268,9 @@ func (r *run) enter(phase string) {
 // heal ends every fault for good and begins the phase in which everything must
 // finish.
 func (r *run) heal() {
+	if r.postpones() {
+		return
+	}
 	r.checkSurvivor()
 	r.healed, r.healedAt = true, r.k.Now()
 	r.enter("liveness")

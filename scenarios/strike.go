@@ -1,6 +1,9 @@
 package scenarios
 
 import (
+	"slices"
+	"time"
+
 	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/disksim"
 	"github.com/klammlog/klamm/disksim/media"
@@ -146,4 +149,38 @@ func (r *run) profile() (media.Profile, media.Modifiers) {
 		m |= media.StaleTail
 	}
 	return p, m
+}
+
+// How often the heal waits for a fault that the scenario is about, and for how long each
+// time.
+const (
+	mostPostponed = 3
+	postponement  = 2 * time.Second
+)
+
+// postpones reports whether the heal is put off, because of what the scenario is about
+// nothing has taken effect: those whom the faults were for were down already, or nobody
+// led. One of them strikes whoever runs then.
+func (r *run) postpones() bool {
+	if !r.options.clustered() || r.postponed == mostPostponed || len(r.scenario.Must) == 0 || r.lonely() || r.tookEffect(r.scenario.Must) {
+		return false
+	}
+	for _, f := range r.schedule {
+		if f.Process == nil || !deadly(f.Family) || !slices.Contains(r.scenario.Must, f.Family) {
+			continue
+		}
+		for _, b := range r.brokers {
+			if b.running != nil && !b.stopping && b.seat.name != r.options.spared() {
+				p := *f.Process
+				p.Node = b.seat.name
+				f.Process = &p
+				r.strikeNodes(f)
+				break
+			}
+		}
+		r.postponed++
+		r.k.After(postponement, r.heal)
+		return true
+	}
+	return false
 }
