@@ -61,6 +61,15 @@ type knownGroup struct {
 	epoch, target int32
 	members       map[string]int32 // their epochs
 	owners        map[ownership]string
+	claims        map[kafka.TopicPartition]claim // with which members of a classic group came
+	claimedIn     int32                          // to which generation
+}
+
+// A claim is what a member of a classic group says that it owns. Of several that count
+// equally nobody's does: by is "".
+type claim struct {
+	by         string
+	generation int32 // in which it was given that
 }
 
 // A membership is a member in one generation.
@@ -105,6 +114,9 @@ func (o *groupObserver) look(v groupView) {
 	}
 	if !v.Modern || v.Target == v.Epoch {
 		o.checkGoals(v)
+	}
+	if !v.Modern && v.Assignor == "cooperative-sticky" {
+		o.checkHandover(k, v)
 	}
 }
 
@@ -202,7 +214,6 @@ func (o *groupObserver) checkGoals(v groupView) {
 			goals[tp] = m.who()
 		}
 	}
-	o.checkHandover(v)
 	if v.Modern || slices.Contains([]string{"range", "roundrobin", "sticky"}, v.Assignor) {
 		if why := unfair(v); why != "" { // a cooperative group takes two rounds
 			o.violated(assignmentFair, v, "%s", why)
@@ -211,34 +222,39 @@ func (o *groupObserver) checkGoals(v groupView) {
 }
 
 // checkHandover: in a cooperative classic group nobody is given what its owner comes
-// with: the owner gives it back first. Of two that come with the same the younger
-// claim counts, and none of two of one generation.
-func (o *groupObserver) checkHandover(v groupView) {
-	if v.Modern || v.Assignor != "cooperative-sticky" {
-		return
+// with: the owner gives it back first. What counts is what members said before they
+// were assigned, which the first look at a generation shows: who comes in the place of
+// a static member later says something else, and is given what is assigned.
+func (o *groupObserver) checkHandover(k *knownGroup, v groupView) {
+	if k.claims == nil || k.claimedIn != v.Epoch {
+		k.claims, k.claimedIn = claimsOf(v), v.Epoch
 	}
-	type claim struct {
-		by         string
-		generation int32
+	for i := range v.Members {
+		m := &v.Members[i]
+		for _, tp := range m.Goal {
+			if c := k.claims[tp]; c.by != "" && c.by != m.who() {
+				o.violated(oneGroupOwner, v, "%s is given to %s, and %s came with it in generation %d", tp, m.who(), c.by, c.generation)
+			}
+		}
 	}
+}
+
+// claimsOf returns whose claims count. Of two that come with the same it is the
+// younger, and none of two of one generation.
+func claimsOf(v groupView) map[kafka.TopicPartition]claim {
 	claims := map[kafka.TopicPartition]claim{}
-	for _, m := range v.Members {
+	for i := range v.Members {
+		m := &v.Members[i]
 		for _, tp := range m.Claims {
 			switch before, taken := claims[tp]; {
 			case !taken || m.Claimed > before.generation:
-				claims[tp] = claim{m.ID, m.Claimed}
+				claims[tp] = claim{m.who(), m.Claimed}
 			case m.Claimed == before.generation:
 				claims[tp] = claim{"", m.Claimed}
 			}
 		}
 	}
-	for _, m := range v.Members {
-		for _, tp := range m.Goal {
-			if owner := claims[tp].by; owner != "" && owner != m.ID {
-				o.violated(oneGroupOwner, v, "%s is given to %s, and %s came with it in generation %d", tp, m.ID, owner, claims[tp].generation)
-			}
-		}
-	}
+	return claims
 }
 
 // A coordinating is a coordinator that answers, and the leadership that its broker has

@@ -40,6 +40,15 @@ func classicGroup(v *groupView) {
 	}
 }
 
+// A cooperativeStatic group is one in which a static member came with what another
+// claims of a generation long ago.
+func cooperativeStatic(v *groupView) {
+	classicGroup(v)
+	v.Assignor = "cooperative-sticky"
+	v.Members[0].Instance, v.Members[0].Claims, v.Members[0].Claimed = "i", orders(0, 1), 6
+	v.Members[1].Claims, v.Members[1].Claimed = orders(1), 4
+}
+
 func TestGroupObserverComplains(t *testing.T) {
 	for name, c := range map[string]struct {
 		want  string
@@ -122,6 +131,20 @@ func TestGroupObserverComplains(t *testing.T) {
 			classicGroup(v)
 			v.Assignor, v.Members[1].Claims, v.Members[1].Claimed = "cooperative-sticky", orders(1), 6
 			v.Members[0].Claims, v.Members[0].Claimed = orders(1), 6
+		}}},
+		"not of what was older when a static member had the younger claim": {"", []func(*groupView){cooperativeStatic, func(v *groupView) {
+			cooperativeStatic(v)
+			v.Members[0].ID, v.Members[0].Claims, v.Members[0].Claimed = "a2", nil, -1
+		}}},
+		"of what is given away after the place of a static owner was taken": {oneGroupOwner, []func(*groupView){cooperativeStatic, func(v *groupView) {
+			cooperativeStatic(v)
+			v.Members[0].ID, v.Members[0].Claims, v.Members[0].Claimed = "a2", nil, -1
+			v.Members[0].Goal, v.Members[1].Goal = orders(0), orders(1, 2, 3)
+		}}},
+		"of what a static member came with to a later generation": {oneGroupOwner, []func(*groupView){cooperativeStatic, func(v *groupView) {
+			cooperativeStatic(v)
+			v.Epoch, v.Target, v.Members[0].Epoch, v.Members[1].Epoch = 8, 8, 8, 8
+			v.Members[0].Claims, v.Members[0].Claimed = orders(0, 1, 2), 7
 		}}},
 		"of a stable group with something to revoke": {stableRests, []func(*groupView){func(v *groupView) {
 			rebalanced(v)
