@@ -271,7 +271,11 @@ func (r *run) promisedDelivery() bool {
 // clocksApart reports whether clocks may be so far apart that a broker refuses
 // the timestamps of a producer.
 func (r *run) clocksApart() bool {
-	var apart time.Duration
+	return r.drawn.AfterMax > 0 && r.clocksDiffer() > r.drawn.AfterMax/2
+}
+
+// clocksDiffer returns by how much the clocks of a run can differ at most.
+func (r *run) clocksDiffer() (apart time.Duration) {
 	for _, f := range r.schedule {
 		switch {
 		case f.Process == nil:
@@ -281,5 +285,14 @@ func (r *run) clocksApart() bool {
 			apart += f.Process.For
 		}
 	}
-	return r.drawn.AfterMax > 0 && apart > r.drawn.AfterMax/2
+	return apart
+}
+
+// letClocksDiffer has brokers accept any timestamp where clocks may differ by so much that
+// they would refuse all of them: nothing would be acknowledged, and nothing judged. What
+// brokers refuse is the scenario clock's.
+func (r *run) letClocksDiffer() {
+	if r.scenario != wrongClock && r.clocksDiffer() > r.drawn.AfterMax {
+		r.drawn.AfterMax, r.options.AfterMax = 0, 0
+	}
 }

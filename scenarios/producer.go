@@ -141,9 +141,10 @@ func (p *producerClient) main() {
 
 // owes reports whether nothing was acknowledged yet of what may not be lost: there was
 // nothing then to be judged. Faults, and what they leave behind, can last for as long as
-// one request, and all sends fail meanwhile.
+// one request, and all sends fail meanwhile. Where clocks are so far apart that brokers
+// refuse all timestamps nothing ever will be.
 func (p *producerClient) owes() bool {
-	return p.r.healed && !p.r.options.Unrestricted && p.promised() && p.r.assured == 0
+	return p.r.healed && !p.r.options.Unrestricted && !p.r.clocksApart() && p.promised() && p.r.assured == 0
 }
 
 // needsMore reports whether there were too few operations yet.

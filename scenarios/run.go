@@ -153,6 +153,7 @@ func (r *run) assemble() {
 	r.newGuests()
 	r.admin = r.newAdmin("admin")
 	r.schedule = drawSchedule(o, r.spec.Seed, c)
+	r.letClocksDiffer()
 	r.observer = observer{r: r}
 	r.observer.cluster, r.observer.groups = r.newClusterWatch(), r.newGroupWatch()
 	r.leaders = r.newLeaderWatch()
