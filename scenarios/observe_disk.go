@@ -151,7 +151,7 @@ func (r *diskReader) read(c *diskCopy, dir string, l listing) {
 	slices.Sort(l.bases)
 	c.start = l.bases[0]
 	c.batches = slices.DeleteFunc(c.batches, func(b batch) bool { return b.segment < c.start })
-	for len(c.batches) > 0 && !r.stands(l.disk, dir, &c.batches[len(c.batches)-1]) {
+	for len(c.batches) > 0 && !r.stands(l, dir, &c.batches[len(c.batches)-1]) {
 		c.batches = c.batches[:len(c.batches)-1]
 	}
 	segment, at := c.start, int64(0)
@@ -231,9 +231,14 @@ func (r *diskReader) bytes(disk *disksim.Disk, dir string, base kafka.Offset, at
 	return r.load(disk, dir+"/"+segmentName(base), at, n, r.durable || dir == metadataDir)
 }
 
-// stands reports whether a batch is where it was found.
-func (r *diskReader) stands(disk *disksim.Disk, dir string, b *batch) bool {
-	now, _, ok := parseHead(r.bytes(disk, dir, b.segment, b.position, batchHead))
+// stands reports whether a batch is where it was found. A segment that has been renamed
+// is in the durable image under its old name until the directory is synced, and is none
+// of the log any more.
+func (r *diskReader) stands(l listing, dir string, b *batch) bool {
+	if _, there := slices.BinarySearch(l.bases, b.segment); !there {
+		return false
+	}
+	now, _, ok := parseHead(r.bytes(l.disk, dir, b.segment, b.position, batchHead))
 	now.segment, now.position, now.sum = b.segment, b.position, b.sum
 	return ok && now == *b
 }
