@@ -65,7 +65,7 @@ var promises = []Guarantee{
 	{survivorServes, "the last broker that is left of those in sync takes writes"},
 	{followersWait, "a replica that lacks what its leader has told is committed says so, and never that the offset is out of range; in the end each has it"},
 	{noRot, "a node whose disk keeps what it is given takes no part of a log for rotten"},
-	{string(delivery.AtMostOnce), "a group that commits, then processes, processes no record twice; it may miss some after a crash"},
+	{string(delivery.AtMostOnce), "a group that commits, then processes, processes no record twice; it may miss some after a crash, or a commit of unknown outcome"},
 	{string(delivery.AtLeastOnce), "a group that processes, then commits, processes every record; some may be twice after a crash"},
 	{string(delivery.ExactlyOnce), "a group whose output keeps the highest processed offset has every record's effect once"},
 	{string(delivery.GroupExclusive), "in one generation a partition has one owner, and who lost it cannot commit for it"},

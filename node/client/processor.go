@@ -49,7 +49,8 @@ type Output interface {
 // NewAtMostOnce returns a Processor that processes only what is committed for
 // certain. What process fails with is lost, and returned by Step. After a commit of
 // unknown outcome the member joins its group as another (GroupConsumer.Rejoin) before
-// it commits again. Auto-commit is turned off.
+// it commits again: if that was done, what it covers is missed. Auto-commit is turned
+// off.
 func (c *Client) NewAtMostOnce(g GroupConfig, config ConsumerConfig, process func([]Record) error) (*Processor, error) {
 	p := &Processor{process: process}
 	p.handle = p.commitThenProcess
