@@ -445,6 +445,9 @@ func withoutNulls(r scenarios.Result) scenarios.Result {
 			*list = []string{}
 		}
 	}
+	if r.Sizes == nil {
+		r.Sizes = []scenarios.Size{}
+	}
 	for _, list := range []*[]sim.Count{&r.Faults, &r.Probes, &r.Buggify} {
 		if *list == nil {
 			*list = []sim.Count{}
