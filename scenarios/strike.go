@@ -158,28 +158,54 @@ const (
 	postponement  = 2 * time.Second
 )
 
-// postpones reports whether the heal is put off, because of what the scenario is about
-// nothing has taken effect: those whom the faults were for were down already, or nobody
-// led. One of them strikes whoever runs then.
+// postpones reports whether the heal is put off, because nothing has taken effect of what
+// the scenario is about, or nothing at all: those whom the faults were for were down, had
+// nothing to do, or nobody led. One of the faults strikes whoever runs then.
 func (r *run) postpones() bool {
-	if !r.options.clustered() || r.postponed == mostPostponed || len(r.scenario.Must) == 0 || r.lonely() || r.tookEffect(r.scenario.Must) {
+	if r.postponed == mostPostponed || !r.options.clustered() || r.scenario.Once || r.lonely() || !r.missesFaults() {
 		return false
 	}
+	must := r.scenario.Must
 	for _, f := range r.schedule {
-		if f.Process == nil || !deadly(f.Family) || !slices.Contains(r.scenario.Must, f.Family) {
+		if len(must) > 0 && !slices.Contains(must, f.Family) || !r.strikeInstead(f) {
 			continue
-		}
-		for _, b := range r.brokers {
-			if b.running != nil && !b.stopping && b.seat.name != r.options.spared() {
-				p := *f.Process
-				p.Node = b.seat.name
-				f.Process = &p
-				r.strikeNodes(f)
-				break
-			}
 		}
 		r.postponed++
 		r.k.After(postponement, r.heal)
+		return true
+	}
+	return false
+}
+
+// missesFaults reports whether the run has not had the faults that it needs to show
+// anything.
+func (r *run) missesFaults() bool {
+	if must := r.scenario.Must; len(must) > 0 {
+		return !r.tookEffect(must)
+	}
+	return r.scenario.faulty() && len(r.faultsEffective()) == 0
+}
+
+// strikeInstead has a fault of processes or disks happen to a broker that runs, now. It
+// reports false if it is none, or nobody runs who may suffer it.
+func (r *run) strikeInstead(f Fault) bool {
+	if f.Net != nil || f.Family == clientCrash {
+		return false
+	}
+	for _, b := range r.brokers {
+		if b.running == nil || b.stopping || b.seat.name == r.options.spared() || r.options.loses(f.Family) {
+			continue
+		}
+		if f.Disk != nil {
+			d := *f.Disk
+			d.Disk, d.At = b.disk.Name(), r.k.Now()
+			r.strikeDisk(d)
+			return true
+		}
+		p := *f.Process
+		p.Node = b.seat.name
+		f.Process = &p
+		r.strikeNodes(f)
 		return true
 	}
 	return false
