@@ -246,7 +246,7 @@ func (b *Broker) readable(f *Fetch, it *FetchItem) (*commitlog.Log, error) {
 		it.p, err = b.PartitionByID(it.TopicID, it.Partition)
 	}
 	if err != nil {
-		return nil, err
+		return nil, b.notHere(f, it, err)
 	}
 	it.Leader, it.CurrentEpoch = it.p.CurrentLeader()
 	lookup := it.p.leading
@@ -261,6 +261,17 @@ func (b *Broker) readable(f *Fetch, it *FetchItem) (*commitlog.Log, error) {
 		return l, err
 	}
 	return l, it.checkLineage(f, l)
+}
+
+// notHere is what a reader is told whose partition is not here. A consumer that is told
+// UNKNOWN_TOPIC_ID takes its topic for deleted, and so is not while that may have been
+// created without this node's knowing it.
+func (b *Broker) notHere(f *Fetch, it *FetchItem, err error) error {
+	if f.Follower == nil && errors.Is(err, kafka.ErrUnknownTopicID) && !b.surelyLeads() {
+		b.w.Probe("a consumer's topic was unknown to a broker that may have missed its creation")
+		return fmt.Errorf("topic id %s: it may have been created meanwhile: %w", it.TopicID, kafka.ErrNotLeaderOrFollower)
+	}
+	return err
 }
 
 // checkLineage compares what the reader has with the log. A follower sends a consumer

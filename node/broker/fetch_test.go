@@ -49,3 +49,31 @@ func TestAConsumerAheadOfALeaderOfAnotherTimeKeepsItsPlace(t *testing.T) {
 	c.tell(m)
 	c.same("0:a 1:b 1:c")
 }
+
+// A consumer comes with the id of a topic that was created after this broker heard of
+// anything for the last time (docs/bugs/0085.md).
+func TestABrokerOfAnotherTimeDoesNotTellThatATopicIsGone(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	m := c.machine(1)
+	fetch := func() error {
+		f := &Fetch{MaxBytes: 1 << 20, Items: []FetchItem{{TopicID: kafka.TopicID{7}, MaxBytes: 1 << 20,
+			LeaderEpoch: kafka.NoLeaderEpoch, LastEpoch: kafka.NoLeaderEpoch}}}
+		c.must(m, func() error { return m.b.Fetch(f) })
+		defer f.Release()
+		return f.Items[0].Err
+	}
+	if err := fetch(); !errors.Is(err, kafka.ErrUnknownTopicID) {
+		t.Errorf("an id that nobody has: %v", err)
+	}
+	m.lags = true
+	c.mute("beat", 1)
+	c.sleep(time.Second) // its session
+	if err := fetch(); !errors.Is(err, kafka.ErrNotLeaderOrFollower) {
+		t.Errorf("an id that this broker may not have heard of: %v", err)
+	}
+	c.lose = nil
+	m.lags = false
+	c.tell(m)
+	c.same("")
+}

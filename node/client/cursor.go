@@ -34,8 +34,8 @@ type cursor struct {
 
 	replica   replica // to read from instead of the leader
 	topicID   kafka.TopicID
-	suspect   bool // a broker does not know the topic id any more
-	named     bool // the leader takes topics by name, so it cannot tell
+	successor kafka.TopicID // the topic of that name whose leader does not know topicID
+	named     bool          // the leader takes topics by name, so it cannot tell
 	paused    bool
 	busy      bool // a request about it is under way
 	highWater kafka.Offset

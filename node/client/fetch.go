@@ -269,7 +269,7 @@ func (f *fetcher) refused(e errand, part *kmsg.FetchResponseTopicPartition) {
 	case code == kafka.ErrOffsetOutOfRange:
 		f.c.lose(e.cur, err)
 	case code == kafka.ErrUnknownTopicID, code == kafka.ErrInconsistentTopicID:
-		e.cur.suspect = true
+		f.suspect(e.cur)
 		f.c.client.needUpdate()
 		f.c.rest(e.cur)
 	case code.Outcome() == kafka.Definite, code == kafka.ErrCorruptMessage, code == kafka.ErrUnknownServerError:
@@ -279,5 +279,14 @@ func (f *fetcher) refused(e errand, part *kmsg.FetchResponseTopicPartition) {
 	default:
 		f.c.client.needUpdate()
 		f.c.rest(e.cur)
+	}
+}
+
+// suspect notes which topic stands in the place of a cursor's, whose id this broker does
+// not know: the one that it leads. What others lead by older metadata may be older.
+func (f *fetcher) suspect(cur *cursor) {
+	view := &f.c.client.meta.view
+	if leader, _, ok := view.Leader(cur.tp); ok && leader.ID == f.node {
+		cur.successor = view.Look(cur.tp.Topic).ID
 	}
 }

@@ -60,17 +60,18 @@ func (c *Consumer) lose(cur *cursor, reason error) {
 }
 
 // noticeRecreation compares the topic's id with the one the cursor began with. A
-// single broker's metadata can be old, so the broker that leads the partition
-// must have refused the old id as well, if it can.
+// single broker's metadata can be old, so the broker that leads the new topic's partition
+// must have refused the old id as well, if it can: that the old topic's did tells that it
+// was deleted, and not that what an old metadata answer names came after it.
 func (c *Consumer) noticeRecreation(cur *cursor) {
 	t, ok := c.client.meta.view.Topic(cur.tp.Topic)
 	switch {
 	case !ok || t.ID == kafka.TopicID{}:
 	case cur.topicID == kafka.TopicID{}:
 		cur.topicID = t.ID
-	case cur.topicID != t.ID && (cur.suspect || cur.named):
+	case cur.topicID != t.ID && (cur.successor == t.ID || cur.named):
 		c.w.Probe("a consumed topic was deleted and created again")
-		cur.topicID, cur.suspect = t.ID, false
+		cur.topicID, cur.successor = t.ID, kafka.TopicID{}
 		cur.chunks, cur.bytes = nil, 0
 		c.lose(cur, fmt.Errorf("topic %s: %w", cur.tp.Topic, ErrRecreated))
 	}
