@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/klammlog/klamm/node/kafka"
@@ -74,5 +75,7 @@ func (c *Consumer) noticeRecreation(cur *cursor) {
 		cur.topicID, cur.successor = t.ID, kafka.TopicID{}
 		cur.chunks, cur.bytes = nil, 0
 		c.lose(cur, fmt.Errorf("topic %s: %w", cur.tp.Topic, ErrRecreated))
+	case cur.topicID != t.ID && errors.Is(cur.err, kafka.ErrUnknownTopicOrPartition):
+		cur.err = nil // one of that name is there again; its leader has yet to say that it is another
 	}
 }

@@ -45,7 +45,11 @@ func TestATopicThatIsGoneIsNotFollowedByAnOlderOne(t *testing.T) {
 		if cur.topicID != (kafka.TopicID{3}) || !cur.known {
 			t.Errorf("it reads topic %s since the leader of %s said that this is gone", cur.topicID, kafka.TopicID{3})
 		}
+		cur.err = kafka.ErrUnknownTopicOrPartition // as metadata said in between
 		told(4, 3)
+		if cur.err != nil {
+			t.Errorf("Poll is to tell that there is no such topic (%v), and there is one", cur.err)
+		}
 		if cur.topicID != (kafka.TopicID{3}) || !cur.known {
 			t.Errorf("it reads topic %s, whose leader was not asked since it is known", cur.topicID)
 		}
