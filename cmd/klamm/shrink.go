@@ -81,11 +81,9 @@ func shrinkRun(cmd *cobra.Command, name string, f shrinkFlags) error {
 	}
 	ctx, stop := signal.NotifyContext(background(cmd), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	s := &shrinker{ctx: ctx, flags: f, begun: time.Now(), known: map[string]*scenarios.Result{}}
+	s := &shrinker{ctx: ctx, flags: f, errs: cmd.ErrOrStderr(), told: io.Discard, begun: time.Now(), known: map[string]*scenarios.Result{}}
 	if f.output == "text" {
-		s.told = cmd.ErrOrStderr()
-	} else {
-		s.told = io.Discard
+		s.told = s.errs
 	}
 	if err := s.begin(spec); err != nil {
 		return err
@@ -113,7 +111,8 @@ var errRunsUsedUp = errors.New("as many runs were made as --runs allows")
 type shrinker struct {
 	ctx   context.Context
 	flags shrinkFlags
-	told  io.Writer
+	told  io.Writer // how far it is
+	errs  io.Writer
 	begun time.Time
 
 	guarantee string // that the run breaks, or what else is wrong with it
@@ -138,8 +137,11 @@ func (s *shrinker) begin(spec scenarios.Spec) error {
 		return err
 	}
 	r := first[0]
+	if r == nil {
+		return fmt.Errorf("the process that ran %s seed %d died: there is no verdict to keep", spec.Scenario, spec.Seed)
+	}
 	if s.guarantee = brokenBy(r); s.guarantee == "" {
-		fmt.Fprintf(s.told, "%s seed %d does not fail: there is nothing to shrink\n", spec.Scenario, spec.Seed)
+		fmt.Fprintf(s.errs, "%s seed %d does not fail: there is nothing to shrink\n", spec.Scenario, spec.Seed)
 		return exitCode(exitNotReproduced)
 	}
 	spec.Script = &scenarios.Script{Faults: r.Drawn}
@@ -281,10 +283,11 @@ func (s *shrinker) prove() error {
 		return err
 	}
 	for i, r := range results {
-		without := string(scenarios.Held)
-		if broken := brokenBy(r); broken != "" {
-			without = broken
-		} else if r != nil {
+		without := brokenBy(r)
+		switch {
+		case r == nil:
+			without = "the process died"
+		case without == "":
 			without = string(r.Verdict)
 		}
 		s.needed = append(s.needed, neededFault{s.best.Script.Faults[i], without})
