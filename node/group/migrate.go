@@ -153,13 +153,15 @@ func (s *Shard) migrated(g *group, direction Migration) {
 }
 
 // maybeDowngrade makes a group of KIP-848 a classic one if only classic members are
-// left, and they may. They join anew then.
+// left, and they may. They join anew then. It waits until all of them are in the
+// group's epoch: that is the generation then, and fences none of them from committing
+// what it has done before it joins anew. Kafka does not wait.
 func (s *Shard) maybeDowngrade(g *group) {
 	c := g.consumer
 	switch limits := s.settings.Limits(); {
 	case c == nil || g.changing != nil || c.classics == 0 || c.classics < c.members.len():
 		return
-	case limits.Migration&Downgrade == 0 || c.classics > limits.MaxSize:
+	case limits.Migration&Downgrade == 0 || c.classics > limits.MaxSize || !c.together():
 		return
 	}
 	next, ok := s.downgraded(c)
@@ -177,10 +179,19 @@ func (s *Shard) maybeDowngrade(g *group) {
 	s.change(g, records, then)
 }
 
-// downgraded returns a group of KIP-848 as the generation of a classic one: the epoch of
-// its target is the generation, which no member is ahead of, and members have what they
-// have, so that those in that epoch keep it until they join again. That nobody leads
-// tells who loads it that they are to.
+// together reports whether all members are in the group's epoch.
+func (c *consumer) together() bool {
+	for _, m := range c.members.all() {
+		if m.epoch != c.epoch {
+			return false
+		}
+	}
+	return true
+}
+
+// downgraded returns a group of KIP-848 as the generation of a classic one: its epoch,
+// in which all members are, is the generation, and they have what they have until they
+// join again. That nobody leads tells who loads it that they are to.
 func (s *Shard) downgraded(c *consumer) (next generation, ok bool) {
 	common := &classic{}
 	for id, m := range c.members.all() {
@@ -191,7 +202,7 @@ func (s *Shard) downgraded(c *consumer) (next generation, ok bool) {
 	if !common.agree() {
 		return next, false
 	}
-	next = generation{protocolType: consumerType, protocol: common.elect(), number: Generation(c.target), since: s.at.Wall}
+	next = generation{protocolType: consumerType, protocol: common.elect(), number: Generation(c.epoch), since: s.at.Wall}
 	for id, m := range c.members.all() {
 		next.members = append(next.members, recordedMember{
 			id: id, instance: m.instance, client: m.client, rebalance: m.rebalance, session: m.classic.session,
