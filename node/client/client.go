@@ -73,12 +73,13 @@ func (c Config) check() error {
 // A Client knows a cluster. Producers, consumers and the methods for topics
 // share what it knows.
 type Client struct {
-	w      *env.World
-	c      Config
-	links  *pool
-	tasks  *env.Group
-	closed bool
-	meta   metadata
+	w       *env.World
+	c       Config
+	silence *link.Silence // of all its links
+	links   *pool
+	tasks   *env.Group
+	closed  bool
+	meta    metadata
 }
 
 // New returns a Client. It connects when it is first asked for something.
@@ -87,7 +88,8 @@ func New(w *env.World, c Config) (*Client, error) {
 		return nil, err
 	}
 	c.Bootstrap = slices.Clone(c.Bootstrap)
-	cl := &Client{w: w, c: c, links: newPool(w, c), tasks: env.NewGroup(w, "client "+c.ClientID)}
+	cl := &Client{w: w, c: c, silence: &link.Silence{}, tasks: env.NewGroup(w, "client "+c.ClientID)}
+	cl.links = cl.newPool()
 	cl.meta.init(w)
 	return cl, nil
 }
@@ -179,14 +181,15 @@ func (c *Client) addresses() []string {
 // links of their own, because answers come in order: a fetch that waits for
 // records would hold up everything behind it.
 type pool struct {
-	w     *env.World
-	c     Config
-	links map[string]*link.Link
-	order []*link.Link
+	w       *env.World
+	c       Config
+	silence *link.Silence
+	links   map[string]*link.Link
+	order   []*link.Link
 }
 
-func newPool(w *env.World, c Config) *pool {
-	return &pool{w: w, c: c, links: make(map[string]*link.Link)}
+func (c *Client) newPool() *pool {
+	return &pool{w: c.w, c: c.c, silence: c.silence, links: make(map[string]*link.Link)}
 }
 
 // get returns the link to an address.
@@ -198,7 +201,7 @@ func (p *pool) get(address string) *link.Link {
 	c.ClientID = p.c.ClientID
 	c.DialTimeout, c.RequestTimeout = p.c.DialTimeout, p.c.RequestTimeout
 	c.BackoffMin, c.BackoffMax = p.c.ReconnectBackoff, p.c.ReconnectMax
-	c.MaxIdle = p.c.MaxIdle
+	c.MaxIdle, c.Silence = p.c.MaxIdle, p.silence
 	l := link.New(p.w, c)
 	p.links[address] = l
 	p.order = append(p.order, l)

@@ -134,7 +134,7 @@ func (c *Client) NewConsumer(config ConsumerConfig) *Consumer {
 	cons := &Consumer{
 		w: c.w, client: c, c: config,
 		byName:   make(map[kafka.TopicPartition]*cursor),
-		links:    newPool(c.w, c.c),
+		links:    c.newPool(),
 		tasks:    env.NewGroup(c.w, "consumer"),
 		fetchers: make(map[kafka.NodeID]*fetcher),
 		wake:     c.w.NewCond("consumer"),

@@ -162,7 +162,7 @@ func (c *Client) NewGroupConsumer(g GroupConfig, config ConsumerConfig) (*GroupC
 	}
 	m := &GroupConsumer{
 		w: c.w, client: c, c: g, reader: c.NewConsumer(config), at: coordinator{c: c, group: g.Group},
-		calls: newPool(c.w, c.c), joins: newPool(c.w, c.c), tasks: env.NewGroup(c.w, "member of "+g.Group),
+		calls: c.newPool(), joins: c.newPool(), tasks: env.NewGroup(c.w, "member of "+g.Group),
 		wake: c.w.NewCond("member"), generation: assignor.NoGeneration, processed: map[kafka.TopicPartition]kafka.Offset{},
 		polled: c.w.Now(),
 	}

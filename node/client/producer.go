@@ -140,7 +140,7 @@ func (c *Client) NewProducer(config ProducerConfig) (*Producer, error) {
 			Idempotent:      config.Idempotent,
 			Start:           config.FirstSequence,
 		}),
-		links:   newPool(c.w, c.c),
+		links:   c.newPool(),
 		tasks:   env.NewGroup(c.w, "producer"),
 		senders: make(map[kafka.NodeID]*sender),
 		wake:    c.w.NewCond("producer"),

@@ -39,7 +39,13 @@ type Config struct {
 	MaxIdle        time.Duration // connections.max.idle.ms
 	MaxFrame       int           // bytes of an answer
 	MaxQueued      int           // requests that wait to be written
+	Silence        *Silence      // shared by the links of one client; nil: this link goes by itself
 }
+
+// A Silence is when a connection of a client was last given up because nothing was heard
+// on it. Where a host or a network has changed its address, all connections are dead at
+// once, and each would take request.timeout.ms to find out, one behind the other.
+type Silence struct{ at kafka.Instant }
 
 // DefaultConfig returns the settings of Kafka's clients for one address.
 func DefaultConfig(address string) Config {
@@ -150,6 +156,9 @@ func (l *Link) run() {
 			if err := l.changed.Wait(l.session.mutedTill); err != nil && !errors.Is(err, env.ErrDeadline) {
 				return
 			}
+		case l.session.doubtful():
+			l.w.Probe("a connection was made anew because another had gone silent")
+			l.session.end(errDoubtful)
 		default:
 			l.write(l.session)
 		}

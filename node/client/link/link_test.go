@@ -493,3 +493,66 @@ func TestAnIdleConnectionIsClosedAndMadeAgain(t *testing.T) {
 		}
 	}, hello, hello)
 }
+
+// Connections on which nothing was heard since another of the same client went silent
+// are made anew before they are used: here all that were there are dead.
+func TestASilentConnectionHasOthersMadeAnew(t *testing.T) {
+	k := sim.New(sim.Options{Seed: 1})
+	defer k.Close()
+	network := netsim.New(k, netsim.Options{})
+	broker, client := k.NewNode("broker"), k.NewNode("client")
+	bw, cw := world.New(network, broker), world.New(network, client)
+	conns, dead := 0, 0
+	broker.Go("broker", func() {
+		l, _ := bw.Net.Listen(brokerPort)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns++
+			mine := conns
+			bw.Go("session", func() {
+				s := session{t, conn}
+				s.negotiate()
+				for {
+					r, ok := s.read()
+					if !ok {
+						return
+					}
+					if mine > dead {
+						s.answer(r.correlation, named(r.version, "c"))
+					}
+				}
+			})
+		}
+	})
+	finished := false
+	client.Go("client", func() {
+		cw.Sleep(time.Millisecond)
+		c := link.DefaultConfig(brokerPort)
+		c.RequestTimeout, c.Silence = time.Second, &link.Silence{}
+		one, other := link.New(cw, c), link.New(cw, c)
+		for _, l := range []*link.Link{one, other} {
+			if _, err := l.Do(metadataRequest(), link.Options{}, kafka.Never); err != nil {
+				t.Error(err)
+			}
+		}
+		dead = 2
+		_, err := one.Do(metadataRequest(), link.Options{}, kafka.Never)
+		want(t, "a request on a dead connection", err, link.ErrNoAnswer)
+		before := cw.Now()
+		if _, err := other.Do(metadataRequest(), link.Options{}, kafka.Never); err != nil || cw.Now().Sub(before) > time.Second/2 {
+			t.Errorf("after %v: %v", cw.Now().Sub(before), err)
+		}
+		if _, err := other.Do(metadataRequest(), link.Options{}, kafka.Never); err != nil || conns != 3 {
+			t.Errorf("%d connections, %v", conns, err)
+		}
+		one.Close(kafka.Never)
+		other.Close(kafka.Never)
+		finished = true
+	})
+	if end := k.Run(kafka.Instant(time.Hour), func() bool { return finished }); end != sim.Finished {
+		t.Fatalf("run ended %s; panics %v", end, k.Panics())
+	}
+}

@@ -16,6 +16,7 @@ import (
 var (
 	errOverdue  = errors.New("the broker did not answer in time")
 	errIdle     = errors.New("connection idle")
+	errDoubtful = errors.New("nothing was heard on the connection since another went silent")
 	errFraming  = errors.New("the broker's bytes make no sense")
 	errFrameMax = errors.New("frame too large")
 )
@@ -29,6 +30,7 @@ type session struct {
 	open      []*Call // written and not answered, oldest first
 	ended     bool
 	lastUse   kafka.Instant
+	heard     kafka.Instant // when the last answer came
 	frame     []byte        // of the last request, for the memory
 	mutedTill kafka.Instant // the broker asked not to be sent anything before (KIP-219)
 }
@@ -112,7 +114,17 @@ func (s *session) late() error {
 		return errIdle
 	}
 	s.l.w.Probe("a broker did not answer in time, and its connection was closed")
+	if s.l.c.Silence != nil {
+		s.l.c.Silence.at = now
+	}
 	return errOverdue
+}
+
+// doubtful reports whether the connection may be as dead as another that went silent: no
+// answer came since. One with open requests has their time limits.
+func (s *session) doubtful() bool {
+	silence := s.l.c.Silence
+	return silence != nil && len(s.open) == 0 && s.heard < silence.at
 }
 
 // answer matches a frame with the oldest open call.
@@ -127,6 +139,7 @@ func (s *session) answer(frame []byte) error {
 	}
 	s.open = s.open[1:]
 	s.lastUse = s.l.w.Now()
+	s.heard = s.lastUse
 	s.armRead()
 	s.mute(resp)
 	call.finish(resp)

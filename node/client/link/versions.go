@@ -84,6 +84,7 @@ func (l *Link) dial() (*session, error) {
 		conn.Close()
 		return nil, fmt.Errorf("negotiate with %s: %w", l.c.Address, err)
 	}
+	s.heard = l.w.Now()
 	s.armRead()
 	return s, nil
 }
