@@ -219,7 +219,7 @@ func (r *run) rest() sim.Ending {
 		}
 		return false
 	})
-	if r.drawn.Unrestricted && r.allDown() != nil {
+	if ending != sim.Stopped && r.drawn.Unrestricted && r.allDown() != nil {
 		return sim.Finished // it has lost what it needs to start, and says so
 	}
 	if ending == sim.TimeUp || ending == sim.Idle {

@@ -33,8 +33,10 @@ type Result struct {
 	Seed     uint64   `json:"seed"`
 	Set      []string `json:"set,omitempty"`
 	Case     string   `json:"case,omitempty"` // of a scenario with several, which it was
-	Verdict  Verdict  `json:"verdict"`
-	Reason   string   `json:"reason,omitempty"` // of a verdict that is not held
+
+	Continuation sim.Continuation `json:"continuation,omitzero"`
+	Verdict      Verdict          `json:"verdict"`
+	Reason       string           `json:"reason,omitempty"` // of a verdict that is not held
 
 	Violations []Violation `json:"violations,omitempty"`
 	Pending    []string    `json:"pending,omitempty"` // what never finished
@@ -78,7 +80,11 @@ func (o Operations) Add(p Operations) Operations {
 
 // Replay returns the command that runs this run again.
 func (r Result) Replay() string {
-	return ReplayCommand(fmt.Sprintf("%s --seed %d", r.Scenario, r.Seed), r.Set)
+	what := fmt.Sprintf("%s --seed %d", r.Scenario, r.Seed)
+	if r.Continuation.Number != 0 {
+		what += " --continue " + r.Continuation.String()
+	}
+	return ReplayCommand(what, r.Set)
 }
 
 // ReplayCommand returns the command that runs again what is named, with settings.

@@ -80,7 +80,9 @@ func Run(spec Spec, watch Watch) (*Outcome, error) {
 	if watch.OnKernel != nil {
 		watch.OnKernel(r.k)
 	}
-	return r.play(), nil
+	o := r.play()
+	o.Continuation = spec.Continuation
+	return o, nil
 }
 
 func newRun(spec Spec, watch Watch) (*run, error) {
@@ -100,6 +102,7 @@ func newRun(spec Spec, watch Watch) (*run, error) {
 	r.k = sim.New(sim.Options{
 		Seed: spec.Seed, HoldOneIn: r.options.HoldOneIn, HoldMax: r.options.HoldMax, PreemptOneIn: r.options.Preempt,
 		Buggify: r.options.Buggify, Recorder: watch.Recorder, Sink: watch.Sink,
+		Continuation: spec.Continuation, Stop: sim.Stop{At: spec.Until, Events: spec.UntilEvent},
 	})
 	r.assemble()
 	if spec.Script != nil {
@@ -182,16 +185,12 @@ func (r *run) play() *Outcome {
 		r.k.At(f.at(), func() { r.strike(f) })
 	}
 	r.k.At(kafka.Instant(warmUp+r.options.Safety), r.heal)
-	limit := kafka.Instant(warmUp + r.options.Safety + r.patience())
-	if r.spec.Until > 0 {
-		limit = min(limit, r.spec.Until)
-	}
-	ending := r.k.Run(limit, r.stepped)
-	if r.spec.Until > 0 && ending == sim.TimeUp {
-		return &Outcome{Result: r.unjudged(), State: r.state(), history: r.history.History(), demands: r.demands()}
-	}
+	ending := r.k.Run(kafka.Instant(warmUp+r.options.Safety+r.patience()), r.stepped)
 	if ending == sim.Finished && !r.circles() {
 		ending = r.settle()
+	}
+	if ending == sim.Stopped {
+		return &Outcome{Result: r.unjudged(), State: r.state(), history: r.history.History(), demands: r.demands()}
 	}
 	return r.judge(ending)
 }

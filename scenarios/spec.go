@@ -17,6 +17,9 @@ type Spec struct {
 	Set      []string      `json:"set,omitempty"`    // settings given by hand, name=value
 	Script   *Script       `json:"script,omitempty"` // the faults, if they are not to be drawn
 	Until    kafka.Instant `json:"until,omitempty"`  // stop then, without a verdict; 0: at the end
+
+	UntilEvent   uint64           `json:"until_event,omitempty"` // stop when there were so many events, likewise
+	Continuation sim.Continuation `json:"continuation,omitzero"` // another way to go on from an instant on
 }
 
 // A Watch is who looks on. Watching leaves a run as it is.

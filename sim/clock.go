@@ -110,12 +110,18 @@ func (c nodeClock) Now() kafka.Instant {
 	c.n.preempt()
 	now := c.n.Monotonic()
 	c.n.k.chain.add(NoteClock, uint64(now), 0)
+	if c.n.k.Recording() {
+		c.n.k.Record("clock %s monotonic %d", c.n.name, now)
+	}
 	return now
 }
 
 func (c nodeClock) Wall() kafka.Timestamp {
 	now := c.n.WallTime()
 	c.n.k.chain.add(NoteClock, uint64(now), 1)
+	if c.n.k.Recording() {
+		c.n.k.Record("clock %s wall %d", c.n.name, now)
+	}
 	return now
 }
 

@@ -45,8 +45,21 @@ type Options struct {
 	// Buggify lets the named points of node code misbehave legally.
 	Buggify bool
 
+	// Continuation has the run go on otherwise from an instant on; the zero value
+	// leaves it as it is.
+	Continuation Continuation
+	// Stop ends the run early; the zero value does not.
+	Stop Stop
+
 	Recorder *Recorder // where events go as text; nil: nowhere
 	Sink     Sink      // where log lines and traces go; nil: nowhere
+}
+
+// A Stop is where a run ends before it is over, between two steps: when the next event
+// lies beyond At, or when the hash chain has Events events or more. 0 is never.
+type Stop struct {
+	At     kafka.Instant
+	Events uint64
 }
 
 // A Kernel is one simulated universe: its time, its tasks and its randomness.
@@ -66,6 +79,7 @@ type Kernel struct {
 	chain   chain
 	streams streams
 	pick    *rand.PCG
+	turnAt  kafka.Instant // when the run goes on otherwise; Never if it does not, or has
 	sight   sight
 	panics  []Panic
 }
@@ -73,7 +87,10 @@ type Kernel struct {
 // New returns a kernel at instant 0 with nothing in it.
 func New(o Options) *Kernel {
 	zeroEntropy()
-	k := &Kernel{options: o, chain: newChain(o.Seed), streams: newStreams(o.Seed)}
+	k := &Kernel{options: o, chain: newChain(o.Seed), streams: newStreams(o.Seed), turnAt: kafka.Never}
+	if o.Continuation.Number != 0 {
+		k.turnAt = o.Continuation.From
+	}
 	k.pick = rand.NewPCG(k.streams.seeds("schedule"))
 	k.sight = newSight(k)
 	return k
@@ -124,24 +141,33 @@ const (
 	Idle                   // nothing is ready and nothing is scheduled
 	TimeUp                 // the next event lies beyond the limit
 	Panicked               // a task panicked; see Panics
+	Stopped                // Options.Stop ended it
 )
 
 func (e Ending) String() string {
-	return [...]string{"finished", "idle", "time up", "panicked"}[e]
+	return [...]string{"finished", "idle", "time up", "panicked", "stopped"}[e]
 }
 
 // Run runs tasks and events until done reports true (it is asked between steps),
-// nothing is left, the next event lies beyond limit, or a task panics.
+// nothing is left, the next event lies beyond limit, a task panics, or Options.Stop says so.
 func (k *Kernel) Run(limit kafka.Instant, done func() bool) Ending {
 	assert.That(k.current == nil, "a task runs the kernel that runs it")
+	if k.now >= k.turnAt {
+		k.turn()
+	}
+	stop := k.options.Stop
 	for !done() {
 		switch {
 		case len(k.panics) > 0:
 			return Panicked
+		case stop.Events > 0 && k.chain.count >= stop.Events:
+			return Stopped
 		case len(k.ready) > 0:
 			k.step()
 		case k.events.empty():
 			return Idle
+		case stop.At > 0 && k.events.min().at > stop.At:
+			return Stopped
 		case k.events.min().at > limit:
 			return TimeUp
 		default:
@@ -159,6 +185,9 @@ func (k *Kernel) Run(limit kafka.Instant, done func() bool) Ending {
 func (k *Kernel) fire() {
 	e := k.events.pop()
 	k.now, k.stepped = e.at, nil
+	if k.now >= k.turnAt {
+		k.turn()
+	}
 	if e.run != nil {
 		e.run()
 		return

@@ -1,16 +1,28 @@
 package sim
 
-import "math/rand/v2"
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/klammlog/klamm/node/kafka"
+)
 
 // streams are the named random streams of a run: what one consumer draws leaves
 // the others alone, so a fix does not move the bug elsewhere.
 type streams struct {
 	seed  uint64
-	known map[string]*rand.Rand
+	known map[string]*stream
+}
+
+// A stream is one of them. Who has it keeps it, so its source can be seeded anew.
+type stream struct {
+	source rand.PCG
+	draws  *rand.Rand
 }
 
 func newStreams(seed uint64) streams {
-	return streams{seed: seed, known: map[string]*rand.Rand{}}
+	return streams{seed: seed, known: map[string]*stream{}}
 }
 
 func (s *streams) seeds(name string) (uint64, uint64) {
@@ -24,10 +36,12 @@ func (s *streams) seeds(name string) (uint64, uint64) {
 func (s *streams) get(name string) *rand.Rand {
 	r := s.known[name]
 	if r == nil {
-		r = rand.New(rand.NewPCG(s.seeds(name)))
+		r = &stream{}
+		r.source.Seed(s.seeds(name))
+		r.draws = rand.New(&r.source)
 		s.known[name] = r
 	}
-	return r
+	return r.draws
 }
 
 // Stream returns the named random stream of a seed, the one Kernel.Rand gives:
@@ -35,4 +49,31 @@ func (s *streams) get(name string) *rand.Rand {
 func Stream(seed uint64, name string) *rand.Rand {
 	s := newStreams(seed)
 	return s.get(name)
+}
+
+// A Continuation is another way for a run to go on. Whatever happens before the
+// instant From is as it is without; from the first step at From or later on every
+// random stream, the scheduler's too, is that of another seed, which is a function of
+// the run's seed, From and Number. What was drawn before stays: options, the schedule
+// of faults, waits that have begun. Number 0 is the run itself.
+type Continuation struct {
+	From   kafka.Instant `json:"from_ns"`
+	Number uint64        `json:"number"`
+}
+
+// String returns the continuation as FROM#NUMBER, such as 3.2s#7.
+func (c Continuation) String() string { return fmt.Sprintf("%s#%d", time.Duration(c.From), c.Number) }
+
+// turn takes the run to its continuation.
+func (k *Kernel) turn() {
+	c := k.options.Continuation
+	k.turnAt = kafka.Never
+	k.NoteText(NoteRand, "continuation", c.Number)
+	mixed := chain{sum: k.streams.seed}
+	mixed.add(NoteRand, uint64(c.From), c.Number)
+	k.streams.seed = mixed.sum
+	for name, s := range k.streams.known { //klamm:unordered each by itself
+		s.source.Seed(k.streams.seeds(name))
+	}
+	k.pick.Seed(k.streams.seeds("schedule"))
 }
