@@ -25,6 +25,7 @@ var Rooms = []Room{
 	{"internal/assert", "", "assertions are a leaf"},
 	{"internal/shrink", "", "it decides what to try next, and knows nothing of what is tried"},
 	{"internal/casefile", "", "a case is a file; what it means is for who runs it to say"},
+	{"internal/shards", "", "it shares out seeds and keeps results; what a run is, is for who makes it to say"},
 	{"node/kafka", "", "the nouns are a leaf: everything speaks in them"},
 
 	{"node/env", "internal/assert node/kafka",
