@@ -17,7 +17,7 @@ type gathering struct {
 	party
 	meeting *meeting
 	topics  []string
-	members []*guest // nil where there is none now
+	guests  []*guest // nil where there is none now
 
 	mu        sync.Mutex
 	processed map[partition]map[int64]bool
@@ -32,23 +32,23 @@ type guest struct {
 }
 
 func newGathering(p party, m *meeting, topics []string) *gathering {
-	return &gathering{party: p, meeting: m, topics: topics, members: make([]*guest, len(p.clients)),
+	return &gathering{party: p, meeting: m, topics: topics, guests: make([]*guest, len(p.members)),
 		processed: map[partition]map[int64]bool{}, counts: map[string]int{}}
 }
 
 // join starts the member of a place. Each that is started has a name of its own.
 func (g *gathering) join(i int) error {
-	client := g.clients[i]
-	name := fmt.Sprintf("%s/%s-%d", g.name, client, g.count("joined"))
-	args := append([]string{"group", g.meeting.fleet.any.address, g.name, g.strategy, name}, g.topics...)
-	r, err := start(memberCommand(g.meeting.tools, client), args, func(line string, _ func() string) error { return g.take(line) })
+	is := g.members[i]
+	name := fmt.Sprintf("%s/%s-%d", g.name, is.client, g.count("joined"))
+	args := append([]string{"group", g.meeting.fleet.any.address, g.name, is.strategy, name}, g.topics...)
+	r, err := start(memberCommand(g.meeting.tools, is.client), args, func(line string, _ func() string) error { return g.take(line) })
 	if err != nil {
 		return err
 	}
 	r.what = name
 	m := &guest{running: r, over: make(chan error, 1)}
 	go func() { m.over <- m.await(nil) }()
-	g.members[i] = m
+	g.guests[i] = m
 	return nil
 }
 
@@ -103,7 +103,7 @@ func (g *gathering) missing(ends map[partition]int64) string {
 
 // failed returns why a member has ended that was to go on.
 func (g *gathering) failed() error {
-	for _, m := range g.members {
+	for _, m := range g.guests {
 		if m != nil && len(m.over) > 0 {
 			err := <-m.over
 			m.over <- err
@@ -115,11 +115,11 @@ func (g *gathering) failed() error {
 
 // kill kills a member.
 func (g *gathering) kill(i int) error {
-	m := g.members[i]
+	m := g.guests[i]
 	if err := g.failed(); err != nil {
 		return err
 	}
-	g.members[i] = nil
+	g.guests[i] = nil
 	g.count("killed")
 	if err := m.cmd.Process.Kill(); err != nil {
 		return err
@@ -134,11 +134,11 @@ const leaveWithin = time.Minute
 
 // leave has a member leave, and waits until it has.
 func (g *gathering) leave(i int) error {
-	m := g.members[i]
+	m := g.guests[i]
 	if err := g.failed(); err != nil {
 		return err
 	}
-	g.members[i] = nil
+	g.guests[i] = nil
 	g.count("left")
 	if err := m.closer.Close(); err != nil {
 		return err
@@ -182,7 +182,7 @@ func (g *gathering) comeAndGo(random *rand.Rand, over <-chan struct{}) error {
 
 // part has all members leave.
 func (g *gathering) part() error {
-	for i, m := range g.members {
+	for i, m := range g.guests {
 		if m == nil {
 			continue
 		}
@@ -200,6 +200,10 @@ func (g *gathering) String() string {
 	for _, at := range slices.Collect(maps.Values(g.processed)) {
 		distinct += len(at)
 	}
-	return fmt.Sprintf("%s: %s of %s: %d records processed, %d again; %d members joined, %d were killed, %d left; %d times a partition was assigned",
-		g.name, g.strategy, strings.Join(g.clients, ", "), distinct, g.times-distinct, g.counts["joined"], g.counts["killed"], g.counts["left"], g.counts["assigned"])
+	var roles []string
+	for _, is := range g.members {
+		roles = append(roles, is.client+" "+is.strategy)
+	}
+	return fmt.Sprintf("%s: %s: %d records processed, %d again; %d members joined, %d were killed, %d left; %d times a partition was assigned",
+		g.name, strings.Join(roles, ", "), distinct, g.times-distinct, g.counts["joined"], g.counts["killed"], g.counts["left"], g.counts["assigned"])
 }

@@ -18,20 +18,34 @@ import (
 
 // A party is a group that real clients share.
 type party struct {
-	name     string
-	strategy string   // how partitions are assigned: "consumer" leaves it to the coordinator (KIP-848)
-	clients  []string // what its members are
+	name    string
+	members []role
+}
+
+// A role is what a member of a group is: a client, and how it has partitions assigned.
+// "consumer" leaves it to the coordinator (KIP-848).
+type role struct{ client, strategy string }
+
+// all returns members that have partitions assigned in the same way.
+func all(strategy string, clients ...string) (out []role) {
+	for _, c := range clients {
+		out = append(out, role{c, strategy})
+	}
+	return out
 }
 
 var parties = []party{
-	{"franz-cooperative", "cooperative-sticky", []string{"franz", "franz", "franz"}},
-	{"franz-consumer", "consumer", []string{"franz", "franz", "franz"}},
-	{"kafkajs", "default", []string{"kafkajs", "kafkajs"}},
-	{"python", "default", []string{"python", "python"}},
-	{"franz-klamm", "cooperative-sticky", []string{"franz", "klamm", "klamm"}},
-	{"franz-klamm-consumer", "consumer", []string{"franz", "klamm", "klamm"}},
-	{"mixed-range", "range", []string{"kafkajs", "python", "klamm"}},
-	{"mixed-roundrobin", "roundrobin", []string{"kafkajs", "python", "klamm"}},
+	{"franz-cooperative", all("cooperative-sticky", "franz", "franz", "franz")},
+	{"franz-consumer", all("consumer", "franz", "franz", "franz")},
+	{"kafkajs", all("default", "kafkajs", "kafkajs")},
+	{"python", all("default", "python", "python")},
+	{"franz-klamm", all("cooperative-sticky", "franz", "klamm", "klamm")},
+	{"franz-klamm-consumer", all("consumer", "franz", "klamm", "klamm")},
+	{"mixed-range", all("range", "kafkajs", "python", "klamm")},
+	{"mixed-roundrobin", all("roundrobin", "kafkajs", "python", "klamm")},
+	// While its members come and go, these are of the classic protocol, of KIP-848, and
+	// of both, and the group migrates each time.
+	{"both-protocols", []role{{"franz", "consumer"}, {"franz", "cooperative-sticky"}, {"klamm", "cooperative-sticky"}}},
 }
 
 // memberCommand returns what starts a client as a member.
@@ -121,7 +135,7 @@ func (m *meeting) open(o *options, chosen []party) error {
 	for _, p := range chosen {
 		g := newGathering(p, m, names)
 		m.groups = append(m.groups, g)
-		for i := range p.clients {
+		for i := range p.members {
 			if err := g.join(i); err != nil {
 				return err
 			}
@@ -166,7 +180,7 @@ func (m *meeting) run(t *torment) error {
 // gone.
 func (m *meeting) end() {
 	for _, g := range m.groups {
-		for _, guest := range g.members {
+		for _, guest := range g.guests {
 			if guest != nil {
 				guest.cancel()
 				<-guest.over
