@@ -255,6 +255,9 @@ func (p *rawProducer) sendNew() {
 // sendAgain sends all that is pending once more, in order, when nothing is under
 // way on the connection in use any more; or gives it up. Blocks.
 func (p *rawProducer) sendAgain() {
+	if p.drop(); !p.again {
+		return // all had been acknowledged when its sender lost patience
+	}
 	c := p.conn
 	if len(c.requests) > 0 {
 		p.await()
