@@ -159,7 +159,8 @@ func (c *campaign) sortFailures() {
 	})
 }
 
-func (c *campaign) print(out, errs io.Writer) error {
+// conclude makes what depends on all runs together.
+func (c *campaign) conclude() {
 	c.sortFailures()
 	for _, r := range c.rows { //klamm:unordered each by itself
 		if len(r.moved) > 0 {
@@ -167,6 +168,10 @@ func (c *campaign) print(out, errs io.Writer) error {
 		}
 		r.Deliveries = scenarios.SummaryOfDeliveries(r.delivered)
 	}
+}
+
+func (c *campaign) print(out, errs io.Writer) error {
+	c.conclude()
 	buffered := bufio.NewWriter(out)
 	if c.flags.output == "json" {
 		if err := c.printJSON(buffered); err != nil {
@@ -457,6 +462,12 @@ func withoutNulls(r scenarios.Result) scenarios.Result {
 }
 
 func (c *campaign) printJSON(out io.Writer) error {
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(c.report())
+}
+
+func (c *campaign) report() runReport {
 	r := runReport{Kind: "klamm.run", Version: 1, Failures: []failureReport{}, Exit: codeOf(c.exit())}
 	if c.ended != nil {
 		r.Error = c.ended.Error()
@@ -475,9 +486,7 @@ func (c *campaign) printJSON(out io.Writer) error {
 		}
 		r.Failures = append(r.Failures, report)
 	}
-	enc := json.NewEncoder(out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(r)
+	return r
 }
 
 // progress shows how far a campaign is: one line that is rewritten on a

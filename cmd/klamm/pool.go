@@ -63,12 +63,16 @@ type worker struct {
 	wait    func() error // for the process's end; the same error each time
 }
 
-func startWorker() (*worker, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
+// startWorker starts a worker of a klamm, of this one if binary is empty.
+func startWorker(binary string) (*worker, error) {
+	if binary == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		binary = self
 	}
-	w := &worker{command: exec.Command(self, "worker"), stderr: &tail{}}
+	w := &worker{command: exec.Command(binary, "worker"), stderr: &tail{}}
 	w.command.Stderr = w.stderr
 	// A group of its own: Ctrl-C of a terminal goes to whole groups, and a worker that
 	// dies of it looks as if its run had killed it. Without us its input ends.
@@ -141,10 +145,12 @@ func (t *tail) String() string {
 // each repetition, so that a repetition never shares a process with the original.
 type crew []*worker
 
-func startCrew(size int) (crew, error) {
+func startCrew(size int) (crew, error) { return pool{repeat: size}.startCrew() }
+
+func (p pool) startCrew() (crew, error) {
 	var c crew
-	for range size {
-		w, err := startWorker()
+	for range p.repeat {
+		w, err := startWorker(p.binary)
 		if err != nil {
 			c.kill()
 			return nil, fmt.Errorf("start a worker process: %w", err)
@@ -197,17 +203,27 @@ var errInterrupted = errors.New("interrupted")
 // orders is closed and all are made, when report returns false, or with
 // errInterrupted when ctx ends; the processes are gone then.
 func runPool(ctx context.Context, orders <-chan order, jobs, repeat int, report func(finding) bool) error {
+	return pool{jobs: jobs, repeat: repeat}.run(ctx, orders, report)
+}
+
+// A pool is which processes make runs, and how many side by side.
+type pool struct {
+	binary       string // the klamm that they are; empty: this one
+	jobs, repeat int
+}
+
+func (p pool) run(ctx context.Context, orders <-chan order, report func(finding) bool) error {
 	working, stop := context.WithCancel(ctx)
 	findings := make(chan finding)
 	var wait sync.WaitGroup
 	var failed error
-	for range jobs {
-		c, err := startCrew(repeat)
+	for range p.jobs {
+		c, err := p.startCrew()
 		if err != nil {
 			failed = err
 			break
 		}
-		wait.Go(func() { work(working, c, repeat, orders, findings) })
+		wait.Go(func() { p.work(working, c, orders, findings) })
 	}
 	ended := make(chan struct{})
 	go func() { wait.Wait(); close(ended) }()
@@ -232,7 +248,7 @@ func gather(ctx context.Context, findings <-chan finding, ended <-chan struct{},
 }
 
 // work makes runs until there are no more or ctx ends, replacing a crew that died.
-func work(ctx context.Context, c crew, repeat int, orders <-chan order, findings chan<- finding) {
+func (p pool) work(ctx context.Context, c crew, orders <-chan order, findings chan<- finding) {
 	defer func() { c.kill() }()
 	for {
 		var o order
@@ -255,7 +271,7 @@ func work(ctx context.Context, c crew, repeat int, orders <-chan order, findings
 		if f.Died != nil {
 			c.kill()
 			var err error
-			if c, err = startCrew(repeat); err != nil {
+			if c, err = p.startCrew(); err != nil {
 				f.Died = errors.Join(f.Died, err)
 			}
 		}
