@@ -44,6 +44,9 @@ func (f *flow) room() int { return max(f.link.buffer-f.queued-f.owed, 0) }
 // send puts bytes on their way, cut into segments.
 func (f *flow) send(b []byte) {
 	f.from.note(evSent, len(b), checksum(b))
+	if t := f.from.net.options.Tap; t != nil {
+		t.Sent(f.stream(), b)
+	}
 	f.queued += len(b)
 	for len(b) > 0 {
 		if n := f.join(b); n > 0 {
@@ -220,6 +223,9 @@ func (f *flow) arriveData(s *segment) {
 		return
 	}
 	f.to.note(evDelivered, size, 0)
+	if t := f.from.net.options.Tap; t != nil {
+		t.Arrived(f.stream(), size)
+	}
 	f.to.receive(f.line.pop())
 	f.queued -= size
 	if !f.back.open() {

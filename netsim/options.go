@@ -62,6 +62,8 @@ type Options struct {
 	GiveUpMin      time.Duration // bytes that are not acknowledged for a drawn time
 	GiveUpMax      time.Duration // between these break their connection
 	KeepAlive      time.Duration // after which an idle connection without its peer breaks
+
+	Tap Tap // is told what connections carry; nil: nobody is
 }
 
 // DefaultOptions is a network in one data centre on an ordinary day.

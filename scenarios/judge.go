@@ -34,6 +34,7 @@ func (r *run) demands() checker.Demands {
 		}
 	}
 	d.Leaders, d.Unclean, d.Marked = o.Replicas > 1, o.Unclean, o.clustered()
+	d.Followers = r.options.Near > 0 // no promise: it says who was asked
 	return d
 }
 
@@ -90,7 +91,7 @@ func (r *run) unjudged() Result {
 // judge draws the conclusion. A broken promise outranks everything; then comes
 // what never finished; and a run that tested nothing has held nothing.
 func (r *run) judge(ending sim.Ending) *Outcome {
-	o := &Outcome{Result: r.unjudged(), State: r.state(), history: r.history.History(), demands: r.demands()}
+	o := &Outcome{Result: r.unjudged(), State: r.state(), history: r.history.History(), demands: r.demands(), shown: map[string]history.OpID{}}
 	res := &o.Result
 	report := checker.Judge(r.history.History(), r.demands())
 	for _, v := range report.Verdicts {
@@ -105,7 +106,7 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 	for _, v := range report.Violations() {
 		var events []string
 		for _, e := range v.Events {
-			events = append(events, e.Text)
+			events, o.shown[e.Text] = append(events, e.Text), e.Op
 		}
 		res.Violations = append(res.Violations, Violation{string(v.Guarantee), v.Sentence, events})
 	}

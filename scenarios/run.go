@@ -30,6 +30,7 @@ type run struct {
 	settings settings
 	schedule []Fault
 
+	witness        *Witness // nil: nobody makes a report
 	k              *sim.Kernel
 	network        *netsim.Network
 	nodes          []*brokerHost // brokers, then those that are controllers only
@@ -82,6 +83,9 @@ func Run(spec Spec, watch Watch) (*Outcome, error) {
 	}
 	o := r.play()
 	o.Continuation = spec.Continuation
+	if watch.Cluster != nil {
+		*watch.Cluster = r.clusterState()
+	}
 	return o, nil
 }
 
@@ -94,17 +98,19 @@ func newRun(spec Spec, watch Watch) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{spec: spec, scenario: s, settings: set, drawn: draw(s, spec.Seed), effects: map[Family]uint64{}}
+	r := &run{spec: spec, scenario: s, settings: set, drawn: draw(s, spec.Seed), effects: map[Family]uint64{}, witness: watch.Witness}
 	if !s.FlushDrawn {
 		r.drawn.Flush = "ack"
 	}
 	r.options = set.apply(r.drawn)
 	r.k = sim.New(sim.Options{
 		Seed: spec.Seed, HoldOneIn: r.options.HoldOneIn, HoldMax: r.options.HoldMax, PreemptOneIn: r.options.Preempt,
-		Buggify: r.options.Buggify, Recorder: watch.Recorder, Sink: watch.Sink,
+		Buggify: r.options.Buggify, Recorder: watch.Recorder, Sink: watch.sink(),
 		Continuation: spec.Continuation, Stop: sim.Stop{At: spec.Until, Events: spec.UntilEvent},
 	})
+	r.witness.attends(r)
 	r.assemble()
+	r.witness.begins()
 	if spec.Script != nil {
 		if err := r.perform(spec.Script); err != nil {
 			r.k.Close()
@@ -122,6 +128,7 @@ func (r *run) assemble() {
 	if o.SlowLink {
 		network.Link.Latency, network.Link.Jitter = 3*time.Millisecond, 4*time.Millisecond
 	}
+	network.Tap = r.witness.tap()
 	r.network = netsim.New(r.k, network)
 	r.requestTimeout = pick(r.k.Rand("options/clients"), 2*time.Second, 8*time.Second, 30*time.Second)
 	r.newBrokers()
@@ -223,6 +230,7 @@ func (r *run) patience() time.Duration {
 // on from here.
 func (r *run) stepped() bool {
 	r.observer.step()
+	r.witness.step()
 	return r.admin.done || r.circles()
 }
 

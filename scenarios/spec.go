@@ -27,6 +27,8 @@ type Watch struct {
 	Recorder *sim.Recorder
 	Sink     sim.Sink
 	OnKernel func(*sim.Kernel) // given the kernel before it runs, for a watchdog
+	Witness  *Witness          // sees what a report tells; nil: nobody does
+	Cluster  *ClusterState     // set when the run has ended; nil: not wanted
 }
 
 // An Outcome is what a run came to, with the evidence.
@@ -35,6 +37,7 @@ type Outcome struct {
 	State   []string // of nodes and partitions at the end, a line each
 	history *history.History
 	demands checker.Demands
+	shown   map[string]history.OpID // evidence, by its text
 }
 
 // WriteHistory writes what clients did and saw, and what they were promised, in the

@@ -30,6 +30,7 @@ func (r *run) strike(f Fault) {
 		for _, m := range r.clients() {
 			if m.node.Name() == f.Process.Node {
 				r.took(f.Family, f.Process.Apply(m.node))
+				r.witness.struck(f, m.node.Name())
 			}
 		}
 	}
@@ -50,6 +51,7 @@ func (r *run) strikeDisk(f disksim.Fault) {
 			return
 		}
 		f.Apply(b.disk)
+		r.witness.struck(Fault{Family: Family(f.Kind), Disk: &f}, b.seat.name)
 	}
 	if w := r.observer.cluster; w != nil {
 		w.losses() // what a node does about it may be seen before it is looked at again
@@ -70,6 +72,7 @@ func (r *run) strikeNetwork(f netsim.Fault) {
 	}
 	_, err := r.network.Apply(aimed)
 	assert.NoError(err)
+	r.witness.struck(Fault{Family: Family(aimed.Family.String()), Net: &aimed}, aimed.A...)
 }
 
 func (r *run) mark(kind history.MarkKind, target, note string) {
@@ -85,6 +88,7 @@ func (r *run) took(f Family, effective bool) {
 }
 
 func (r *run) strikeNode(f Fault, b *brokerHost) {
+	r.witness.struck(f, b.seat.name)
 	switch f.Process.Kind {
 	case sim.FaultCrash:
 		r.took(f.Family, b.crash())
@@ -129,6 +133,7 @@ func (r *run) strikeClient(f Fault) {
 }
 
 func (r *run) crashClient(m *machine, f Fault) {
+	r.witness.struck(f, m.node.Name())
 	m.node.Crash()
 	r.k.After(f.Process.For, func() {
 		if !m.node.Alive() {

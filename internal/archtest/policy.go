@@ -25,6 +25,7 @@ var Rooms = []Room{
 	{"internal/assert", "", "assertions are a leaf"},
 	{"internal/shrink", "", "it decides what to try next, and knows nothing of what is tried"},
 	{"internal/casefile", "", "a case is a file; what it means is for who runs it to say"},
+	{"internal/report", "", "a page is made of what it is given; where that comes from is for who looks on to say"},
 	{"internal/shards", "", "it shares out seeds and keeps results; what a run is, is for who makes it to say"},
 	{"node/kafka", "", "the nouns are a leaf: everything speaks in them"},
 
@@ -75,7 +76,7 @@ var Rooms = []Room{
 
 	{"checker", "", "a judge does not borrow the defendant's ruler: checker shares no code with node, not even constants"},
 
-	{"scenarios", "internal/assert node/kafka node/env node/config node/record node/txn node/replica node/meta node/group node/commitlog node/quorum node/controller node/broker node/machine node/coordinator node/client node/peer node/api node sim netsim disksim sim/world checker",
+	{"scenarios", "internal/assert internal/report node/kafka node/env node/config node/record node/txn node/replica node/meta node/group node/commitlog node/quorum node/controller node/broker node/machine node/coordinator node/client node/peer node/api node sim netsim disksim sim/world checker",
 		"scenarios run in virtual time: real worlds and command lines are out of their reach"},
 	{"cmd", everything, "nothing imports a command"},
 	{"internal", everything, "tools of this repository"},

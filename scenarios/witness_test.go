@@ -1,0 +1,72 @@
+package scenarios
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/klammlog/klamm/internal/report"
+)
+
+// Being watched leaves a run as it is, whatever its outcome, and what was seen holds
+// together.
+func TestAWitnessLeavesARunAsItIs(t *testing.T) {
+	for _, spec := range []Spec{
+		{Scenario: "power-loss", Seed: 2, Set: []string{"log.flush=os"}},
+		{Scenario: "coordinator-failover", Seed: 1, Set: []string{"run.sends=100", "run.safety=4s"}},
+		{Scenario: "hostile-client", Seed: 1, Set: []string{"run.sends=100", "run.safety=2s"}},
+	} {
+		plain, err := Run(spec, Watch{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := NewWitness()
+		seen, err := Run(spec, Watch{Witness: w})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plain.Chain != seen.Chain || plain.Verdict != seen.Verdict {
+			t.Errorf("%s %d: chain %s, verdict %s; watched: %s, %s", spec.Scenario, spec.Seed, plain.Chain, plain.Verdict, seen.Chain, seen.Verdict)
+		}
+		checkSeen(t, spec, w.Report(seen))
+	}
+}
+
+// checkSeen checks that what was seen is there, and in order.
+func checkSeen(t *testing.T, spec Spec, r report.Run) {
+	t.Helper()
+	byTime := func(m report.Message) report.Instant { return m.Sent }
+	if len(r.Messages) == 0 || !slices.IsSortedFunc(r.Messages, func(a, b report.Message) int { return int(byTime(a) - byTime(b)) }) {
+		t.Errorf("%s: %d messages, or they are not in order", spec.Scenario, len(r.Messages))
+	}
+	arrived, answered := 0, 0
+	for _, m := range r.Messages {
+		if m.Arrived != report.Never {
+			arrived++
+			if m.Arrived < m.Sent {
+				t.Fatalf("%s: a message arrived at %d that was sent at %d", spec.Scenario, m.Arrived, m.Sent)
+			}
+		}
+		if m.Answer && m.Call != 0 {
+			answered++
+		}
+	}
+	if arrived < len(r.Messages)/2 || answered < len(r.Messages)/4 {
+		t.Errorf("%s: of %d messages %d arrived, and %d are answers to something", spec.Scenario, len(r.Messages), arrived, answered)
+	}
+	if len(r.Operations) == 0 || len(r.Replicas) == 0 || len(r.Bands) == 0 || len(r.Faults) == 0 && spec.Scenario != "hostile-client" {
+		t.Errorf("%s: %d operations, %d replicas, %d faults, %d bands", spec.Scenario, len(r.Operations), len(r.Replicas), len(r.Faults), len(r.Bands))
+	}
+	for _, v := range r.Replicas {
+		for i, s := range v.States {
+			if i > 0 && s.At <= v.States[i-1].At {
+				t.Fatalf("%s: states of a replica are not in order", spec.Scenario)
+			}
+		}
+	}
+	if spec.Scenario == "coordinator-failover" && len(r.Groups) == 0 {
+		t.Errorf("%s: no group was seen", spec.Scenario)
+	}
+	if r.Verdict == string(Violated) && (r.Broke == report.Never || len(r.Violations) == 0) {
+		t.Errorf("%s: it is violated, and nobody knows when: %v", spec.Scenario, r.Violations)
+	}
+}
