@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,7 +22,9 @@ type replayFlags struct {
 	seed   string
 	set    []string
 	trace  []string
-	until  time.Duration
+	until  string
+	turn   string
+	state  bool
 	log    bool
 	write  string
 	output string
@@ -35,8 +38,12 @@ func newReplayCommand() *cobra.Command {
 		Long: `Make one run again: the same seed, settings and binary give the same events.
 A case file says all that, and every fault in a line that can be changed; --case writes one.
 
---trace shows what a partition, a connection or a node did, a line an event;
---log shows every node's log. Both leave the run as it is.
+--trace shows what became of a partition, a node, a connection, a client or a group, a
+line an event: what nodes did, what clients did and were told, and faults. --log shows
+every node's log. --state shows the cluster as it is at the end, or where --until stops
+the run. None of them changes the run.
+
+--continue has the run go on otherwise from an instant on; klamm why says which.
 
 Exit codes: 1 the run breaks a safety guarantee again; 3 it gets stuck again;
 4 it tests nothing; 7 it did not reproduce a failure: everything held;
@@ -44,6 +51,7 @@ Exit codes: 1 the run breaks a safety guarantee again; 3 it gets stuck again;
 		Example: `  klamm replay power-loss --seed 7714
   klamm replay power-loss --seed 7714 --trace partition=orders-2
   klamm replay flaky-network --seed 12 --trace node=n1 --until 12.5s
+  klamm replay leader-crash --seed 7 --until event#20000 --state
   klamm replay everything --seed 7714 --case 7714.yaml`,
 		Args: oneArgument("a case file, or SCENARIO, one of " + strings.Join(scenarios.Names(), ", ")),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -53,8 +61,10 @@ Exit codes: 1 the run breaks a safety guarantee again; 3 it gets stuck again;
 	flags := cmd.Flags()
 	flags.StringVar(&f.seed, "seed", "", "the run's seed")
 	flags.StringArrayVar(&f.set, "set", nil, "the run's settings, `name=value`; repeatable")
-	flags.StringArrayVar(&f.trace, "trace", nil, "show the events of partition=NAME, conn=ID, client=NAME, node=NAME, or all; repeatable")
-	flags.DurationVar(&f.until, "until", 0, "stop at this virtual time and show the state")
+	flags.StringArrayVar(&f.trace, "trace", nil, "show the events of partition=NAME, node=NAME, conn=ID, client=NAME, group=NAME, or all; repeatable")
+	flags.StringVar(&f.until, "until", "", "stop at a `place`: a virtual time such as 12.5s, or event#N")
+	flags.StringVar(&f.turn, "continue", "", "go on otherwise from a virtual time on: `TIME#N`, N from 1 on, is one of many ways")
+	flags.BoolVar(&f.state, "state", false, "show nodes, replicas and groups as they are in the end")
 	flags.BoolVar(&f.log, "log", false, "show the nodes' logs")
 	flags.StringVar(&f.write, "case", "", "write the run to this case `file`, with its faults and its verdict")
 	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
@@ -69,37 +79,36 @@ func replay(out io.Writer, name string, f replayFlags) error {
 	if f.output != "text" && f.output != "json" {
 		return usage(fmt.Errorf("--output %q: want text or json", f.output))
 	}
-	if f.until < 0 {
-		return usage(fmt.Errorf("--until %s: want a time from the run's beginning on", f.until))
-	}
 	want, err := newFilter(f)
 	if err != nil {
 		return usage(err)
 	}
-	if want.any() && f.output == "json" {
-		return usage(errors.New("--trace and --log show text, not -o json"))
-	}
 	buffered := bufio.NewWriter(out)
-	spec.Until = kafka.Instant(f.until)
+	shown := trace{filter: want}
 	var watch scenarios.Watch
 	if want.any() {
-		watch.Sink = func(l sim.Line) {
-			if want.shows(l) {
-				fmt.Fprintln(buffered, l)
-			}
-		}
+		watch.Sink = shown.take
+	}
+	if f.state {
+		watch.Cluster = &scenarios.ClusterState{}
 	}
 	defer guard(spec, &watch)()
 	outcome, err := runCaught(spec, watch)
+	if err == nil {
+		shown.add(outcome)
+	}
+	if printing := shown.print(buffered, f.output); err == nil {
+		err = printing
+	}
 	if err != nil {
-		return err
+		return errors.Join(err, buffered.Flush())
 	}
 	if f.write != "" {
 		if err := caseOf(spec, outcome.Result).Write(f.write); err != nil {
 			return err
 		}
 	}
-	told := tellReplay(buffered, outcome, f)
+	told := tellReplay(buffered, outcome, watch.Cluster, f)
 	if err := buffered.Flush(); err != nil {
 		return err
 	}
@@ -108,9 +117,50 @@ func replay(out io.Writer, name string, f replayFlags) error {
 
 // spec says which run is meant: that of a case file, or of a scenario's seed.
 func (f replayFlags) spec(name string) (scenarios.Spec, error) {
-	if f.write != "" && f.until > 0 {
+	switch {
+	case f.write != "" && f.until != "":
 		return scenarios.Spec{}, errors.New("--case writes a run with its verdict, and --until stops before that")
+	case f.write != "" && f.turn != "":
+		return scenarios.Spec{}, errors.New("--case writes a run that a scenario and a seed make, and --continue leaves it")
 	}
+	spec, err := f.named(name)
+	if err == nil && f.until != "" {
+		spec.Until, spec.UntilEvent, err = parsePlace(f.until)
+	}
+	if err == nil && f.turn != "" {
+		spec.Continuation, err = parseContinuation(f.turn)
+	}
+	return spec, err
+}
+
+// parsePlace reads where a run is stopped: an instant, or a number of events.
+func parsePlace(s string) (at kafka.Instant, event uint64, err error) {
+	if number, ok := strings.CutPrefix(s, "event#"); ok {
+		if event, err = strconv.ParseUint(number, 10, 64); err != nil || event == 0 {
+			return 0, 0, fmt.Errorf("--until %s: want event#N, N from 1 on", s)
+		}
+		return 0, event, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return 0, 0, fmt.Errorf("--until %s: want a time after the run's beginning, such as 12.5s, or event#N", s)
+	}
+	return kafka.Instant(d), 0, nil
+}
+
+// parseContinuation reads what sim.Continuation prints.
+func parseContinuation(s string) (sim.Continuation, error) {
+	from, number, _ := strings.Cut(s, "#")
+	d, err := time.ParseDuration(from)
+	n, badNumber := strconv.ParseUint(number, 10, 64)
+	if err != nil || d < 0 || badNumber != nil || n == 0 {
+		return sim.Continuation{}, fmt.Errorf("--continue %s: want TIME#N, such as 12.5s#1, N from 1 on", s)
+	}
+	return sim.Continuation{From: kafka.Instant(d), Number: n}, nil
+}
+
+// named says which run a case file, or a scenario with its seed, is.
+func (f replayFlags) named(name string) (scenarios.Spec, error) {
 	if casefile.IsName(name) {
 		if f.seed != "" {
 			return scenarios.Spec{}, errors.New("--seed is for scenarios: a case has its own")
@@ -142,24 +192,27 @@ func runCaught(spec scenarios.Spec, watch scenarios.Watch) (o *scenarios.Outcome
 	return scenarios.Run(spec, watch)
 }
 
-func tellReplay(out io.Writer, o *scenarios.Outcome, f replayFlags) error {
+// replayJSON is what replay prints as JSON; see docs/json.md.
+type replayJSON struct {
+	Kind    string                  `json:"_kind"`
+	Version int                     `json:"_version"`
+	State   *scenarios.ClusterState `json:"state,omitempty"`
+	scenarios.Result
+}
+
+func tellReplay(out io.Writer, o *scenarios.Outcome, state *scenarios.ClusterState, f replayFlags) error {
 	if f.output == "json" {
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
-		if err := enc.Encode(struct {
-			Kind    string `json:"_kind"`
-			Version int    `json:"_version"`
-			scenarios.Result
-		}{"klamm.replay", 1, withoutNulls(o.Result)}); err != nil {
+		if err := enc.Encode(replayJSON{"klamm.replay", 1, state, withoutNulls(o.Result)}); err != nil {
 			return err
 		}
-	} else {
-		printReplay(out, o, f)
-	}
-	if f.until > 0 && o.Verdict == "" {
-		return nil
+	} else if err := printReplay(out, o, state); err != nil {
+		return err
 	}
 	switch o.Verdict {
+	case "":
+		return nil // --until ended it before
 	case scenarios.Held:
 		return exitCode(exitNotReproduced)
 	case scenarios.Stuck:
@@ -170,67 +223,34 @@ func tellReplay(out io.Writer, o *scenarios.Outcome, f replayFlags) error {
 	return exitCode(exitViolated)
 }
 
-func printReplay(out io.Writer, o *scenarios.Outcome, f replayFlags) {
+func printReplay(out io.Writer, o *scenarios.Outcome, state *scenarios.ClusterState) error {
 	r := o.Result
 	fmt.Fprintf(out, "%s seed %d, chain %s, %s of virtual time\n", r.Scenario, r.Seed, r.Chain,
 		time.Duration(r.VirtualNanos).Round(time.Millisecond))
+	if r.Continuation.Number != 0 {
+		fmt.Fprintf(out, "  continued otherwise from %s on: number %d\n", r.Continuation.From, r.Continuation.Number)
+	}
 	for _, line := range r.Options {
 		fmt.Fprintf(out, "  option  %s\n", line)
 	}
 	for _, line := range r.Drawn {
 		fmt.Fprintf(out, "  fault   %s\n", line)
 	}
-	for _, line := range o.State {
-		fmt.Fprintf(out, "  state   %s\n", line)
+	if state != nil {
+		if err := printClusterState(out, *state); err != nil {
+			return err
+		}
+	} else {
+		for _, line := range o.State {
+			fmt.Fprintf(out, "  state   %s\n", line)
+		}
 	}
-	if f.until > 0 && r.Verdict == "" {
-		return
+	if r.Verdict == "" {
+		return nil
 	}
 	printResult(out, r, 8)
 	if r.Verdict == scenarios.Held {
 		fmt.Fprintln(out, "did not reproduce a failure: every guarantee held")
 	}
-}
-
-// A filter says which lines of a run are shown.
-type filter struct {
-	logs, all bool
-	wanted    []attribute
-}
-
-type attribute struct{ key, value string }
-
-func newFilter(f replayFlags) (filter, error) {
-	out := filter{logs: f.log}
-	for _, t := range f.trace {
-		key, value, ok := strings.Cut(t, "=")
-		switch {
-		case t == "all":
-			out.all = true
-		case ok && value != "" && (key == "partition" || key == "conn" || key == "client" || key == "node"):
-			out.wanted = append(out.wanted, attribute{key, value})
-		default:
-			return out, fmt.Errorf("--trace %q: want partition=NAME, conn=ID, client=NAME, node=NAME or all", t)
-		}
-	}
-	return out, nil
-}
-
-func (f filter) any() bool { return f.logs || f.all || len(f.wanted) > 0 }
-
-func (f filter) shows(l sim.Line) bool {
-	if f.all || (f.logs && l.Event == "") {
-		return true
-	}
-	for _, a := range f.wanted {
-		if a.key == "node" && l.Node == a.value {
-			return true
-		}
-		for _, attr := range l.Attrs {
-			if attr.Key == a.key && attr.Value.String() == a.value {
-				return true
-			}
-		}
-	}
-	return false
+	return nil
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"log/slog"
 	"slices"
 
 	"github.com/klammlog/klamm/node/kafka"
@@ -61,6 +62,10 @@ func (p *Partition) takeRole() {
 		p.follow()
 	}
 	p.touch()
+	if p.b.w.Sight.Tracing() {
+		p.b.w.Sight.Trace("role", slog.String("partition", p.name.String()), slog.String("is", p.Role().String()),
+			slog.Int("leader", int(p.state.Leader)), slog.Int("epoch", int(p.state.LeaderEpoch)), slog.Any("in-sync", p.state.ISR))
+	}
 }
 
 // lead makes this node the leader, or tells the leader what has changed.
