@@ -22,7 +22,9 @@ import (
 //     tombstone which is the last record of its key, when a poll that was over
 //     before, and that began when the tombstone was known, had shown that it is
 //     gone: a deleted key has come back. (Other readers may have had it in
-//     memory since earlier.) Only of a partition that has one leader for ever.
+//     memory since earlier.) Only of a partition that has one leader for ever, and
+//     only if both were shown by that leader's log: where followers answer polls, one
+//     read-back is held against another.
 //
 // With transactions only read_uncommitted polls count.
 func judgeCompactedState(ix *index, f *findings) {
@@ -62,7 +64,7 @@ type spot struct {
 
 	absent  history.Instant // the earliest end of a poll that passed it, or Never
 	without history.OpID    // that poll
-	gone    history.Instant // likewise, of polls that began after known
+	gone    history.Instant // likewise, of polls of the leader's log that began after known
 	goneOp  history.OpID
 	read    history.Instant // the latest beginning of a read-back that showed a record there, or -1
 	readOp  history.OpID    // its poll
@@ -104,6 +106,7 @@ func (c *compactedPart) collect() {
 // poll notes what one poll shows.
 func (c *compactedPart) poll(poll *history.Poll) {
 	records, began := sortedRecords(c.ix.h, poll), c.began(poll)
+	leaders := poll.Final || !c.ix.d.Followers // it shows the log that read-backs show
 	for i := c.from(poll.Before); i < len(c.spots) && c.spots[i].offset < poll.After; i++ {
 		s := &c.spots[i]
 		for len(records) > 0 && records[0].Offset < s.offset {
@@ -118,7 +121,7 @@ func (c *compactedPart) poll(poll *history.Poll) {
 		case poll.Completed < s.absent:
 			s.absent, s.without = poll.Completed, poll.Op
 		}
-		if poll.Invoked > s.known && poll.Completed < s.gone {
+		if leaders && poll.Invoked > s.known && poll.Completed < s.gone {
 			s.gone, s.goneOp = poll.Completed, poll.Op
 		}
 	}

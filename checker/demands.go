@@ -42,6 +42,10 @@ type Demands struct {
 	// nobody acts as an older leader any more.
 	Marked bool `json:"marked,omitempty"`
 
+	// Followers: polls other than those of a read-back may have been answered by
+	// other replicas than the leader (KIP-392), and each replica compacts by itself.
+	Followers bool `json:"followers,omitempty"`
+
 	// Unrestricted: faults destroyed acknowledged data beyond what replication
 	// survives (all replicas rotten, a disk that lied everywhere).
 	Unrestricted bool `json:"unrestricted,omitempty"`

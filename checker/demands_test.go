@@ -254,6 +254,39 @@ func TestOffsetForTimestampMayVanishWithItsRecord(t *testing.T) {
 	}
 }
 
+// Each replica compacts by itself: that one has no tombstone any more says nothing of the
+// log of another, from which the partition is read back.
+func TestADeletedKeyComesBackOnlyInTheLogThatHadLostItsTombstone(t *testing.T) {
+	for _, x := range []struct {
+		claim     string
+		followers bool
+		final     bool // the tombstone was gone in a read-back
+		want      Status
+	}{
+		{"the leader had lost it", false, false, Violated},
+		{"some replica had lost it", true, false, Held},
+		{"the leader had lost it, though followers answer others", true, true, Violated},
+	} {
+		s := &sketch{partitions: 1}
+		for i := range 2 {
+			at := history.Instant(10 * i)
+			s.sends = append(s.sends, history.Send{Client: 1, Record: history.RecordID(i + 1), Seq: int64(i + 1), Key: 5, Digest: history.Digest(i + 1), Tombstone: i == 1,
+				Acks: history.AcksAll, Invoked: at, Completed: at + 1, Outcome: history.OK, Offset: history.Offset(i)})
+		}
+		gone := history.Poll{Client: 2, Outcome: history.OK, Final: x.final, Before: 1, After: 2, Invoked: 31, Completed: 32, End: history.NoOffset}
+		back := history.Poll{Client: 3, Outcome: history.OK, Final: true, Before: 0, After: 2, Invoked: 41, Completed: 42, End: history.NoOffset}
+		s.polls = []polled{{gone, nil}, {back, []history.Read{{Offset: 0, Record: 1, Digest: 1}, {Offset: 1, Record: 2, Digest: 2}}}}
+		s.backs = append(s.backs, history.ReadBack{Client: 3, Outcome: history.OK, Invoked: 40, Completed: 43, LogEnd: 2})
+		if x.final {
+			s.backs = append(s.backs, history.ReadBack{Client: 2, Outcome: history.OK, Invoked: 30, Completed: 33, LogStart: 1, LogEnd: 2})
+		}
+		r := Judge(s.build(), Demands{Leaders: true, Marked: true, Compaction: true, Followers: x.followers})
+		if got := r.Verdict(CompactedState).Status; got != x.want {
+			t.Errorf("%s: %v, want %v", x.claim, got, x.want)
+		}
+	}
+}
+
 // Deleted topics begin anew: only what needs no offsets is judged.
 func TestDeletedTopicsAreLeftOut(t *testing.T) {
 	s := oneLoss()

@@ -21,11 +21,11 @@ func randomDemands(rng *rand.Rand) Demands {
 	if rng.IntN(20) == 0 {
 		d.Unclean = true
 	}
-	d.Marked = rng.IntN(3) > 0
+	d.Marked, d.Followers = rng.IntN(3) > 0, one()
 	if one() {
 		d.DeleteRetention = time.Duration(rng.IntN(90))
 	}
-	if one() {
+	if rng.IntN(2) == 0 {
 		d.MinCompactionLag, d.WallZero = time.Duration(rng.IntN(6))*time.Millisecond, history.Timestamp(rng.IntN(4))
 	}
 	return d

@@ -224,7 +224,7 @@ func (n naive) broughtBack(id history.PartitionID, tomb standing) bool {
 		for i := range n.h.Polls {
 			for k := range n.h.Polls {
 				without, with := &n.h.Polls[i], &n.h.Polls[k]
-				if n.counted(without) && n.counted(with) && passes(without, id, tomb.offset) && !n.returns(without, tomb.offset) &&
+				if n.counted(without) && n.counted(with) && (without.Final || !n.d.Followers) && passes(without, id, tomb.offset) && !n.returns(without, tomb.offset) &&
 					without.Invoked > tomb.known && passes(with, id, old.offset) && n.returns(with, old.offset) && n.readBackAfter(with, without.Completed) {
 					return true
 				}

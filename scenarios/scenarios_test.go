@@ -195,6 +195,16 @@ func TestSettingsAreCheckedByName(t *testing.T) {
 	}
 }
 
+// Consumers of such runs name their racks; whoever reads back names none.
+func TestWhereFollowersAnswerJudgesKnowIt(t *testing.T) {
+	for _, near := range []int{0, 1} {
+		r := &run{options: Options{Cluster: Cluster{Near: near}}}
+		if got, want := r.demands().Followers, near > 0; got != want {
+			t.Errorf("run.near=%d: followers answer: %v", near, got)
+		}
+	}
+}
+
 func TestSettingsDoNotChangeWhatIsDemanded(t *testing.T) {
 	r, err := newRun(Spec{Scenario: "power-loss", Seed: 1, Set: []string{"log.flush=os"}}, Watch{})
 	if err != nil {
