@@ -75,7 +75,7 @@ func (r *run) unjudged() Result {
 			Total: r.history.History().Operations(), Acked: counts.Acked, Failed: counts.Failed, Unknown: counts.Unknown,
 			Polls: counts.Polls, Records: counts.Records,
 		},
-		Options: r.options.lines(), Faults: r.faultsEffective(),
+		Options: r.options.lines(), Families: r.families(), Faults: r.faultsEffective(),
 		Sizes: r.options.sizes(), Switches: r.options.switches(), SafetyNanos: int64(r.options.Safety),
 		Probes: r.k.Probes(), Buggify: r.k.Buggified(), Movements: r.movements(),
 	}

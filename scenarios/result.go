@@ -45,12 +45,13 @@ type Result struct {
 	VirtualNanos int64      `json:"virtual_ns"`
 	Operations   Operations `json:"operations"`
 
-	Options []string    `json:"options"`          // what was drawn from the seed
-	Drawn   []string    `json:"faults_drawn"`     // the schedule, a line a fault
-	Faults  []sim.Count `json:"faults_effective"` // by family, those that took effect
-	Judged  []string    `json:"judged"`           // guarantees that applied
-	Probes  []sim.Count `json:"probes"`
-	Buggify []sim.Count `json:"buggify"`
+	Options  []string    `json:"options"`          // what was drawn from the seed
+	Families []string    `json:"families"`         // of faults and guests, that the run had
+	Drawn    []string    `json:"faults_drawn"`     // the schedule, a line a fault
+	Faults   []sim.Count `json:"faults_effective"` // by family, those that took effect
+	Judged   []string    `json:"judged"`           // guarantees that applied
+	Probes   []sim.Count `json:"probes"`
+	Buggify  []sim.Count `json:"buggify"`
 
 	Sizes       []Size   `json:"sizes"`
 	Switches    []string `json:"switches"`  // settings that are true and need not be

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/klammlog/klamm/internal/coverage"
 	"github.com/klammlog/klamm/scenarios"
 	"github.com/klammlog/klamm/sim"
 	"golang.org/x/term"
@@ -32,6 +33,7 @@ type campaign struct {
 	ended    error // why it ended before all was done, or nil
 	progress *progress
 	begun    time.Time
+	families coverage.Families
 }
 
 // A row is what came of one scenario.
@@ -66,6 +68,7 @@ func newCampaign(names []string, f runFlags) *campaign {
 	c := &campaign{flags: f, names: names, rows: map[string]*row{}, begun: time.Now(), progress: newProgress(os.Stderr)}
 	for _, name := range names {
 		c.rows[name] = &row{Scenario: name, Faults: map[string]uint64{}, Verdicts: map[string]int{}}
+		c.expect(name)
 	}
 	return c
 }
@@ -92,6 +95,7 @@ func (c *campaign) take(f finding) bool {
 	}
 	r.delivered = append(r.delivered, f.Result.Deliveries...)
 	r.Verdicts[verdictOf(f)]++
+	c.cover(f)
 	if f.Again != nil && f.diverged() == nil {
 		r.Repeated++
 	}
@@ -188,6 +192,7 @@ func (c *campaign) printText(out, errs io.Writer) {
 	c.printMovements(out)
 	c.printDeliveries(out)
 	c.printCases(out)
+	c.printCoverage(out)
 	inFull := map[string]bool{}
 	for i, f := range c.failures {
 		if i == failuresShown {
@@ -430,6 +435,7 @@ type runReport struct {
 	Kind     string          `json:"_kind"`
 	Version  int             `json:"_version"`
 	Rows     []*row          `json:"scenarios"`
+	Coverage *coverageReport `json:"coverage,omitempty"` // if it was asked for
 	Failures []failureReport `json:"failures"`
 	Error    string          `json:"error,omitempty"` // why not all was run
 	Exit     int             `json:"exit_code"`
@@ -445,7 +451,7 @@ type failureReport struct {
 
 // withoutNulls gives lists that nothing is in the form [].
 func withoutNulls(r scenarios.Result) scenarios.Result {
-	for _, list := range []*[]string{&r.Options, &r.Drawn, &r.Judged, &r.Switches} {
+	for _, list := range []*[]string{&r.Options, &r.Families, &r.Drawn, &r.Judged, &r.Switches} {
 		if *list == nil {
 			*list = []string{}
 		}
@@ -468,7 +474,7 @@ func (c *campaign) printJSON(out io.Writer) error {
 }
 
 func (c *campaign) report() runReport {
-	r := runReport{Kind: "klamm.run", Version: 1, Failures: []failureReport{}, Exit: codeOf(c.exit())}
+	r := runReport{Kind: "klamm.run", Version: 1, Coverage: c.coverage(), Failures: []failureReport{}, Exit: codeOf(c.exit())}
 	if c.ended != nil {
 		r.Error = c.ended.Error()
 	}

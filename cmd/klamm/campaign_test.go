@@ -23,7 +23,7 @@ import (
 func TestCampaign(t *testing.T) {
 	datadriven.Walk(t, "testdata/campaign", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			f := runFlags{output: d.Cmd, repeat: 1}
+			f := runFlags{output: d.Cmd, repeat: 1, coverage: d.HasArg("coverage")}
 			d.MaybeScanArgs(t, "repeat", &f.repeat)
 			d.MaybeScanArgs(t, "fail-fast", &f.failFast)
 			c := newCampaign([]string{"quiet", "power-loss"}, f)
@@ -62,7 +62,7 @@ func parseFinding(t *testing.T, line string, repeat int) (f finding) {
 		Scenario: f.Spec.Scenario, Seed: f.Spec.Seed, Set: f.Spec.Set, Verdict: scenarios.Held,
 		Chain: sim.Chain{Sum: 100 + f.Spec.Seed, Events: 7}, VirtualNanos: 2e9,
 		Operations: scenarios.Operations{Total: 10, Acked: 5, Failed: 1, Unknown: 1, Polls: 3, Records: 9},
-		Options:    []string{"producers=2"}, Drawn: []string{"crash n1 at 1s"},
+		Options:    []string{"producers=2"}, Families: []string{"crash", "operator-acts"}, Drawn: []string{"crash n1 at 1s"},
 		Faults: []sim.Count{{Name: "crash", Times: 1}}, Judged: []string{"no-lost-ack"},
 		Probes: []sim.Count{}, Buggify: []sim.Count{},
 	}

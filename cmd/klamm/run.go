@@ -28,6 +28,7 @@ type runFlags struct {
 	set         []string
 	artifacts   string
 	output      string
+	coverage    bool
 }
 
 func newRunCommand() *cobra.Command {
@@ -64,6 +65,7 @@ Exit codes: 0 every guarantee held; 1 a safety guarantee was broken; 2 usage;
 	flags.IntVar(&f.failFast, "fail-fast", 0, "stop after this many failures; 0 never")
 	flags.StringArrayVar(&f.set, "set", nil, "set a config or an option of the run, `name=value`; repeatable")
 	flags.StringVar(&f.artifacts, "artifacts", "", "write the evidence of each failure below this `folder`")
+	flags.BoolVar(&f.coverage, "coverage", false, "tell which families of faults the runs had, alone and in pairs")
 	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
 	return cmd
 }
