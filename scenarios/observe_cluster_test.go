@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klammlog/klamm/checker"
 	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/node/kafka"
 )
@@ -47,7 +48,7 @@ func newHandmade(p clusterPromise) *handmade {
 		})
 		h.image.Brokers = append(h.image.Brokers, brokerSeat{ID: id, Epoch: 10 + int64(id)})
 	}
-	h.views[1].Role, h.views[1].ISR = leadingReplica, []kafka.NodeID{1, 2, 3}
+	h.views[1].Role, h.views[1].ISR, h.views[1].Exposed = leadingReplica, []kafka.NodeID{1, 2, 3}, exposure{40, 5, 8}
 	h.rafts[2].Leads = true
 	h.image.Partitions = []decision{{place: handmadePlace, Leader: 1, LeaderEpoch: 5, Epoch: 8,
 		Replicas: []kafka.NodeID{1, 2, 3}, ISR: []kafka.NodeID{1, 2, 3}}}
@@ -672,6 +673,44 @@ func TestElectionsAreMarked(t *testing.T) {
 	d.LeaderEpoch, d.Epoch = 8, 21
 	h.decide()
 	see("the same leads again", "")
+}
+
+// A node that follows several decisions in one step commits records with one of them,
+// perhaps, and resigns with the next: nobody sees it lead with its high watermark.
+func TestALeadershipThatIsOverHasExposedWhatItCommitted(t *testing.T) {
+	for _, c := range []struct {
+		claim  string
+		change func(*handmade)
+		want   string
+	}{
+		{"before it resigned", func(h *handmade) { h.views[1].Exposed = exposure{50, 5, 8} }, ""},
+		{"and failed", func(h *handmade) {
+			h.views[1].Exposed, h.views[1].Role = exposure{50, 5, 8}, offlineReplica
+		}, ""},
+		{"nobody did", func(*handmade) {}, string(checker.ReadCommittedOnly)},
+		{"only of less", func(h *handmade) { h.views[1].Exposed = exposure{49, 5, 8} }, string(checker.ReadCommittedOnly)},
+		{"the next leader lacks it", func(h *handmade) {
+			h.views[1].Exposed = exposure{50, 5, 8}
+			h.cut(2, 4)
+			h.views[2].LogEnd, h.views[2].Durable = 40, 40
+		}, committedDurable},
+		{"in another's epoch", func(h *handmade) { h.views[3].Exposed = exposure{50, 5, 8} }, oneLeaderPerEpoch},
+	} {
+		h := newHandmade(clusterPromise{})
+		h.look()
+		h.move()
+		h.views[1].HighWatermark = 50
+		c.change(h)
+		h.look()
+		(&clusterWatch{clusterObserver: h.o}).consumed(handmadePlace.partition, 50)
+		got := ""
+		if len(h.said) > 0 {
+			got = h.said[0]
+		}
+		if got != c.want {
+			t.Errorf("%s: %q (%s), want %q", c.claim, got, h.sentence, c.want)
+		}
+	}
 }
 
 func TestTheObserverSaysWhereAndWhen(t *testing.T) {

@@ -8,6 +8,9 @@ import (
 // lookAtReplica compares one replica with what it was, and with what others are.
 func (o *clusterObserver) lookAtReplica(w *window, v replicaView) {
 	before, lived := w.lives[v.place]
+	if v.Exposed.End > 0 {
+		o.exposes(w, o.subject(v.place), v.Exposed)
+	}
 	if !v.open() {
 		if lived {
 			delete(w.lives, v.place)
@@ -82,11 +85,20 @@ func (o *clusterObserver) lookAtLeader(w *window, s *subject, v replicaView) {
 	if !has(v.ISR, w.id) {
 		o.complain(leaderInISR, "%s: %d leads in epoch %d with the in-sync set %v", v.partition, w.id, v.LeaderEpoch, v.ISR)
 	}
-	if v.HighWatermark > s.exposed && v.LeaderEpoch >= s.since {
-		s.exposed, s.exposedBy, s.exposedAt, s.exposedIn = v.HighWatermark, w.id, v.Epoch, w.epochAt(s.place, v.HighWatermark-1)
-		o.checkMembers(s)
-	}
+	o.exposes(w, s, exposure{v.HighWatermark, v.LeaderEpoch, v.Epoch})
 	o.checkAgreed(s, w.id, v)
+}
+
+// exposes notes what a leader has exposed. It need not lead any more: a node that
+// follows several entries of the metadata in one step may commit records with one of
+// them, and resign with the next.
+func (o *clusterObserver) exposes(w *window, s *subject, e exposure) {
+	if e.End <= s.exposed || e.LeaderEpoch < s.since {
+		return
+	}
+	o.leads(s, e.LeaderEpoch, w.id)
+	s.exposed, s.exposedBy, s.exposedAt, s.exposedIn = e.End, w.id, e.Epoch, w.epochAt(s.place, e.End-1)
+	o.checkMembers(s)
 }
 
 // leads notes who leads in an epoch: there is one, for ever.

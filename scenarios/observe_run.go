@@ -99,7 +99,8 @@ func (b *brokerHost) closeup(p place) (closeup, bool) {
 
 func replicaOf(v *broker.View) replicaView {
 	out := replicaView{place: place{v.Topic, v.Partition}, LeaderEpoch: v.LeaderEpoch, Epoch: v.PartitionEpoch, ISR: v.ISR,
-		LogStart: v.LogStart, HighWatermark: v.HighWatermark, Durable: v.Held, LogEnd: v.LogEnd}
+		LogStart: v.LogStart, HighWatermark: v.HighWatermark, Durable: v.Held, LogEnd: v.LogEnd,
+		Exposed: exposure{v.Exposed.End, v.Exposed.LeaderEpoch, v.Exposed.PartitionEpoch}}
 	switch {
 	case v.Broken != nil:
 	case v.Role == broker.Leading:

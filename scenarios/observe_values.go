@@ -29,6 +29,15 @@ type replicaView struct {
 	ISR         []kafka.NodeID // that a leader acts on: the largest the controllers may have
 
 	LogStart, HighWatermark, Durable, LogEnd kafka.Offset
+
+	Exposed exposure // by the last leadership of this node that committed something; it may be over
+}
+
+// An exposure is how far a leadership showed records to be committed.
+type exposure struct {
+	End         kafka.Offset
+	LeaderEpoch kafka.LeaderEpoch
+	Epoch       int32 // of the partition, as the leader knew it
 }
 
 // open reports whether its log can be used.

@@ -42,10 +42,11 @@ type Partition struct {
 	cutting int             // truncations under way: meanwhile it does not lead
 	alters  bool            // it waits to ask for another in-sync set
 
-	start kafka.Offset // of the log, when it was last looked at
-	high  kafka.Offset // everything below is committed
-	sizes []sized      // what was appended and is not yet committed
-	moved bool         // the log has changed since it was last looked after
+	start   kafka.Offset // of the log, when it was last looked at
+	high    kafka.Offset // everything below is committed
+	sizes   []sized      // what was appended and is not yet committed
+	exposed Exposure     // by the last leadership that raised high
+	moved   bool         // the log has changed since it was last looked after
 
 	takenBack uint64 // by the log, when it was last looked at
 
@@ -213,6 +214,9 @@ func (p *Partition) raise(high kafka.Offset) {
 		return
 	}
 	p.high = high
+	if p.leader != nil {
+		p.exposed = Exposure{End: high, LeaderEpoch: p.leader.Epoch(), PartitionEpoch: p.leader.State().Epoch}
+	}
 	p.b.changes++
 	if p.b.w.Sight.Tracing() {
 		p.b.w.Sight.Trace("high watermark", slog.String("partition", p.name.String()), slog.Int64("offset", int64(high)))
@@ -283,12 +287,23 @@ type View struct {
 	Durable        kafka.Offset
 	Size           int64 // bytes of all segments
 	Broken         error // why it is not served; then the offsets are zero
+
+	// Exposed is what the last leadership committed that this node had and that
+	// committed something. Between two looks a leadership may have done so and ended.
+	Exposed Exposure
+}
+
+// An Exposure is how far a leadership showed records to be committed.
+type Exposure struct {
+	End            kafka.Offset // the high watermark
+	LeaderEpoch    kafka.LeaderEpoch
+	PartitionEpoch int32 // as the leader knew it
 }
 
 // View returns the partition as it is now.
 func (p *Partition) View() View {
 	v := View{Partition: p.name, Topic: p.topic.id, Role: p.Role(), Leader: p.state.Leader, LeaderEpoch: p.state.LeaderEpoch,
-		PartitionEpoch: p.state.Epoch, ISR: p.state.ISR, Broken: p.broken}
+		PartitionEpoch: p.state.Epoch, ISR: p.state.ISR, Broken: p.broken, Exposed: p.exposed}
 	if p.leader != nil {
 		v.ISR, v.Began, v.PartitionEpoch = p.leader.Maximal(), p.leader.Began(), p.leader.State().Epoch
 	}

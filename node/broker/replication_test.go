@@ -84,6 +84,40 @@ func TestAFollowerThatRestartsKeepsWhatIsCommitted(t *testing.T) {
 	c.same("0:a 0:b")
 }
 
+// A leader that hears of two decisions at once commits with the first, which takes a
+// follower out of the in-sync set, and resigns with the second. Its view tells of both.
+func TestWhatALeaderCommittedAsItResignedCanBeSeen(t *testing.T) {
+	c := start(t, 3)
+	c.create([]kafka.NodeID{1, 2, 3})
+	c.ack(c.machine(1), "a")
+	m := c.machine(1)
+	m.lags = true
+	c.mute("alter", 1)
+	c.fail(c.machine(3))
+	if err := m.produce(kafka.AcksLeader, "b", time.Second); err != nil {
+		t.Fatal(err)
+	}
+	c.until("2 has it", func() bool { return c.machine(2).p().log.Held() == 2 })
+	c.sleep(150 * time.Millisecond) // and has said so
+	c.fence(1)
+	c.leads(c.machine(2))
+	name := m.p().Name()
+	before, _ := m.b.View(name)
+	var after View
+	c.must(m, func() error {
+		m.lags = false
+		m.hear()
+		after, _ = m.b.View(name)
+		return nil
+	})
+	if before.Role != Leading || before.HighWatermark != 1 || before.Exposed != (Exposure{End: 1}) {
+		t.Errorf("before: %+v", before)
+	}
+	if want := (Exposure{End: 2, LeaderEpoch: before.LeaderEpoch, PartitionEpoch: before.PartitionEpoch + 1}); after.Role != Following || after.Exposed != want {
+		t.Errorf("after: %+v, want exposed %+v", after, want)
+	}
+}
+
 // KIP-101, scenario 2: of two records at one offset the later leader's stays.
 func TestARecordThatNobodyElseHasGivesWay(t *testing.T) {
 	c := start(t, 2)
