@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
+	"strings"
 
 	"github.com/klammlog/klamm/node/kafka"
 )
@@ -107,7 +108,19 @@ func NewRecorder(out io.Writer) *Recorder { return &Recorder{bufio.NewWriterSize
 
 func (r *Recorder) line(now kafka.Instant, n uint64, format string, args ...any) {
 	fmt.Fprintf(r.out, "%d %s ", n, now)
-	fmt.Fprintf(r.out, format, args...)
+	r.text(fmt.Sprintf(format, args...))
+}
+
+// Seen writes a line that a node traced or logged among the events: the word seen, the
+// virtual time, and the line.
+func (r *Recorder) Seen(l Line) {
+	r.out.WriteString("seen ")
+	r.text(strings.Join(strings.Fields(l.String()), " "))
+}
+
+// text ends a line with a text that may have several.
+func (r *Recorder) text(s string) {
+	r.out.WriteString(strings.ReplaceAll(s, "\n", "; "))
 	r.out.WriteByte('\n')
 }
 

@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -125,5 +126,24 @@ func TestARecordingHasTheClocks(t *testing.T) {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, &text)
 		}
+	}
+}
+
+// A recording has a line for each event, and for what was seen, whatever texts they have.
+func TestARecordingHasALineForEachEvent(t *testing.T) {
+	var text bytes.Buffer
+	r := NewRecorder(&text)
+	k := New(Options{Seed: 1, Recorder: r, Sink: r.Seen})
+	n := k.NewNode("n1")
+	n.Go("a", func() { n.Log().Info("two\nlines"); n.Sight().Trace("seen", slog.String("err", "a\nb")) })
+	drive(t, k)
+	r.Flush()
+	for _, line := range strings.Split(strings.TrimSpace(text.String()), "\n") {
+		if words := strings.Fields(line); len(words) < 3 || words[0] != "seen" && !strings.Contains("12345", words[0]) {
+			t.Errorf("%q", line)
+		}
+	}
+	if want := "seen 0s n1 seen err=a b\n"; !strings.Contains(text.String(), want) {
+		t.Errorf("%q is missing in\n%s", want, &text)
 	}
 }

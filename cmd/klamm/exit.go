@@ -19,10 +19,10 @@ const (
 	exitInterrupted      = 130
 )
 
-const exitCodesHelp = `What the exit code of klamm run, klamm replay and klamm check says:
+const exitCodesHelp = `What the exit code of klamm run, klamm replay, klamm diff and klamm check says:
 
   0    every guarantee held; of replay: --until ended the run before a verdict
-  1    a safety guarantee was broken, or the broker crashed by itself
+  1    a safety guarantee was broken, or the broker crashed by itself; of diff: two runs differ
   2    usage: the command line or the configuration is wrong
   3    something never finished after the faults had stopped
   4    a run tested nothing; of check: a history shows nothing either way

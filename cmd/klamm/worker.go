@@ -86,10 +86,14 @@ func runWatched(o order) (*scenarios.Outcome, error) {
 		}
 		defer file.Close()
 		watch.Recorder = sim.NewRecorder(file)
-		defer watch.Recorder.Flush()
+		watch.Sink = watch.Recorder.Seen
 	}
 	defer guard(o.Spec, &watch)()
-	return scenarios.Run(o.Spec, watch)
+	outcome, err := scenarios.Run(o.Spec, watch)
+	if err == nil && watch.Recorder != nil {
+		err = watch.Recorder.Flush()
+	}
+	return outcome, err
 }
 
 // hungAfter is how long a simulation may stand still in real time before it
