@@ -74,7 +74,7 @@ func (l *Log) offsetIn(s *segment, ts kafka.Timestamp) (Located, error) {
 		return nowhere, l.unreadable(s, 0, err)
 	}
 	defer s.log().unpin()
-	end := s.size
+	end, cuts := s.size, l.manifest.catalog.cuts
 	e, err := s.index.floor(l, func(e entry) bool { return e.maxTimestamp < ts })
 	if err != nil {
 		return nowhere, l.unreadable(s, 0, err)
@@ -86,12 +86,12 @@ func (l *Log) offsetIn(s *segment, ts kafka.Timestamp) (Located, error) {
 			return nowhere, l.unreadable(s, w.at, err)
 		}
 		if !ok {
-			return nowhere, l.mustBeGood(s, f, e.position, end)
+			return nowhere, l.mustBeGood(part{s: s, f: f, from: e.position, to: end, cuts: cuts})
 		}
 		if h.maxTimestamp < ts || h.end <= l.start {
 			continue
 		}
-		if err := l.mustBeGood(s, f, e.position, h.next()); err != nil {
+		if err := l.mustBeGood(part{s: s, f: f, from: e.position, to: h.next(), cuts: cuts}); err != nil {
 			return nowhere, err
 		}
 		at, err := l.recordIn(s, f, h, func(r kafka.Timestamp) bool { return r >= ts })
@@ -101,16 +101,16 @@ func (l *Log) offsetIn(s *segment, ts kafka.Timestamp) (Located, error) {
 	}
 }
 
-// mustBeGood fails if not all of a range is what was written. Blocks.
-func (l *Log) mustBeGood(s *segment, f env.File, from, to int64) error {
-	if from >= to {
+// mustBeGood fails if not all of a part is what was written. Blocks.
+func (l *Log) mustBeGood(p part) error {
+	if p.from >= p.to {
 		return nil // the index still knows of what is being cut off
 	}
-	good, err := l.verify(s, f, from, to)
-	if err == nil && good < to {
+	good, err := l.verify(p)
+	if err == nil && good < p.to {
 		err = fmt.Errorf("%w: at %d", errBatch, good)
 	}
-	return l.maybeUnreadable(s, good, err)
+	return l.maybeUnreadable(p.s, good, err)
 }
 
 func (l *Log) maybeUnreadable(s *segment, at int64, err error) error {
@@ -145,7 +145,7 @@ func (l *Log) recordWith(s *segment, base kafka.Offset, ts kafka.Timestamp) (Loc
 		return nowhere, l.unreadable(s, 0, err)
 	}
 	defer s.log().unpin()
-	end := s.size
+	end, cuts := s.size, l.manifest.catalog.cuts
 	e, err := s.index.floor(l, before(base))
 	if err != nil {
 		return nowhere, l.unreadable(s, 0, err)
@@ -157,7 +157,7 @@ func (l *Log) recordWith(s *segment, base kafka.Offset, ts kafka.Timestamp) (Loc
 			return nowhere, l.maybeUnreadable(s, e.position, err)
 		}
 		if h.base >= base {
-			if err := l.mustBeGood(s, f, e.position, h.next()); err != nil {
+			if err := l.mustBeGood(part{s: s, f: f, from: e.position, to: h.next(), cuts: cuts}); err != nil {
 				return nowhere, err
 			}
 			at, err := l.recordIn(s, f, h, func(r kafka.Timestamp) bool { return r == ts })

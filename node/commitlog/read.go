@@ -65,7 +65,7 @@ func (c Chunk) Copy(dst []byte) error {
 		if rotten := errors.Is(err, errBatch); rotten && try < tries {
 			continue
 		} else if rotten {
-			c.log.takeOut(c.segment, at, err)
+			c.log.takeOut(part{s: c.segment, from: at, cuts: c.cuts}, err)
 		}
 		return c.log.readError(c.segment, at, err)
 	}
@@ -190,7 +190,7 @@ func (r *reading) in(s *segment) (c Chunk, passed bool, err error) {
 		var to int64
 		if to, err = r.stop(s, f, h); err == nil && to > h.position {
 			c.at, c.first = h.position, h.base
-			to, err = l.verify(s, f, c.at, to)
+			to, err = l.verify(part{s: s, f: f, from: c.at, to: to, cuts: r.cuts})
 			c.size = int(to - c.at)
 			c.more = s.end < r.upTo || to < s.size && s.end <= r.upTo
 		}
@@ -227,7 +227,7 @@ func (r *reading) start(s *segment, f env.File) (head, bool, error) {
 			err = v.checkHead(h, &w)
 		}
 		if errors.Is(err, ErrCorrupt) || errors.Is(err, errBatch) {
-			return h, false, r.log.misled(s, f, e.position, v.at, err)
+			return h, false, r.log.misled(part{s: s, f: f, from: e.position, to: v.at, cuts: r.cuts}, err)
 		}
 		if err != nil || !ok || h.end > r.from {
 			return h, ok, err

@@ -160,7 +160,7 @@ func (x *scrub) because(err error) error {
 		return errLeft
 	case errors.Is(err, errBatch):
 		l.w.Probe("a scrub came upon damage")
-		l.takeOut(s, x.v.at, err)
+		l.takeOut(part{s: s, from: x.v.at, cuts: x.cuts}, err)
 	case errors.Is(err, env.ErrCanceled), l.dir.failed != nil:
 		return err
 	default:

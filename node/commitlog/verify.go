@@ -23,10 +23,20 @@ import (
 // tries is how often a batch is read before it counts as bad.
 const tries = 3
 
-// verify checks the batches of a range, the first time it is read; and every time
+// A part is a range of a segment's file, and how often the log had been cut when the
+// range was found. After a cut since, what is missing of it is not rotten.
+type part struct {
+	s        *segment
+	f        env.File
+	from, to int64
+	cuts     uint32
+}
+
+// verify checks the batches of a part, the first time it is read; and every time
 // once the directory has failed, because then the page cache may show anything.
 // It returns where the good ones end; without any, what is wrong. Blocks.
-func (l *Log) verify(s *segment, f env.File, from, to int64) (int64, error) {
+func (l *Log) verify(p part) (int64, error) {
+	s, from, to := p.s, p.from, p.to
 	if bad, ok := s.bad.first(from, to); ok {
 		if bad.from <= from {
 			return from, fmt.Errorf("%w: positions %d to %d were taken out", ErrCorrupt, bad.from, bad.to)
@@ -44,9 +54,9 @@ func (l *Log) verify(s *segment, f env.File, from, to int64) (int64, error) {
 	if e.length == 0 && from > readerBuffer {
 		v.at, v.end = from, kafka.NoOffset // there is no index
 	}
-	began, cuts := v.at, l.manifest.catalog.cuts
+	began := v.at
 	for try := 1; ; try++ {
-		err := v.check(&reader{f: f, at: v.at, end: to})
+		err := v.check(&reader{f: p.f, at: v.at, end: to})
 		if err == nil {
 			s.checked.add(began, to)
 			return to, nil
@@ -57,9 +67,7 @@ func (l *Log) verify(s *segment, f env.File, from, to int64) (int64, error) {
 		if try < tries {
 			continue
 		}
-		if cuts == l.manifest.catalog.cuts {
-			l.takeOut(s, v.at, err)
-		}
+		l.takeOut(part{s: s, from: v.at, cuts: p.cuts}, err)
 		if v.at <= from {
 			return from, err
 		}
@@ -170,12 +178,13 @@ func (v *verifying) checkHead(h head, w *walk) error {
 	return nil
 }
 
-// misled looks closer at a part in which a walk came upon err, at a position, and
-// returns err. Blocks.
-func (l *Log) misled(s *segment, f env.File, from, at int64, err error) error {
-	to, indexErr := s.index.next(l, at)
+// misled looks closer at a part at the end of which a walk came upon err, on to the
+// next batch that the index knows, and returns err. Blocks.
+func (l *Log) misled(p part, err error) error {
+	to, indexErr := p.s.index.next(l, p.to)
 	if indexErr == nil {
-		_, indexErr = l.verify(s, f, from, to)
+		p.to = to
+		_, indexErr = l.verify(p)
 	}
 	if indexErr != nil && !errors.Is(indexErr, ErrCorrupt) && !errors.Is(indexErr, errBatch) {
 		return indexErr
@@ -183,15 +192,18 @@ func (l *Log) misled(s *segment, f env.File, from, at int64, err error) error {
 	return err
 }
 
-// takeOut has a part of a segment not served any more: from a position to the
-// next batch that the index knows.
-func (l *Log) takeOut(s *segment, at int64, err error) {
+// takeOut has a part of a segment not served any more: from where it begins to the
+// next batch that the index knows. Blocks.
+func (l *Log) takeOut(p part, err error) {
+	s, at := p.s, p.from
 	to, entryErr := s.index.next(l, at)
 	if entryErr != nil || to <= at || to > s.size {
 		to = s.size
 	}
-	if s.gone || to <= at {
-		return // a truncation or a compaction was quicker
+	// Second look, at all that was read since the part was found.
+	if s.gone || p.cuts != l.manifest.catalog.cuts || to <= at {
+		l.w.Probe("a part was cut off or replaced while it was checked")
+		return
 	}
 	s.bad.add(at, to)
 	l.stats.TakenOut += uint64(to - at)

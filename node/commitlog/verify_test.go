@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
@@ -292,4 +293,42 @@ func TestRotEndsCompaction(t *testing.T) {
 		}
 		r.want(r.log.Compact(1000))
 	})
+}
+
+// What a truncation takes between the finding of a part and its check is missing and
+// not rotten: nothing is taken out, and nobody who looks after the log is told.
+func TestWhatIsCutOffWhileItIsCheckedIsNotRotten(t *testing.T) {
+	quicker := false
+	for seed := range uint64(20) {
+		r := newRig(t, sim.Options{Seed: seed, HoldOneIn: 5, HoldMax: 100 * time.Millisecond}, smallConfig())
+		r.cfg.IndexInterval = 4096 // every check begins with the segment, below the cut
+		r.open()
+		r.fill(14, 3, 50)
+		r.close()
+		r.open() // what another process wrote is checked when it is read
+		r.log.OnDamage(func(err error) { t.Errorf("seed %d: %v", seed, err) })
+		readers := 0
+		for at := range kafka.Offset(40) {
+			readers++
+			r.node.Go("read", func() {
+				defer func() { readers-- }()
+				if at%4 == 0 {
+					_, err := r.log.OffsetForTimestamp(kafka.Timestamp(at))
+					r.want(err)
+				} else if _, err := oneBatch(r.log, at); err != nil && !errors.Is(err, ErrOutOfRange) {
+					t.Errorf("seed %d: read at %d: %v", seed, at, err)
+				}
+			})
+		}
+		r.must(func() error { return r.log.Truncate(20) })
+		r.k.Run(kafka.Never-1, func() bool { return readers == 0 })
+		if s := r.log.Stats(); s.TakenOut > 0 || s.Corrupt > 0 || readers > 0 {
+			t.Errorf("seed %d: %d bytes taken out, %d reads refused, %d readers left", seed, s.TakenOut, s.Corrupt, readers)
+		}
+		quicker = quicker || r.probed("a part was cut off or replaced while it was checked")
+		r.k.Close()
+	}
+	if !quicker {
+		t.Error("no truncation was quicker than a check")
+	}
 }
