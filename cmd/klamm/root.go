@@ -44,6 +44,7 @@ func commands() []*cobra.Command {
 		newReplayCommand(),
 		newShrinkCommand(),
 		newDiffCommand(),
+		newReportCommand(),
 		newMatrixCommand(),
 		newListCommand(),
 		newVersionCommand(),
@@ -111,13 +112,13 @@ func execute(args []string, s streams) int {
 		err = usage(err) // cobra did not like the arguments
 	}
 	code := codeOf(err)
-	report(cmd, err, code, s)
+	tellError(cmd, err, code, s)
 	return code
 }
 
-// report tells an error in one line, and on standard output too if the command
+// tellError tells an error in one line, and on standard output too if the command
 // was to print JSON.
-func report(cmd *cobra.Command, err error, code int, s streams) {
+func tellError(cmd *cobra.Command, err error, code int, s streams) {
 	var told exitCode
 	if errors.As(err, &told) {
 		return

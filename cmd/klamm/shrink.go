@@ -92,7 +92,7 @@ func shrinkRun(cmd *cobra.Command, name string, f shrinkFlags) error {
 	if ended != nil && !errors.Is(ended, errInterrupted) && !errors.Is(ended, errRunsUsedUp) {
 		return ended
 	}
-	if err := s.written().Write(f.out); err != nil {
+	if err := s.written(shrunkFully(ended == nil)).Write(f.out); err != nil {
 		return err
 	}
 	if err := s.print(cmd.OutOrStdout(), ended); err != nil {
@@ -103,6 +103,9 @@ func shrinkRun(cmd *cobra.Command, name string, f shrinkFlags) error {
 	}
 	return nil
 }
+
+// shrunkFully says that nothing more can be left out.
+type shrunkFully bool
 
 // errRunsUsedUp ends a search: as many runs were made as were allowed.
 var errRunsUsedUp = errors.New("as many runs were made as --runs allows")
@@ -366,9 +369,14 @@ func (s *shrinker) make(specs []scenarios.Spec, enough func(*scenarios.Result) b
 	return results, err
 }
 
-// written is the case to be written.
-func (s *shrinker) written() casefile.Case {
+// written is the case to be written; complete says that nothing more can be left out.
+func (s *shrinker) written(complete shrunkFully) casefile.Case {
 	c := caseOf(s.best, *s.result)
+	size := sizeOf(s.before)
+	c.Shrunk = &casefile.Shrunk{Faults: size.Faults, Operations: size.Operations, VirtualNS: size.Virtual, Complete: bool(complete)}
+	for _, n := range s.needed {
+		c.Shrunk.Needed = append(c.Shrunk.Needed, casefile.Needed(n))
+	}
 	c.About = fmt.Sprintf("%s, shrunk from %d faults and %d operations", s.guarantee, len(s.before.Drawn), s.before.Operations.Total)
 	return c
 }

@@ -128,7 +128,8 @@ func guard(spec scenarios.Spec, watch *scenarios.Watch) (done func()) {
 }
 
 // writeArtifacts writes the evidence of a failed run: its result, its history, the
-// run as a case file, and the log of the same run made again with everything shown.
+// run as a case file, and the log and the page of the same run made again with everything
+// shown.
 func writeArtifacts(o order, outcome *scenarios.Outcome) error {
 	dir := filepath.Join(o.Artifacts, fmt.Sprintf("%s-%d", o.Spec.Scenario, o.Spec.Seed))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -148,7 +149,11 @@ func writeArtifacts(o order, outcome *scenarios.Outcome) error {
 		return err
 	}
 	return writeFile(filepath.Join(dir, "log.txt"), func(w io.Writer) error {
-		_, err := scenarios.Run(o.Spec, scenarios.Watch{Sink: func(l sim.Line) { fmt.Fprintln(w, l) }})
+		told, err := witnessed(o, outcome.Result, func(l sim.Line) { fmt.Fprintln(w, l) })
+		if err != nil {
+			return err
+		}
+		_, err = writePage(filepath.Join(dir, "report.html"), told)
 		return err
 	})
 }

@@ -31,6 +31,23 @@ type Case struct {
 	Set      []string `yaml:"set,omitempty"` // settings, name=value
 	Faults   []string `yaml:"faults"`        // the schedule, a line a fault
 	Found    *Found   `yaml:"found,omitempty"`
+	Shrunk   *Shrunk  `yaml:"shrunk,omitempty"`
+}
+
+// Shrunk is what the run was before it was made smaller, and why it is no smaller. It is
+// for people, like Found.
+type Shrunk struct {
+	Faults     int      `yaml:"faults"` // before
+	Operations int      `yaml:"operations"`
+	VirtualNS  int64    `yaml:"virtual_ns"`
+	Complete   bool     `yaml:"complete"`         // nothing more can be left out
+	Needed     []Needed `yaml:"needed,omitempty"` // the faults that are left
+}
+
+// Needed is a fault, and what the run comes to without it.
+type Needed struct {
+	Fault   string `yaml:"fault"`
+	Without string `yaml:"without_it"`
 }
 
 // Found is what the run came to when the case was written. It is for people: a run of

@@ -30,7 +30,7 @@ type Run struct {
 	Commands        []Command
 	Options         []Option
 	Faults          []Fault
-	Shrunk          *Shrunk // nil if it was not
+	Shrunk          *Shrunk  // nil if it was not
 	Missing         []string // what the page would tell and could not, a sentence each
 
 	Phases     []Phase

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/klammlog/klamm/internal/casefile"
+	"github.com/klammlog/klamm/internal/report"
+	"github.com/klammlog/klamm/scenarios"
+	"github.com/klammlog/klamm/sim"
+	"github.com/spf13/cobra"
+)
+
+type reportFlags struct {
+	seed   string
+	set    []string
+	out    string
+	output string
+}
+
+func newReportCommand() *cobra.Command {
+	var f reportFlags
+	cmd := &cobra.Command{
+		Use:   "report SCENARIO --seed N | CASE.yaml",
+		Short: "Make one run again, and write what happened as a page of HTML",
+		Long: `Make one run twice, the second time with everything written down, and explain it in one
+page of HTML: the verdict in plain words, what led to it, who told whom what, what
+clients did, the replicas' logs over time, the faults and the options. The page needs no
+network and no other file, and has at most 5 MiB: what does not fit is left out, and it
+says what. klamm run --artifacts writes one for each failure.
+
+Exit codes: 0 the page was written, whatever the verdict; 2 usage; 5 the two runs were not
+the same; 70 internal error.`,
+		Example: `  klamm report power-loss --seed 7714
+  klamm report lost.yaml --out lost.html`,
+		Args: oneArgument("a case file, or SCENARIO, one of " + strings.Join(scenarios.Names(), ", ")),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return judging(reportRun(cmd.OutOrStdout(), args[0], f))
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.seed, "seed", "", "the run's seed")
+	flags.StringArrayVar(&f.set, "set", nil, "the run's settings, `name=value`; repeatable")
+	flags.StringVar(&f.out, "out", "", "write the page to this `file` (default SCENARIO-SEED.html, or CASE.html)")
+	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
+	return cmd
+}
+
+// reportJSON is what report prints as JSON; see docs/json.md.
+type reportJSON struct {
+	Kind     string `json:"_kind"`
+	Version  int    `json:"_version"`
+	Scenario string `json:"scenario"`
+	Seed     uint64 `json:"seed"`
+	Verdict  string `json:"verdict"`
+	Reason   string `json:"reason,omitempty"`
+	Page     string `json:"page"`
+	Bytes    int    `json:"bytes"`
+}
+
+func reportRun(out io.Writer, name string, f reportFlags) error {
+	if err := checkOutput(f.output); err != nil {
+		return err
+	}
+	spec, err := replayFlags{seed: f.seed, set: f.set}.spec(name)
+	if err != nil {
+		return usage(err)
+	}
+	var c *casefile.Case
+	page := fmt.Sprintf("%s-%d.html", spec.Scenario, spec.Seed)
+	if casefile.IsName(name) {
+		read, err := casefile.Read(name)
+		if err != nil {
+			return usage(err)
+		}
+		c, page = &read, strings.TrimSuffix(strings.TrimSuffix(name, ".yml"), ".yaml")+".html"
+	}
+	if f.out != "" {
+		page = f.out
+	}
+	var watch scenarios.Watch
+	defer guard(spec, &watch)()
+	first, err := runCaught(spec, watch)
+	if err != nil {
+		return err
+	}
+	told, err := witnessed(order{Spec: spec, File: caseName(c, name), Given: f.set}, first.Result, nil)
+	if err != nil {
+		return err
+	}
+	told.Shrunk = shrunkOf(c, first.Result)
+	b, err := writePage(page, told)
+	if err != nil {
+		return err
+	}
+	r := first.Result
+	if f.output == "json" {
+		return printJSON(out, reportJSON{"klamm.report", 1, r.Scenario, r.Seed, string(r.Verdict), r.Reason, page, b})
+	}
+	if line := r.Headline(); line != "" {
+		fmt.Fprintln(out, line)
+	}
+	_, err = fmt.Fprintf(out, "%s: %d bytes\n", page, b)
+	return err
+}
+
+func caseName(c *casefile.Case, name string) string {
+	if c == nil {
+		return ""
+	}
+	return name
+}
+
+// errNotTheSame is a run that was not what it was before: it was made twice.
+var errNotTheSame = errors.New("the same run was not the same when it was watched")
+
+// witnessed makes a run again that came to r, with everything written down. Lines of its
+// log go to sink too.
+func witnessed(o order, r scenarios.Result, sink sim.Sink) (report.Run, error) {
+	w := scenarios.NewWitness()
+	watch := scenarios.Watch{Witness: w, Sink: sink}
+	defer guard(o.Spec, &watch)()
+	again, err := runCaught(o.Spec, watch)
+	if err != nil {
+		return report.Run{}, err
+	}
+	if again.Chain != r.Chain {
+		fmt.Fprintf(os.Stderr, "klamm: %v: %s seed %d: chain %s, and then %s\n", errNotTheSame, r.Scenario, r.Seed, r.Chain, again.Chain)
+		return report.Run{}, exitCode(exitNotDeterministic)
+	}
+	told := w.Report(again)
+	told.Build, told.Commands = buildVersion().line(), commandsFor(o, r)
+	return told, nil
+}
+
+// commandsFor returns the commands that make a run again, make it smaller, and find out
+// since when it fails.
+func commandsFor(o order, r scenarios.Result) []report.Command {
+	words := strings.TrimPrefix(r.Replay(), "klamm replay ")
+	if o.File != "" {
+		words = strings.TrimPrefix(scenarios.ReplayCommand(o.File, o.Given), "klamm replay ")
+	}
+	shrunk := words
+	if o.File != "" {
+		shrunk += " --case smaller.yaml"
+	}
+	return []report.Command{
+		{What: "make the run again", Line: "klamm replay " + words},
+		{What: "leave out what it can fail without", Line: "klamm shrink " + shrunk},
+		{What: "find the commit since which it fails, from one on that is good", Line: "git bisect start HEAD GOOD && git bisect run sh -c '" + strings.ReplaceAll(bisecting(words), "'", `'\''`) + "'"},
+		{What: "make this page again", Line: "klamm report " + words},
+	}
+}
+
+// bisecting returns a script that exits with 0 where a run holds, 1 where it fails, and
+// 125 where that cannot be said.
+func bisecting(words string) string {
+	return "go build -o /tmp/klamm ./cmd/klamm || exit 125; /tmp/klamm run " + words + "; case $? in 0) exit 0;; 1|3) exit 1;; *) exit 125;; esac"
+}
+
+// writePage writes a page to a file, whole or not at all, and returns its size.
+func writePage(name string, told report.Run) (int, error) {
+	var b bytes.Buffer
+	if err := report.Write(&b, &told); err != nil {
+		return 0, err
+	}
+	temp := name + ".tmp"
+	if err := os.WriteFile(temp, b.Bytes(), 0o644); err != nil {
+		return 0, err
+	}
+	return b.Len(), os.Rename(temp, name)
+}
+
+// shrunkOf tells what a case says of how it became so small.
+func shrunkOf(c *casefile.Case, r scenarios.Result) *report.Shrunk {
+	if c == nil || c.Shrunk == nil {
+		return nil
+	}
+	out := &report.Shrunk{
+		Before:   report.Size{Faults: c.Shrunk.Faults, Operations: c.Shrunk.Operations, Virtual: report.Instant(c.Shrunk.VirtualNS)},
+		After:    report.Size{Faults: len(r.Drawn), Operations: r.Operations.Total, Virtual: report.Instant(r.VirtualNanos)},
+		Complete: c.Shrunk.Complete,
+	}
+	for _, n := range c.Shrunk.Needed {
+		out.Needed = append(out.Needed, report.Needed(n))
+	}
+	return out
+}

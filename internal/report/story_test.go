@@ -1,0 +1,115 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func told(r *Run) string {
+	var b strings.Builder
+	for _, m := range Story(r) {
+		fmt.Fprintf(&b, "%s %s: %s\n", m.At, m.Kind, m.Text)
+	}
+	return b.String()
+}
+
+// The story of a lost record: who led, that it was acknowledged and committed, what took
+// it away, and the read that shows it. What came later has no part in it.
+func TestTheStoryOfALostRecord(t *testing.T) {
+	want := `1.000s election: n1 is elected leader of orders-0 in epoch 1
+1.960s commit: offset 3 of orders-0 is committed: the high watermark of its leader n1 reaches 4; in sync are nodes [1]
+2.000s ack: p1 sent record 4
+3.000s fault: power-loss strikes n1, until 4.000s
+4.000s lost: n1 has started again: its log of orders-0 ends at 2, and ended at 4 before
+4.000s error: n1 logs: log directory is broken
+6.000s heal: the faults end for good: from here on everything has to finish
+8.000s read: c1 polled orders-0
+8.000s verdict: orders-0 offset 3 acknowledged at 2.000s, absent at 8.000s
+`
+	if got := told(example()); got != want {
+		t.Errorf("the story is\n%swant\n%s", got, want)
+	}
+}
+
+// A story is short, however much happened, in the order of time, and ends with the
+// verdict.
+func TestAStoryIsShort(t *testing.T) {
+	r := example()
+	for i := range 1000 {
+		at := Instant(i) * 8e6
+		r.Events = append(r.Events, Event{At: at, Lane: 1, Kind: []EventKind{Election, InSync, Failure, Active, Life}[i%5], Partition: 0, Text: fmt.Sprint("event ", i)})
+		r.Faults = append(r.Faults, Fault{Line: "crash", Strikes: []Strike{{At: at, Until: at + 1, On: "n1"}}})
+		r.Violations[0].Evidence = append(r.Violations[0].Evidence, Evidence{Text: fmt.Sprint("evidence ", i), Operation: i % 2})
+	}
+	s := Story(r)
+	if len(s) > LongestStory || s[len(s)-1].Kind != "verdict" {
+		t.Errorf("a story of %d moments that ends with %q", len(s), s[len(s)-1].Kind)
+	}
+	if !slices.IsSortedFunc(s, func(a, b Moment) int { return int(a.At - b.At) }) {
+		t.Errorf("a story that is not in order: %v", s)
+	}
+}
+
+// What nobody could have heard of has no part in a story.
+func TestAStoryIsOfThePast(t *testing.T) {
+	r := example()
+	r.Lanes = append(r.Lanes, Lane{"n2", Broker, 2})
+	r.Events = append(r.Events,
+		Event{At: 5e9, Lane: 4, Kind: Failure, Partition: 0, Text: "heard of"},
+		Event{At: 7e9, Lane: 4, Kind: Failure, Partition: 0, Text: "unheard of"})
+	r.Messages = append(r.Messages, Message{From: 4, To: 1, Sent: 6e9, Arrived: 7e9, Name: "Fetch"})
+	if s := told(r); !strings.Contains(s, "n2 logs: heard of") || strings.Contains(s, "unheard of") {
+		t.Errorf("the story is\n%s", s)
+	}
+}
+
+// The past of an instant is what some chain of messages brought there in time.
+func TestThePast(t *testing.T) {
+	r := &Run{Lanes: make([]Lane, 5), Messages: []Message{
+		{From: 0, To: 1, Sent: 1, Arrived: 2},
+		{From: 1, To: 2, Sent: 3, Arrived: 5},
+		{From: 0, To: 1, Sent: 4, Arrived: 6},     // too late for what 1 sent
+		{From: 3, To: 2, Sent: 2, Arrived: Never}, // never there
+		{From: 4, To: 2, Sent: 9, Arrived: 11},    // after it
+		{From: 2, To: 4, Sent: 1, Arrived: 3},     // the other way
+		{From: 0, To: 2, Sent: 2, Arrived: 9},
+	}}
+	if got, want := pastOf(r, []int{2}, 10), []Instant{2, 3, 10, Never, Never}; !slices.Equal(got, want) {
+		t.Errorf("the past is %v, want %v", got, want)
+	}
+}
+
+// The focus is found in sentences that name it, and not in words that only begin alike.
+func TestTheFocusIsFound(t *testing.T) {
+	for sentence, want := range map[string]struct {
+		partition int
+		offset    int64
+	}{
+		"orders-00: a consumer was given records up to offset 12, and no leader": {1, 11},
+		"orders-0 offset 3 is gone":               {0, 3},
+		"orders-000 is none of them":              {None, -1},
+		"c1 has not finished":                     {None, -1},
+		"offset 99999999999999999999 of orders-0": {0, 1<<63 - 1},
+	} {
+		r := example()
+		r.Violations = []Violation{{Sentence: sentence}}
+		if f := focusOf(r); f.partition != want.partition || f.offset != want.offset {
+			t.Errorf("%q: partition %d, offset %d", sentence, f.partition, f.offset)
+		}
+	}
+}
+
+// A run that is stuck tells how far somebody came, and what he is told since.
+func TestTheStoryOfARunThatIsStuck(t *testing.T) {
+	r := example()
+	r.Verdict, r.Violations, r.Broke = "stuck", nil, Never
+	r.Reason = "after 4m0s without faults: p1 has 3 records left to send"
+	for i := range 5 {
+		r.Messages = append(r.Messages, Message{From: 1, To: 2, Sent: 9e9 + Instant(i), Arrived: 9.1e9, Call: 10 + i, Answer: true, Name: "Produce", Text: "orders-0 NOT_ENOUGH_REPLICAS"})
+	}
+	if s := told(r); !strings.Contains(s, "from here on p1 is told 5 times by n1: Produce: orders-0 NOT_ENOUGH_REPLICAS") || !strings.Contains(s, "the last success of p1: p1 sent record 4") {
+		t.Errorf("the story is\n%s", s)
+	}
+}
