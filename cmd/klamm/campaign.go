@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/klammlog/klamm/internal/coverage"
 	"github.com/klammlog/klamm/scenarios"
 	"github.com/klammlog/klamm/sim"
 	"golang.org/x/term"
@@ -32,7 +33,7 @@ type campaign struct {
 	ended    error // why it ended before all was done, or nil
 	progress *progress
 	begun    time.Time
-	had      cover
+	families coverage.Families
 }
 
 // A row is what came of one scenario.
@@ -67,8 +68,8 @@ func newCampaign(names []string, f runFlags) *campaign {
 	c := &campaign{flags: f, names: names, rows: map[string]*row{}, begun: time.Now(), progress: newProgress(os.Stderr)}
 	for _, name := range names {
 		c.rows[name] = &row{Scenario: name, Faults: map[string]uint64{}, Verdicts: map[string]int{}}
+		c.expect(name)
 	}
-	c.had.expect(names)
 	return c
 }
 
@@ -94,7 +95,7 @@ func (c *campaign) take(f finding) bool {
 	}
 	r.delivered = append(r.delivered, f.Result.Deliveries...)
 	r.Verdicts[verdictOf(f)]++
-	c.had.add(f)
+	c.cover(f)
 	if f.Again != nil && f.diverged() == nil {
 		r.Repeated++
 	}
@@ -147,9 +148,6 @@ func (c *campaign) exit() error {
 			}
 		}
 	}
-	if c.ended == nil && len(c.missed()) > 0 {
-		return exitCode(exitMissed)
-	}
 	if c.ended != nil && c.flags.output == "json" {
 		return exitCode(codeOf(judging(c.ended))) // the object has told it
 	}
@@ -184,13 +182,14 @@ func (c *campaign) print(out, errs io.Writer) error {
 			return err
 		}
 	} else {
+		fmt.Fprintln(errs, c.summary())
 		c.printText(buffered, errs)
 	}
 	return buffered.Flush()
 }
 
 func (c *campaign) printText(out, errs io.Writer) {
-	c.printTable(out, errs)
+	c.printTable(out)
 	c.printMovements(out)
 	c.printDeliveries(out)
 	c.printCases(out)
@@ -320,7 +319,7 @@ func printed(shown map[string]int, most int) (n int) {
 	return n
 }
 
-func (c *campaign) printTable(out, errs io.Writer) {
+func (c *campaign) printTable(out io.Writer) {
 	lines := [][]string{{"SCENARIO", "SEEDS", "OPERATIONS", "VIRTUAL", "VERDICT", "CHAINS", "FAULTS THAT TOOK EFFECT"}}
 	for _, name := range c.names {
 		r := c.rows[name]
@@ -330,7 +329,6 @@ func (c *campaign) printTable(out, errs io.Writer) {
 		})
 	}
 	writeColumns(out, lines)
-	fmt.Fprintln(errs, c.summary())
 }
 
 // printMovements prints what moved in the clusters, in the median of a run.

@@ -28,6 +28,11 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(execute(os.Args[1:], streams{in, os.Stdout, os.Stderr}))
 	}
+	if len(os.Args) > 1 && os.Args[1] == "worker" {
+		// Without this it would run all tests, and they start workers.
+		fmt.Fprintln(os.Stderr, "a test starts workers, and does not say workersAreThisTest")
+		os.Exit(exitInternal)
+	}
 	// A process built with -race waits a second before it exits, and the tests
 	// make many.
 	if os.Getenv("GORACE") == "" {

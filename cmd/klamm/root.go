@@ -45,6 +45,7 @@ func commands() []*cobra.Command {
 		newShrinkCommand(),
 		newDiffCommand(),
 		newReportCommand(),
+		newCampaignCommand(),
 		newMatrixCommand(),
 		newListCommand(),
 		newVersionCommand(),

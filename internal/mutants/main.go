@@ -25,7 +25,8 @@ type options struct {
 	only   string
 	report string
 	list   bool
-	script bool // run the scripted tests, and hunt none
+	script bool   // run the scripted tests, and hunt none
+	binary string // write binaries into this folder, and hunt none
 }
 
 func main() {
@@ -39,6 +40,7 @@ func main() {
 	flag.StringVar(&o.report, "o", "", "write the report to this `file`")
 	flag.BoolVar(&o.list, "list", false, "list the mutants and hunt none")
 	flag.BoolVar(&o.script, "scripted", false, "run the mutants' scripted tests and hunt none")
+	flag.StringVar(&o.binary, "build", "", "build klamm with each of the mutants into a binary of its name below this `folder`, and hunt none")
 	flag.Parse()
 	o.hunter.scenarios = strings.Split(*within, ",")
 	if err := o.check(flag.Args()); err != nil {
@@ -91,6 +93,9 @@ func (o *options) run() error {
 	defer os.RemoveAll(o.dir)
 	if o.script {
 		return o.testAll(mutants)
+	}
+	if o.binary != "" {
+		return o.buildAll(mutants)
 	}
 	o.sound = filepath.Join(o.dir, "sound")
 	if err := o.build(o.sound); err != nil {
@@ -151,6 +156,30 @@ func (o *options) huntAll(mutants []mutant) error {
 	}
 	return nil
 }
+
+// buildAll builds a binary for each mutant, with a tag that tells which it is: no file asks
+// for the tag, and whoever uses the binary as a canary looks for it.
+func (o *options) buildAll(mutants []mutant) error {
+	folder, err := filepath.Abs(o.binary)
+	if err != nil {
+		return err
+	}
+	for _, m := range mutants {
+		overlay, err := m.plant(o.root, o.dir)
+		if err != nil {
+			return err
+		}
+		binary := filepath.Join(folder, m.Name)
+		if err := o.build(binary, "-overlay", overlay, "-tags", m.tag()); err != nil {
+			return fmt.Errorf("%s: %w", m.Name, err)
+		}
+		fmt.Println(binary)
+	}
+	return nil
+}
+
+// tag is the build tag of binaries into which the mutant is planted.
+func (m mutant) tag() string { return "mutant_" + strings.ReplaceAll(m.Name, "-", "_") }
 
 // testAll runs the scripted tests, and fails unless each fails with its mutant and
 // only then.

@@ -30,9 +30,23 @@ type Folder struct {
 	low  int    // all below are done
 }
 
-// NewFolder makes the folder if it is not there.
+// NewFolder makes the folder if it is not there, and looks at what is in it: results of
+// another plan are an error.
 func NewFolder(p *Plan, dir string) (*Folder, error) {
-	return &Folder{plan: p, dir: dir, done: make([]bool, p.Shards())}, os.MkdirAll(dir, 0o755)
+	f := &Folder{plan: p, dir: dir, done: make([]bool, p.Shards())}
+	if err := errors.Join(os.MkdirAll(dir, 0o755), p.CheckFolder(dir)); err != nil {
+		return nil, err
+	}
+	for number := range f.done {
+		s, err := p.Shard(number)
+		if err != nil {
+			return nil, err
+		}
+		if f.done[number], err = p.Done(dir, s); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
 }
 
 // A Claim is the right to do a shard.

@@ -62,7 +62,8 @@ type Plan struct {
 type Canary struct {
 	Scenario string   `json:"scenario"`
 	Set      []string `json:"set,omitempty"`    // settings that break a promise
-	Mutant   string   `json:"mutant,omitempty"` // or a bug planted into a binary of its own
+	Mutant   string   `json:"mutant,omitempty"` // or a bug planted into a binary of its own,
+	Code     string   `json:"code,omitempty"`   // which is this one
 	Seeds    uint64   `json:"seeds"`            // from the plan's first on, spread over the shards
 }
 
@@ -179,6 +180,8 @@ func (p *Plan) checkCanary() error {
 		return errors.New("canary: it names no scenario")
 	case len(c.Set) == 0 && c.Mutant == "":
 		return errors.New("canary: neither settings nor a mutant: nothing is wrong there that could be found")
+	case (c.Mutant == "") != (c.Code == ""):
+		return errors.New("canary: a mutant has a code, and nothing else has")
 	case c.Seeds == 0 || c.Seeds > MaxCanarySeeds || p.First > math.MaxUint64-c.Seeds:
 		return fmt.Errorf("canary: %d seeds: want 1 to %d", c.Seeds, MaxCanarySeeds)
 	}

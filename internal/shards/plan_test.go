@@ -78,6 +78,7 @@ func TestWhatIsNoPlanIsRefused(t *testing.T) {
 		{`"seeds": 10`, `"seeds": 4194305`, "1048577 shards: want at most 1048576"},
 		{`"scenario": "power-loss"`, `"scenario": ""`, "canary: it names no scenario"},
 		{`"log.flush=os"`, ``, "nothing is wrong there"},
+		{`"scenario": "power-loss"`, `"scenario": "power-loss", "mutant": "map-order"`, "canary: a mutant has a code"},
 		{`"seeds": 2`, `"seeds": 1025`, "canary: 1025 seeds"},
 		{`"repeat"`, `"repeats"`, `unknown field "repeats"`},
 		{"\n}\n", "\n}{}", "something behind the plan"},

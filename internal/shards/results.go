@@ -38,6 +38,22 @@ func (p *Plan) heading(s Shard) heading {
 // FileName returns the name of a shard's result file.
 func FileName(number int) string { return fmt.Sprintf("shard-%07d.jsonl.gz", number) }
 
+// CheckFolder returns an error if a folder holds a result file of a shard that the plan
+// does not have.
+func (p *Plan) CheckFolder(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		var number int
+		if _, err := fmt.Sscanf(e.Name(), "shard-%d.jsonl.gz", &number); err == nil && number >= p.Shards() {
+			return fmt.Errorf("%s: results of another plan: this one has the shards 0 to %d", filepath.Join(dir, e.Name()), p.Shards()-1)
+		}
+	}
+	return nil
+}
+
 // Save writes the result file of a shard into a folder: under another name, which is
 // synced to the disk and then changed. Who is killed meanwhile leaves a file that nobody
 // takes for a result. Each line is one run, without a line end. Blocks.

@@ -149,6 +149,14 @@ func TestForeignResultsAreRefused(t *testing.T) {
 		}
 	}
 	write(FileName(2), b)
+	if err := p.CheckFolder(dir); err != nil {
+		t.Error(err)
+	}
+	write("notes.txt", b)
+	write(FileName(3), b)
+	if err := p.CheckFolder(dir); err == nil || !strings.Contains(err.Error(), "this one has the shards 0 to 2") {
+		t.Errorf("%v", err)
+	}
 	other := *p
 	other.Seeds++
 	wrong, err := pack(heading{"klamm.run", 1, p.Hash(), 1, 10}, nil)
