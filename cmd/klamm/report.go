@@ -82,9 +82,7 @@ func reportRun(out io.Writer, name string, f reportFlags) error {
 	if f.out != "" {
 		page = f.out
 	}
-	var watch scenarios.Watch
-	defer guard(spec, &watch)()
-	first, err := runCaught(spec, watch)
+	first, err := guarded(spec, scenarios.Watch{})
 	if err != nil {
 		return err
 	}
@@ -115,6 +113,12 @@ func caseName(c *casefile.Case, name string) string {
 	return name
 }
 
+// guarded makes a run under a watchdog.
+func guarded(spec scenarios.Spec, watch scenarios.Watch) (*scenarios.Outcome, error) {
+	defer guard(spec, &watch)()
+	return runCaught(spec, watch)
+}
+
 // errNotTheSame is a run that was not what it was before: it was made twice.
 var errNotTheSame = errors.New("the same run was not the same when it was watched")
 
@@ -122,9 +126,7 @@ var errNotTheSame = errors.New("the same run was not the same when it was watche
 // log go to sink too.
 func witnessed(o order, r scenarios.Result, sink sim.Sink) (report.Run, error) {
 	w := scenarios.NewWitness()
-	watch := scenarios.Watch{Witness: w, Sink: sink}
-	defer guard(o.Spec, &watch)()
-	again, err := runCaught(o.Spec, watch)
+	again, err := guarded(o.Spec, scenarios.Watch{Witness: w, Sink: sink})
 	if err != nil {
 		return report.Run{}, err
 	}
