@@ -198,44 +198,6 @@ func TestTheFirstOffsetMayGoBackOnlyWithAnotherLeader(t *testing.T) {
 	}
 }
 
-// A retry may be appended again only where retention has deleted what it had appended
-// first, and another broker was elected.
-func TestARetryMayBeNewToWhoBeganAnew(t *testing.T) {
-	all := Demands{Retention: true, Leaders: true, Marked: true}
-	for _, x := range []struct {
-		claim   string
-		demand  Demands
-		start   history.Offset // of the log, in the end
-		elected bool
-		want    Status
-	}{
-		{"deleted, and another was elected", all, 2, true, Held},
-		{"it is there", all, 1, true, Violated},
-		{"the same broker led", all, 2, false, Violated},
-		{"nobody else can lead", Demands{Retention: true, Marked: true}, 2, true, Violated},
-		{"without retention", Demands{Leaders: true, Marked: true}, 2, true, Violated},
-	} {
-		s := &sketch{partitions: 1}
-		s.sends = append(s.sends, history.Send{Record: 7, Delivery: history.Idempotent, Acks: history.AcksAll, Invoked: 1, Completed: 30, Outcome: history.OK, Offset: 5})
-		for i, at := range []history.Offset{1, 5} {
-			s.polls = append(s.polls, polled{
-				Poll:    history.Poll{Outcome: history.OK, Generation: int32(i), Before: at, After: at + 1, Invoked: history.Instant(10 + 30*i), Completed: history.Instant(11 + 30*i)},
-				records: []history.Read{{Offset: at, Record: 7, Digest: 7}},
-			})
-		}
-		s.backs = append(s.backs, history.ReadBack{Outcome: history.OK, Invoked: 50, Completed: 51, LogStart: x.start, LogEnd: 6})
-		if x.elected {
-			s.marks = append(s.marks, history.Mark{Kind: history.Election, At: 20, Partition: 0, Offset: history.NoOffset})
-		}
-		r := Judge(s.build(), x.demand)
-		for _, g := range []Guarantee{NoDuplicate, AckedOffsetTrue} {
-			if got := r.Verdict(g).Status; got != x.want {
-				t.Errorf("%s: %s is %v, want %v", x.claim, g, got, x.want)
-			}
-		}
-	}
-}
-
 // Offsets for timestamps may become none only where records may go.
 func TestOffsetForTimestampMayVanishWithItsRecord(t *testing.T) {
 	s := &sketch{partitions: 1}

@@ -2,14 +2,12 @@ package checker
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/klammlog/klamm/checker/history"
 )
 
 // judgeNoDuplicate: one send of an idempotent producer is at one offset. A
-// violation is such a send whose record was read at two, but where the first was
-// forgotten.
+// violation is such a send whose record was read at two.
 func judgeNoDuplicate(ix *index, f *findings) {
 	f.unasked = "no send was idempotent"
 	ix.judged(func(p *part) {
@@ -20,7 +18,7 @@ func judgeNoDuplicate(ix *index, f *findings) {
 			f.unasked = ""
 			seen := &ix.seen[s]
 			f.checked += count(seen.low != history.NoOffset)
-			if seen.low == seen.high || ix.forgotten(p, seen.low) {
+			if seen.low == seen.high {
 				continue
 			}
 			f.add(func() (string, []history.Event) {
@@ -33,17 +31,6 @@ func judgeNoDuplicate(ix *index, f *findings) {
 	})
 }
 
-// forgotten reports whether nobody may have known any more what producer had appended
-// at an offset: retention has deleted it, and another broker was elected. A follower that
-// begins anew at its leader's log start knows nothing of who wrote what is below, as
-// Kafka's does; it may lead later, and a retry is new to it then (docs/bugs/0084.md).
-func (ix *index) forgotten(p *part, at history.Offset) bool {
-	if !ix.d.Retention || !ix.d.Leaders || ix.d.Marked && !p.elected {
-		return false
-	}
-	return slices.ContainsFunc(p.backs, func(b int32) bool { return at < ix.h.ReadBacks[b].LogStart })
-}
-
 // judgeAckedOffsetTrue: the offset in an acknowledgement is where the record is.
 // A violation is an acknowledged send for which
 //
@@ -53,7 +40,7 @@ func (ix *index) forgotten(p *part, at history.Offset) bool {
 //   - the producer is idempotent, and its record was read at another offset,
 //     provided that nothing that was appended may be lost: a producer sends
 //     what was lost before it was acknowledged again, and it comes to lie
-//     elsewhere; and that this offset was not forgotten.
+//     elsewhere.
 //
 // Sends with acks=0 learn no offset and are not judged.
 func judgeAckedOffsetTrue(ix *index, f *findings) {
@@ -66,7 +53,7 @@ func judgeAckedOffsetTrue(ix *index, f *findings) {
 				continue
 			}
 			f.checked++
-			if at, bad := elsewhere(ix, p, s); bad {
+			if at, bad := elsewhere(ix, s); bad {
 				ackedElsewhere(ix, s, at, f)
 				continue
 			}
@@ -79,11 +66,9 @@ func judgeAckedOffsetTrue(ix *index, f *findings) {
 
 // elsewhere returns a read of an idempotent send at another offset than its
 // acknowledgement tells.
-func elsewhere(ix *index, p *part, s int32) (readRef, bool) {
+func elsewhere(ix *index, s int32) (readRef, bool) {
 	send, seen := &ix.h.Sends[s], &ix.seen[s]
 	switch {
-	case seen.low < seen.high && seen.high == send.Offset && ix.forgotten(p, seen.low):
-		return readRef{}, false
 	case send.Delivery != history.Idempotent || seen.low == history.NoOffset || ix.d.loss() != "":
 		return readRef{}, false
 	case seen.low != send.Offset:

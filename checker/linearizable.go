@@ -183,7 +183,7 @@ func (l *logLine) idempotentOnce() {
 			continue
 		}
 		low, high := places(l.ix, si)
-		if low == high || l.ix.forgotten(l.p, low) {
+		if low == high {
 			continue
 		}
 		l.f.add(func() (string, []history.Event) {

@@ -267,24 +267,11 @@ func (n naive) noDuplicate() int {
 	bad := 0
 	for i := range n.h.Sends {
 		s := &n.h.Sends[i]
-		at := n.readAt(s)
-		if s.Delivery == history.Idempotent && len(at) > 0 && slices.Min(at) != slices.Max(at) && !n.forgotten(s, slices.Min(at)) {
+		if at := n.readAt(s); s.Delivery == history.Idempotent && len(at) > 0 && slices.Min(at) != slices.Max(at) {
 			bad++
 		}
 	}
 	return bad
-}
-
-// forgotten: retention has deleted an offset, and another broker was elected.
-func (n naive) forgotten(s *history.Send, at history.Offset) bool {
-	elected, gone := !n.d.Marked, false
-	for _, m := range n.h.Marks {
-		elected = elected || m.Partition == s.Partition && (m.Kind == history.Election || m.Kind == history.UncleanLeader)
-	}
-	for _, b := range n.h.ReadBacks {
-		gone = gone || b.Outcome == history.OK && b.Partition == s.Partition && at < b.LogStart
-	}
-	return n.d.Retention && n.d.Leaders && elected && gone
 }
 
 func (n naive) ackedOffsetTrue() int {
@@ -295,10 +282,8 @@ func (n naive) ackedOffsetTrue() int {
 			continue
 		}
 		wrong := false
-		at := n.readAt(s)
-		again := len(at) > 0 && slices.Min(at) < s.Offset && slices.Max(at) == s.Offset && n.forgotten(s, slices.Min(at))
-		for _, o := range at {
-			wrong = wrong || (s.Delivery == history.Idempotent && n.d.loss() == "" && o != s.Offset && !again)
+		for _, o := range n.readAt(s) {
+			wrong = wrong || (s.Delivery == history.Idempotent && n.d.loss() == "" && o != s.Offset)
 		}
 		if n.keeps(s) {
 			for _, o := range n.observed() {

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/klammlog/klamm/internal/coverage"
 	"github.com/klammlog/klamm/scenarios"
 	"github.com/klammlog/klamm/sim"
 	"golang.org/x/term"
@@ -33,7 +32,7 @@ type campaign struct {
 	ended    error // why it ended before all was done, or nil
 	progress *progress
 	begun    time.Time
-	families coverage.Families
+	had      cover
 }
 
 // A row is what came of one scenario.
@@ -68,8 +67,8 @@ func newCampaign(names []string, f runFlags) *campaign {
 	c := &campaign{flags: f, names: names, rows: map[string]*row{}, begun: time.Now(), progress: newProgress(os.Stderr)}
 	for _, name := range names {
 		c.rows[name] = &row{Scenario: name, Faults: map[string]uint64{}, Verdicts: map[string]int{}}
-		c.expect(name)
 	}
+	c.had.expect(names)
 	return c
 }
 
@@ -95,7 +94,7 @@ func (c *campaign) take(f finding) bool {
 	}
 	r.delivered = append(r.delivered, f.Result.Deliveries...)
 	r.Verdicts[verdictOf(f)]++
-	c.cover(f)
+	c.had.add(f)
 	if f.Again != nil && f.diverged() == nil {
 		r.Repeated++
 	}
@@ -147,6 +146,9 @@ func (c *campaign) exit() error {
 				return exitCode(e.code)
 			}
 		}
+	}
+	if c.ended == nil && len(c.missed()) > 0 {
+		return exitCode(exitMissed)
 	}
 	if c.ended != nil && c.flags.output == "json" {
 		return exitCode(codeOf(judging(c.ended))) // the object has told it

@@ -177,7 +177,7 @@ func (m *merged) exit() error {
 		return err
 	}
 	if len(m.missing) > 0 || m.canary != nil && m.canary.Found == 0 {
-		return exitCode(exitGateMissed)
+		return exitCode(exitMissed)
 	}
 	return err
 }

@@ -9,44 +9,124 @@ import (
 	"github.com/klammlog/klamm/scenarios"
 )
 
-// A coverageReport is what the runs of a campaign had; see docs/json.md.
+// A cover is what the runs of a campaign had and reached.
+type cover struct {
+	families        coverage.Families
+	probes, buggify coverage.Marks
+}
+
+// A coverageReport is its JSON form; see docs/json.md.
 type coverageReport struct {
 	Families []coverage.Family `json:"families"`
 	Pairs    []coverage.Pair   `json:"pairs"`
+	Probes   []coverage.Mark   `json:"probes"`
+	Buggify  []coverage.Mark   `json:"buggify"`
+	Missed   []string          `json:"missed"`
 }
 
-// expect adds what the runs of a scenario may have. Of a case nothing is expected.
-func (c *campaign) expect(name string) {
-	s := scenarios.Find(name)
-	if s == nil {
+// expect says what runs of scenarios may have, and are to reach between them. Nothing is
+// expected of cases.
+func (c *cover) expect(names []string) {
+	for _, name := range names {
+		if s := scenarios.Find(name); s != nil {
+			var families []string
+			for _, f := range s.MayHave() {
+				families = append(families, string(f))
+			}
+			c.families.Expect(families)
+		}
+	}
+	rare := map[string]bool{}
+	for _, p := range scenarios.RareProbes() {
+		rare[p.Name] = true
+	}
+	for _, name := range scenarios.ExpectedProbes(names) {
+		expected := coverage.Expected
+		if rare[name] {
+			expected = coverage.Rare
+		}
+		c.probes.Expect(name, expected)
+	}
+	for _, name := range scenarios.ExpectedPoints(names) {
+		c.buggify.Expect(name, coverage.Expected)
+	}
+}
+
+// add counts a run, if it came to anything.
+func (c *cover) add(f finding) {
+	if f.Result.Verdict == "" {
 		return
 	}
-	var families []string
-	for _, f := range s.MayHave() {
-		families = append(families, string(f))
+	c.families.Add(f.Result.Families, f.Result.Effective())
+	run := coverage.Run{Number: f.Spec.Seed, Name: f.replay()}
+	for _, p := range f.Result.Probes {
+		c.probes.Add(run, p.Name, p.Times)
 	}
-	c.families.Expect(families)
-}
-
-// cover counts what a run had, if it came to anything.
-func (c *campaign) cover(f finding) {
-	if f.Result.Verdict != "" {
-		c.families.Add(f.Result.Families, f.Result.Effective())
+	for _, p := range f.Result.Buggify {
+		c.buggify.Add(run, p.Name, p.Times)
 	}
 }
 
-// coverage tells what the runs had, nil if nobody asked.
-func (c *campaign) coverage() *coverageReport {
-	if !c.flags.coverage {
+// missed returns the probes that some run was to reach and none did, if that is a failure.
+// Of buggify points it is none: which of them a run has is the seed's alone, whatever its
+// scenario, and the few seeds of a gate leave some out.
+func (c *campaign) missed() []string {
+	if !c.flags.mustReach {
 		return nil
 	}
-	return &coverageReport{Families: c.families.Alone(), Pairs: c.families.Pairs()}
+	return c.had.probes.Unreached(coverage.Expected)
 }
 
+// coverage tells what the runs had and reached, nil if nobody asked.
+func (c *campaign) coverage() *coverageReport {
+	if !c.flags.coverage && !c.flags.mustReach {
+		return nil
+	}
+	return &coverageReport{
+		Families: c.had.families.Alone(), Pairs: c.had.families.Pairs(),
+		Probes: c.had.probes.All(), Buggify: c.had.buggify.All(), Missed: append([]string{}, c.missed()...),
+	}
+}
+
+// printCoverage prints what the runs had and reached, and what some run had to reach and
+// none did, as far as that was asked for.
 func (c *campaign) printCoverage(out io.Writer) {
-	if r := c.coverage(); r != nil {
+	if r := c.coverage(); c.flags.coverage {
 		printFamilies(out, r.Families, r.Pairs)
 		printPairs(out, r.Pairs)
+		printMarks(out, "PROBE", r.Probes)
+		printMarks(out, "BUGGIFY POINT", r.Buggify)
+	}
+	missed := c.missed()
+	if len(missed) > 0 {
+		fmt.Fprintln(out)
+	}
+	for _, name := range missed {
+		fmt.Fprintf(out, "MISSED no run reached: %s\n", name)
+	}
+}
+
+// printMarks prints which marks came up, and names those that were expected and did not.
+func printMarks(out io.Writer, what string, marks []coverage.Mark) {
+	lines := [][]string{{what, "RUNS", "TIMES", "FIRST"}}
+	var unreached []string
+	for _, m := range marks {
+		switch {
+		case m.Runs > 0:
+			lines = append(lines, []string{m.Name, fmt.Sprint(m.Runs), fmt.Sprint(m.Times), m.First})
+		case m.Expected == coverage.Rare:
+			unreached = append(unreached, "no run reached, as few do: "+m.Name)
+		default:
+			unreached = append(unreached, "no run reached: "+m.Name)
+		}
+	}
+	if len(marks) == 0 {
+		return
+	}
+	fmt.Fprintln(out)
+	writeColumns(out, lines)
+	for _, line := range unreached {
+		fmt.Fprintln(out, line)
 	}
 }
 

@@ -14,7 +14,7 @@ const (
 	exitStuck            = 3 // liveness: something never finished after the heal
 	exitInconclusive     = 4 // nothing was tested
 	exitNotDeterministic = 5
-	exitGateMissed       = 6 // part of a campaign is missing, or its canary
+	exitMissed           = 6 // a gate was missed
 	exitNotReproduced    = 7
 	exitInternal         = 70 // our own tooling failed
 	exitInterrupted      = 130
@@ -28,12 +28,14 @@ const exitCodesHelp = `What the exit code of klamm run, klamm replay, klamm diff
   3    something never finished after the faults had stopped
   4    a run tested nothing; of check: a history shows nothing either way
   5    a repeated run was not the same
-  6    of campaign merge: shards are missing, or nobody found the canary
+  6    with --must-reach: no run reached a probe that some run must; of campaign merge: shards
+       are missing, or nobody found the canary
   7    a replay did not reproduce a failure: every guarantee held
   70   internal error: a process of klamm's own died, or evidence could not be written
   130  interrupted
 
-If runs of a campaign end differently, the first of 1, 5, 70, 3, 6, 4 that occurs decides.
+If runs of a campaign end differently, the first of 1, 5, 70, 3, 4, 6 that occurs decides;
+of campaign merge 6 goes before 4.
 
 Other commands exit with 0, 1 if they failed, 2, 70 or 130; klamm dev -- COMMAND exits with
 the code of the command, or 128 and the number of the signal that killed it.`

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/klammlog/klamm/node/api"
 	"github.com/klammlog/klamm/node/config"
@@ -27,6 +28,7 @@ var lists = []struct {
 	{"guarantees", "what is judged", listGuarantees},
 	{"bounds", "limits of what a node holds, which every run keeps an eye on", listBounds},
 	{"probes", "rare situations that node code marks", listProbes},
+	{"buggify", "places where node code may do what is legal and unlucky", listPoints},
 	{"configs", "settings of broker and topic, with their defaults", listConfigs},
 	{"apis", "Kafka APIs that are served, with their versions", listAPIs},
 }
@@ -38,7 +40,7 @@ func newListCommand() *cobra.Command {
 		kinds = append(kinds, l.name)
 	}
 	cmd := &cobra.Command{
-		Use:       "list {scenarios|faults|guarantees|bounds|probes|configs|apis}",
+		Use:       "list {scenarios|faults|guarantees|bounds|probes|buggify|configs|apis}",
 		Short:     "Tell what this binary can do",
 		Args:      oneOf(kinds...),
 		ValidArgs: kinds,
@@ -109,7 +111,22 @@ func listBounds() (out []item) {
 }
 
 func listProbes() (out []item) {
-	for _, p := range scenarios.KnownProbes() {
+	rare := scenarios.RareProbes()
+	for _, name := range scenarios.KnownProbes() {
+		i := item{Name: name}
+		if at := slices.IndexFunc(rare, func(p scenarios.RareProbe) bool { return p.Name == name }); at >= 0 {
+			i.About = "rarely"
+			for _, spec := range rare[at].Runs {
+				i.About += fmt.Sprintf(", by %s seed %d", spec.Scenario, spec.Seed)
+			}
+		}
+		out = append(out, i)
+	}
+	return out
+}
+
+func listPoints() (out []item) {
+	for _, p := range scenarios.KnownPoints() {
 		out = append(out, item{Name: p})
 	}
 	return out

@@ -29,6 +29,7 @@ type runFlags struct {
 	artifacts   string
 	output      string
 	coverage    bool
+	mustReach   bool
 }
 
 func newRunCommand() *cobra.Command {
@@ -45,7 +46,7 @@ demands, so it shows what a judge says of a weaker configuration.
 
 Exit codes: 0 every guarantee held; 1 a safety guarantee was broken; 2 usage;
 3 something never finished after the faults stopped; 4 a run tested nothing;
-5 a repeated run was not the same; 70 internal error; see klamm help exit-codes.`,
+5 a repeated run was not the same; 6 --must-reach was missed; 70 internal error; see klamm help exit-codes.`,
 		Example: `  klamm run                                     every scenario, a few seeds
   klamm run everything --seeds 0..1000 --jobs 2
   klamm run power-loss crash --for 30s          fresh seeds until the time is up
@@ -65,7 +66,8 @@ Exit codes: 0 every guarantee held; 1 a safety guarantee was broken; 2 usage;
 	flags.IntVar(&f.failFast, "fail-fast", 0, "stop after this many failures; 0 never")
 	flags.StringArrayVar(&f.set, "set", nil, "set a config or an option of the run, `name=value`; repeatable")
 	flags.StringVar(&f.artifacts, "artifacts", "", "write the evidence of each failure below this `folder`")
-	flags.BoolVar(&f.coverage, "coverage", false, "tell which families of faults the runs had, alone and in pairs")
+	flags.BoolVar(&f.coverage, "coverage", false, "tell which families of faults the runs had, alone and in pairs, and which probes and buggify points they reached")
+	flags.BoolVar(&f.mustReach, "must-reach", false, "fail if no run reached a probe that the scenarios shall, unless it is a rare one (klamm list probes)")
 	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
 	return cmd
 }

@@ -48,7 +48,7 @@ var scenariosHunted = []string{"crash", "power-loss", "flaky-network", "full-dis
 	"whole-cluster-power-loss", "lost-disk", "all-replicas-down", "unclean-election", "pause", "nearest-replica", "recreate-topic", "cluster-retention", "cluster-compaction", "hostile-cluster", "reassign-under-fire",
 	"grow-and-shrink", "everything",
 	"rebalance-storm", "zombie-member", "coordinator-failover", "static-bounce", "lag-past-retention", "commit-race", "topic-grows",
-	"mixed-protocols", "poison-record"}
+	"mixed-protocols", "protocol-migration", "poison-record"}
 
 // hunt plants a mutant, checks that its scripted test notices, and looks for it
 // with ordinary seeds.

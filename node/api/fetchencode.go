@@ -7,6 +7,7 @@ import (
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
+	"github.com/klammlog/klamm/node/peer"
 )
 
 // parts is an answer that lies partly in memory and partly in files.
@@ -139,6 +140,9 @@ func (e *encoder) fetchTags(it *broker.FetchItem) {
 	if told {
 		fields++
 	}
+	if it.Bequest != nil {
+		fields++
+	}
 	e.uvarint(fields)
 	if it.Diverging != nil {
 		e.b = append(e.b, 0, 13) // number 0, of 13 bytes
@@ -149,6 +153,11 @@ func (e *encoder) fetchTags(it *broker.FetchItem) {
 	if told {
 		e.b = append(e.b, 1, 9) // number 1, of 9 bytes
 		e.leader(leader.Leader, leader.LeaderEpoch)
+	}
+	if it.Bequest != nil {
+		e.uvarint(peer.PrivateTag)
+		e.uvarint(uint64(len(it.Bequest)))
+		e.b = append(e.b, it.Bequest...)
 	}
 }
 
@@ -161,6 +170,7 @@ func (f *fetched) memory() int64 {
 		if n < copyBelow || f.fetch.Follower != nil {
 			small, largest = small+n, max(largest, n)
 		}
+		small += len(f.fetch.Items[i].Bequest)
 	}
 	return int64(item*len(f.fetch.Items) + min(small, copyAtOnce+largest))
 }

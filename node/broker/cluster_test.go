@@ -340,7 +340,7 @@ func (m *machine) serve(from kafka.NodeID, q *ReplicaFetch) *ReplicaFetched {
 			it.Err = it.Chunk.Copy(b)
 		}
 		a.Items = append(a.Items, ReplicaFetchedItem{Replica: meta.Replica{Topic: it.TopicID, Partition: it.Partition}, Err: it.Err,
-			HighWatermark: it.HighWatermark, LogStart: it.LogStart, Diverging: it.Diverging, Leader: it.Leader, CurrentEpoch: it.CurrentEpoch, Records: b})
+			HighWatermark: it.HighWatermark, LogStart: it.LogStart, Diverging: it.Diverging, Leader: it.Leader, CurrentEpoch: it.CurrentEpoch, Records: b, Bequest: it.Bequest})
 	}
 	f.Release()
 	return a

@@ -58,6 +58,7 @@ type FetchItem struct {
 	Diverging     *Diverging
 	Preferred     kafka.NodeID // a replica nearer to the consumer, from which it should read; or NoReplica
 	Chunk         commitlog.Chunk
+	Bequest       []byte // of a follower whose log is empty: what producers did before (commitlog.Log.Inherit)
 
 	p        *Partition
 	counted  bool         // what a follower says of itself has been recorded
@@ -162,7 +163,7 @@ func (b *Broker) read(f *Fetch) (got int64, urgent bool) {
 // readItem reads one partition. Blocks if there is something to read.
 func (b *Broker) readItem(f *Fetch, it *FetchItem, room int64, first commitlog.Oversize) {
 	it.Err, it.Diverging, it.HighWatermark, it.LogStart, it.Preferred = nil, nil, kafka.NoOffset, kafka.NoOffset, NoReplica
-	it.heldBack = false
+	it.heldBack, it.Bequest = false, nil
 	l, err := b.readable(f, it)
 	if err != nil || it.Diverging != nil {
 		it.Err = err
@@ -196,8 +197,12 @@ func (b *Broker) readItem(f *Fetch, it *FetchItem, room int64, first commitlog.O
 	it.Chunk = c
 	f.dose.of[it.weight] += int64(c.Len())
 	// Second look: while it was read records may have been deleted or committed.
-	if p.log == l {
-		it.HighWatermark, it.LogStart = p.high, l.LogStart()
+	if p.log != l {
+		return
+	}
+	it.HighWatermark, it.LogStart = p.high, l.LogStart()
+	if f.Follower != nil && it.Offset > 0 && it.Offset == it.Start && c.Len() > 0 {
+		it.Bequest = l.Bequest(it.Offset)
 	}
 }
 

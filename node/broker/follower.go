@@ -142,6 +142,11 @@ func (fo *following) append(it *ReplicaFetchedItem) (commitlog.AppendResult, err
 			return none, fmt.Errorf("%s: it changed while it was begun anew: %w", fo.p.name, kafka.ErrNotLeaderOrFollower)
 		}
 	}
+	if len(it.Bequest) > 0 && l.LogStart() == l.End() {
+		if err := fo.inherit(l, first, it.Bequest); err != nil {
+			return none, err
+		}
+	}
 	at, err := l.AppendReplica(records)
 	if err != nil {
 		return none, fo.p.clientError(err)
@@ -149,6 +154,19 @@ func (fo *following) append(it *ReplicaFetchedItem) (commitlog.AppendResult, err
 	fo.p.sizes = append(fo.p.sizes, sized{end: at.End, bytes: int64(len(records))})
 	fo.p.b.stats.ReplicatedBytes += uint64(len(records))
 	return at, nil
+}
+
+// inherit takes over what the leader knows of producers from before the log's start.
+// Blocks.
+func (fo *following) inherit(l *commitlog.Log, first kafka.Offset, bequest []byte) error {
+	fo.p.b.w.Probe("a follower was told of producers from before its log start")
+	if err := l.Inherit(bequest); err != nil {
+		return fo.p.clientError(err)
+	}
+	if !fo.current() || fo.p.log != l || l.LogStart() != l.End() || l.End() > first {
+		return fmt.Errorf("%s: it changed while it was told of producers: %w", fo.p.name, kafka.ErrNotLeaderOrFollower)
+	}
+	return nil
 }
 
 // sound checks what a leader sent and returns where it begins, without batches that

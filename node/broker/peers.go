@@ -73,4 +73,5 @@ type ReplicaFetchedItem struct {
 	Leader        kafka.NodeID // with an Err about leadership
 	CurrentEpoch  kafka.LeaderEpoch
 	Records       []byte // whole batches as the leader has them; the follower validates them
+	Bequest       []byte // with Records, of a follower without any: what producers did before them (commitlog.Log.Inherit)
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/klammlog/klamm/node/config"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/meta"
+	"github.com/klammlog/klamm/node/record"
+	"github.com/klammlog/klamm/sim"
 )
 
 var twoInSync = config.Pair{Name: "min.insync.replicas", Value: "2"}
@@ -337,6 +339,53 @@ func TestOutOfRangeDoesNotThrowAwayALog(t *testing.T) {
 	c.same("0:a 0:b 0:c")
 	if s := c.machine(2).b.Stats(); s.Resets != 0 || bad != 3 {
 		t.Errorf("begun anew %d times, told %d times", s.Resets, bad)
+	}
+}
+
+// What a producer sends again is recognised by a leader that has begun anew behind where
+// it was appended, and never saw it (docs/bugs/0084.md).
+func TestWhoBeginsAnewInheritsProducers(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a")
+	c.fail(c.machine(2))
+	batch := func() []byte {
+		var b record.Builder
+		b.Append(record.Record{Timestamp: sim.WallStart, Value: []byte("b")})
+		out, err := b.Build(record.Spec{Producer: &record.Producer{ID: 7}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+	send := func(m *machine) (kafka.Offset, error) {
+		a := &Append{Acks: kafka.AcksAll, Deadline: m.w.Now().Add(time.Minute), Items: []AppendItem{{Topic: "orders", Records: batch()}}}
+		err := c.try(m, func() error {
+			m.b.Append(a)
+			return m.b.AwaitAppend(a)
+		})
+		return a.Items[0].Base, errors.Join(err, a.Items[0].Err)
+	}
+	if at, err := send(c.machine(1)); at != 1 || err != nil {
+		t.Fatalf("appended at %d: %v", at, err)
+	}
+	c.try(c.machine(1), func() error {
+		c.machine(1).b.DeleteRecords([]Deletion{{Topic: "orders", Before: UpToHighWatermark}}, c.machine(1).w.Now().Add(time.Minute))
+		return nil
+	})
+	c.ack(c.machine(1), "c")
+	c.machine(2).start()
+	c.inSync(2)
+	c.fail(c.machine(1))
+	c.leads(c.machine(2))
+	if s := c.machine(2).b.Stats(); s.Resets != 1 {
+		t.Errorf("it began anew %d times", s.Resets)
+	}
+	if at, err := send(c.machine(2)); at != 1 || err != nil {
+		t.Errorf("sent again it is at %d: %v", at, err)
+	}
+	if got := c.machine(2).values(); got != "0:c" {
+		t.Errorf("it has %s", got)
 	}
 }
 

@@ -20,7 +20,8 @@ import (
 // PrivateTag is the tagged field of klamm's own in Kafka's messages: in
 // BrokerRegistration whether what the broker holds is volatile (one byte), in its
 // answer why it was refused (text), in BrokerHeartbeat the partitions that are offline (topic id and number each), in a
-// partition of Fetch how far the follower holds the log (int64).
+// partition of Fetch how far the follower holds the log (int64), and in the answer to
+// one that holds nothing what producers did before (as in a snapshot of them).
 const PrivateTag = 10000
 
 func privateTag(tags *kmsg.Tags) (value []byte, ok bool) {

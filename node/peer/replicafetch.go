@@ -91,6 +91,7 @@ func fetchedItem(topic kafka.TopicID, p kmsg.FetchResponseTopicPartition) broker
 			Epoch: kafka.LeaderEpoch(p.DivergingEpoch.Epoch), End: kafka.Offset(p.DivergingEpoch.EndOffset),
 		}
 	}
+	item.Bequest, _ = privateTag(&p.UnknownTags)
 	return item
 }
 

@@ -240,3 +240,36 @@ func BenchmarkCheckAndRecord(b *testing.B) {
 		p.Settle(at)
 	}
 }
+
+// What lies below an offset is known, and nothing of what lies behind it.
+func TestBelow(t *testing.T) {
+	p := &Producers{}
+	for i := range 3 {
+		p.Record(Batch{Producer: 7, Epoch: 1, First: kafka.Sequence(10 * i), Last: kafka.Sequence(10*i + 9), Base: kafka.Offset(100 + 10*i), Timestamp: kafka.Timestamp(i)})
+	}
+	p.Record(Batch{Producer: 8, First: 0, Last: 4, Base: 130, Timestamp: 9})
+	p.Settle(135)
+	for _, x := range []struct {
+		at      kafka.Offset
+		known   int
+		last    kafka.Sequence
+		verdict Verdict // of the second batch, sent again
+	}{{135, 2, 29, Duplicate}, {130, 1, 29, Duplicate}, {129, 1, 19, Duplicate}, {119, 1, 9, Append}, {109, 0, 0, Append}} {
+		below := p.Below(x.at)
+		if err := below.Consistent(); err != nil || below.Len() != x.known {
+			t.Errorf("below %d: %d producers, %v", x.at, below.Len(), err)
+		}
+		if all := below.All(); x.known > 0 && (all[0].LastSequence != x.last || all[0].LastTimestamp != kafka.Timestamp(x.last/10)) {
+			t.Errorf("below %d: %+v", x.at, all[0])
+		}
+		if d := below.Check(Batch{Producer: 7, Epoch: 1, First: 10, Last: 19}); d.Verdict != x.verdict {
+			t.Errorf("below %d: the second batch again is %v", x.at, d.Verdict)
+		}
+		if again, err := Decode(below.Encode(nil)); err != nil || again.Len() != below.Len() {
+			t.Errorf("below %d: %v", x.at, err)
+		}
+	}
+	if p.Len() != 2 || p.known[7].count != 3 {
+		t.Error("what was asked has changed")
+	}
+}

@@ -50,6 +50,9 @@ func (b Batch) mustBeIdempotent() {
 // end returns the offset after the batch's last record.
 func (b Batch) end() kafka.Offset { return b.Base + kafka.Offset(distance(b.First, b.Last)) + 1 }
 
+// end returns the offset after the batch's last record.
+func (b appended) end() kafka.Offset { return b.base + kafka.Offset(distance(b.first, b.last)) + 1 }
+
 // An appended is a batch in the window.
 type appended struct {
 	first, last kafka.Sequence
@@ -216,6 +219,27 @@ func (p *Producers) Expire(now kafka.Timestamp, after int64) int {
 		return !pending[id] && s.seen <= now && int64(now-s.seen) >= after
 	})
 	return before - len(p.known)
+}
+
+// Below returns what is known of batches that end at or below an offset, for a log that
+// begins there: what comes behind it sees for itself.
+func (p *Producers) Below(at kafka.Offset) *Producers {
+	out := &Producers{known: make(map[kafka.ProducerID]*producer)}
+	for id, s := range p.known { //klamm:unordered into a map
+		below := *s
+		for below.count > 0 && below.batches[below.count-1].end() > at {
+			below.count--
+		}
+		switch {
+		case below.count > 0:
+			clear(below.batches[below.count:])
+			below.seen = below.batches[below.count-1].timestamp
+		case s.count > 0:
+			continue
+		}
+		out.known[id] = &below
+	}
+	return out
 }
 
 // Reset forgets everything, before a truncated log is read again.
