@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/klammlog/klamm/internal/casefile"
@@ -53,4 +54,37 @@ func caseOf(spec scenarios.Spec, r scenarios.Result) casefile.Case {
 		c.Found.Guarantee, c.Found.Sentence = r.Violations[0].Guarantee, r.Violations[0].Sentence
 	}
 	return c
+}
+
+// tellFound tells whether a run of a case came to what it came to when it was written,
+// and nothing of a run that is no case's or was stopped.
+func tellFound(out io.Writer, name string, r scenarios.Result) error {
+	if !casefile.IsName(name) || r.Verdict == "" {
+		return nil
+	}
+	c, err := casefile.Read(name)
+	if err != nil || c.Found == nil {
+		return err
+	}
+	found, now := c.Found, caseOf(scenarios.Spec{}, r).Found
+	switch {
+	case found.Chain == now.Chain:
+		_, err = fmt.Fprintf(out, "the same run as when it was written, by %s\n", found.By)
+	case found.Verdict == now.Verdict && found.Guarantee == now.Guarantee:
+		_, err = fmt.Fprintf(out, "another run than when it was written (chain %s, by %s), that came to the same\n", found.Chain, found.By)
+	default:
+		_, err = fmt.Fprintf(out, "another run than when it was written (chain %s, by %s): it was %s then\n", found.Chain, found.By, cameTo(found))
+	}
+	return err
+}
+
+// cameTo says what a case came to.
+func cameTo(f *casefile.Found) string {
+	out := f.Verdict
+	for _, more := range []string{f.Guarantee, f.Sentence} {
+		if more != "" {
+			out += ": " + more
+		}
+	}
+	return out
 }

@@ -16,7 +16,8 @@ const (
 	exitNotDeterministic = 5
 	exitMissed           = 6 // a gate was missed
 	exitNotReproduced    = 7
-	exitInternal         = 70 // our own tooling failed
+	exitInternal         = 70  // our own tooling failed
+	exitSkip             = 125 // git bisect: this commit shows nothing either way
 	exitInterrupted      = 130
 )
 
@@ -28,14 +29,20 @@ const exitCodesHelp = `What the exit code of klamm run, klamm replay, klamm diff
   3    something never finished after the faults had stopped
   4    a run tested nothing; of check: a history shows nothing either way
   5    a repeated run was not the same
-  6    with --must-reach: no run reached a probe that some run must; of campaign merge: shards
-       are missing, or nobody found the canary
+  6    with --must-reach: no run reached a probe that some run must; with --gate: the time was up
+       before the cases were through, or before any fresh seed; of campaign merge: shards are
+       missing, or nobody found the canary
   7    a replay did not reproduce a failure: every guarantee held
   70   internal error: a process of klamm's own died, or evidence could not be written
+  125  of replay --bisect: git is to skip this commit
   130  interrupted
 
 If runs of a campaign end differently, the first of 1, 5, 70, 3, 4, 6 that occurs decides;
 of campaign merge 6 goes before 4.
+
+klamm replay --bisect is for git bisect run, which takes 0 for a good commit, 125 for one to skip
+and everything else for a bad one: it exits with 0 if every guarantee held, 1 or 3 as above, and
+125 for all that is no verdict, such as a scenario that this klamm does not have.
 
 Other commands exit with 0, 1 if they failed, 2, 70 or 130; klamm dev -- COMMAND exits with
 the code of the command, or 128 and the number of the signal that killed it.`
@@ -77,6 +84,8 @@ func codeOf(err error) int {
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, new(skipError)):
+		return exitSkip
 	case errors.As(err, &code):
 		return int(code)
 	case errors.As(err, &mistake):

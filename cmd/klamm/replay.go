@@ -27,6 +27,7 @@ type replayFlags struct {
 	state  bool
 	log    bool
 	write  string
+	bisect bool
 	output string
 }
 
@@ -47,12 +48,14 @@ the run. None of them changes the run.
 
 Exit codes: 1 the run breaks a safety guarantee again; 3 it gets stuck again;
 4 it tests nothing; 7 it did not reproduce a failure: everything held;
-0 only with --until, which stops before the verdict.`,
+0 only with --until, which stops before the verdict, and with --bisect, of which
+klamm help exit-codes tells.`,
 		Example: `  klamm replay power-loss --seed 7714
   klamm replay power-loss --seed 7714 --trace partition=orders-2
   klamm replay flaky-network --seed 12 --trace node=n1 --until 12.5s
   klamm replay leader-crash --seed 7 --until event#20000 --state
-  klamm replay everything --seed 7714 --case 7714.yaml`,
+  klamm replay everything --seed 7714 --case 7714.yaml
+  git bisect run sh -c 'go build -o /tmp/klamm ./cmd/klamm || exit 125; /tmp/klamm replay 7714.yaml --bisect'`,
 		Args: oneArgument("a case file, or SCENARIO, one of " + strings.Join(scenarios.Names(), ", ")),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return judging(replay(cmd.OutOrStdout(), args[0], f))
@@ -67,11 +70,15 @@ Exit codes: 1 the run breaks a safety guarantee again; 3 it gets stuck again;
 	flags.BoolVar(&f.state, "state", false, "show nodes, replicas and groups as they are in the end")
 	flags.BoolVar(&f.log, "log", false, "show the nodes' logs")
 	flags.StringVar(&f.write, "case", "", "write the run to this case `file`, with its faults and its verdict")
+	flags.BoolVar(&f.bisect, "bisect", false, "exit as git bisect run wants it: 0 if every guarantee holds, 125 if the run says nothing either way")
 	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
 	return cmd
 }
 
 func replay(out io.Writer, name string, f replayFlags) error {
+	if f.bisect {
+		return bisected(out, name, f)
+	}
 	spec, err := f.spec(name)
 	if err != nil {
 		return usage(err)
@@ -109,6 +116,11 @@ func replay(out io.Writer, name string, f replayFlags) error {
 		}
 	}
 	told := tellReplay(buffered, outcome, watch.Cluster, f)
+	if f.output == "text" {
+		if err := tellFound(buffered, name, outcome.Result); err != nil {
+			return err
+		}
+	}
 	if err := buffered.Flush(); err != nil {
 		return err
 	}
