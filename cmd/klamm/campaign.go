@@ -30,6 +30,7 @@ type campaign struct {
 	failures []finding // in order of scenario and seed once printed
 	failed   int
 	ended    error // why it ended before all was done, or nil
+	gate     *gate // what it is to pass, or nil
 	progress *progress
 	begun    time.Time
 	had      cover
@@ -44,6 +45,7 @@ type row struct {
 	Faults     map[string]uint64    `json:"faults_effective"`
 	Verdicts   map[string]int       `json:"verdicts"`
 	Repeated   int                  `json:"repeated_identically"`
+	Took       time.Duration        `json:"-"` // of real time, by whichever process
 	Chains     uint64               `json:"-"`
 	Digest     string               `json:"chains_digest"` // of the chains of all runs, in any order
 
@@ -76,6 +78,7 @@ func newCampaign(names []string, f runFlags) *campaign {
 func (c *campaign) take(f finding) bool {
 	r := c.rows[f.row()]
 	r.Seeds++
+	r.Took += f.Took
 	r.Operations = r.Operations.Add(f.Result.Operations)
 	r.Virtual += time.Duration(f.Result.VirtualNanos)
 	r.Chains += digest(f)
@@ -103,8 +106,11 @@ func (c *campaign) take(f finding) bool {
 		c.failed++
 	}
 	c.progress.show(c)
-	return c.flags.failFast == 0 || c.failed < c.flags.failFast
+	return !c.enough()
 }
+
+// enough reports whether as many runs failed as are wanted.
+func (c *campaign) enough() bool { return c.flags.failFast > 0 && c.failed >= c.flags.failFast }
 
 // Verdicts of a finding that are not a run's.
 const (
@@ -147,7 +153,7 @@ func (c *campaign) exit() error {
 			}
 		}
 	}
-	if c.ended == nil && len(c.missed()) > 0 {
+	if c.ended == nil && (len(c.missed()) > 0 || c.gateMissed() != "") {
 		return exitCode(exitMissed)
 	}
 	if c.ended != nil && c.flags.output == "json" {
@@ -217,6 +223,9 @@ func (c *campaign) printText(out, errs io.Writer) {
 	}
 	if c.ended != nil && len(c.failures) > 0 {
 		fmt.Fprintf(errs, "klamm: not all was run: %v\n", c.ended)
+	}
+	if missed := c.gateMissed(); missed != "" {
+		fmt.Fprintf(errs, "klamm: the gate is missed: %s\n", missed)
 	}
 }
 
@@ -374,7 +383,7 @@ func (c *campaign) verdictCell(r *row) string {
 			}
 		}
 	}
-	if c.flags.repeat > 1 && r.Seeds > 0 {
+	if c.flags.repeat > 1 && r.Seeds > 0 && (c.gate == nil || r.Repeated > 0) {
 		cells = append(cells, fmt.Sprintf("identical %d", r.Repeated))
 	}
 	if len(cells) == 0 {
@@ -439,6 +448,7 @@ type runReport struct {
 	Rows     []*row          `json:"scenarios"`
 	Coverage *coverageReport `json:"coverage,omitempty"` // if it was asked for
 	Failures []failureReport `json:"failures"`
+	Gate     *gateReport     `json:"gate,omitempty"`
 	Error    string          `json:"error,omitempty"` // why not all was run
 	Exit     int             `json:"exit_code"`
 }
@@ -476,7 +486,7 @@ func (c *campaign) printJSON(out io.Writer) error {
 }
 
 func (c *campaign) report() runReport {
-	r := runReport{Kind: "klamm.run", Version: 1, Coverage: c.coverage(), Failures: []failureReport{}, Exit: codeOf(c.exit())}
+	r := runReport{Kind: "klamm.run", Version: 1, Coverage: c.coverage(), Failures: []failureReport{}, Gate: c.gateReport(), Exit: codeOf(c.exit())}
 	if c.ended != nil {
 		r.Error = c.ended.Error()
 	}

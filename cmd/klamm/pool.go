@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/klammlog/klamm/scenarios"
 )
@@ -24,6 +25,7 @@ type order struct {
 	Record    string         `json:"record,omitempty"`    // write every event to this file
 	Artifacts string         `json:"artifacts,omitempty"` // on failure, write evidence below this folder
 	Tally     bool           `json:"tally,omitempty"`     // count what became of the sends
+	Times     int            `json:"-"`                   // how often to make it; 0: with every process of the crew
 }
 
 // An answer is what a worker says of one order.
@@ -39,6 +41,7 @@ type finding struct {
 	answer
 	Again []scenarios.Result // of the repetitions, each in another process
 	Died  error              // a worker process died of it
+	Took  time.Duration      // of real time, with the repetitions
 }
 
 // diverged returns the first repetition whose chain differs, or nil.
@@ -173,9 +176,14 @@ func (c crew) kill() {
 }
 
 // run makes one run and its repetitions. Evidence is written by the run alone.
-func (c crew) run(o order) finding {
-	f := finding{order: o}
+func (c crew) run(o order) (f finding) {
+	begun := time.Now()
+	defer func() { f.Took = time.Since(begun) }()
+	f.order = o
 	for i, w := range c {
+		if i > 0 && i == o.Times {
+			break
+		}
 		a, err := w.do(o)
 		o.Artifacts = ""
 		if err != nil {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime"
@@ -27,6 +29,9 @@ type runFlags struct {
 	failFast    int
 	set         []string
 	artifacts   string
+	gate        string
+	junit       string
+	github      bool
 	output      string
 	coverage    bool
 	mustReach   bool
@@ -44,15 +49,22 @@ A run is a function of its scenario, its seed, its settings and this binary. Wha
 demanded is fixed by the scenario and the seed; --set changes the system, never the
 demands, so it shows what a judge says of a weaker configuration.
 
+A gate is a YAML file: cases (files and patterns of them, relative to it), scenarios, and a
+budget of time. The cases are run, then fresh seeds of the scenarios until the budget is used.
+Seeds begin at a number that is made of the commit, HEAD where the gate's file lies or else
+$GITHUB_SHA; it is printed, and --seed gives it by hand. One run in a hundred is made twice and compared.
+
 Exit codes: 0 every guarantee held; 1 a safety guarantee was broken; 2 usage;
 3 something never finished after the faults stopped; 4 a run tested nothing;
-5 a repeated run was not the same; 6 --must-reach was missed; 70 internal error; see klamm help exit-codes.`,
+5 a repeated run was not the same; 6 --must-reach or --gate was missed; 70 internal error;
+see klamm help exit-codes.`,
 		Example: `  klamm run                                     every scenario, a few seeds
   klamm run everything --seeds 0..1000 --jobs 2
   klamm run power-loss crash --for 30s          fresh seeds until the time is up
   klamm run everything --seeds 1+100 --repeat 2 each seed in two processes, compared
   klamm run power-loss --set log.flush=os       a promise that this setting cannot keep
-  klamm run cases/*.yaml everything --for 5m    a gate: what was broken once, then fresh seeds`,
+  klamm run cases/*.yaml everything --for 5m    what was broken once, then fresh seeds
+  klamm run --gate .github/gate.yaml --junit klamm.xml --github   a gate, in a GitHub workflow`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return judging(runScenarios(cmd, args, f))
 		},
@@ -68,20 +80,16 @@ Exit codes: 0 every guarantee held; 1 a safety guarantee was broken; 2 usage;
 	flags.StringVar(&f.artifacts, "artifacts", "", "write the evidence of each failure below this `folder`")
 	flags.BoolVar(&f.coverage, "coverage", false, "tell which families of faults the runs had, alone and in pairs, and which probes and buggify points they reached")
 	flags.BoolVar(&f.mustReach, "must-reach", false, "fail if no run reached a probe that the scenarios shall, unless it is a rare one (klamm list probes)")
+	flags.StringVar(&f.gate, "gate", "", "run what this `file` says; --for replaces its budget")
+	flags.StringVar(&f.junit, "junit", "", "write what came of each scenario and case to this `file`, as JUnit's XML")
+	flags.BoolVar(&f.github, "github", false, "tell failures as annotations of GitHub, and add to the step's summary in $GITHUB_STEP_SUMMARY")
 	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
 	return cmd
 }
 
 func runScenarios(cmd *cobra.Command, args []string, f runFlags) error {
-	cases, names, err := f.chosen(args)
+	c, orders, err := f.campaign(args)
 	if err != nil {
-		return usage(err)
-	}
-	plan, err := f.plan()
-	if err != nil {
-		return usage(err)
-	}
-	if err := scenarios.CheckSettings(f.set); err != nil {
 		return usage(err)
 	}
 	if f.artifacts != "" {
@@ -89,22 +97,80 @@ func runScenarios(cmd *cobra.Command, args []string, f runFlags) error {
 			return usage(fmt.Errorf("--artifacts: %w", err))
 		}
 	}
-	c := newCampaign(append(rowsOf(cases), names...), f)
+	if f.junit != "" { // what an earlier campaign left would be taken for this one's
+		if err := os.WriteFile(f.junit, nil, 0o644); err != nil {
+			return usage(fmt.Errorf("--junit: %w", err))
+		}
+	}
+	if c.gate != nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), c.gate.opening())
+	}
 	ctx, stop := signal.NotifyContext(background(cmd), os.Interrupt, syscall.SIGTERM)
-	orders := make(chan order)
+	issued := make(chan order)
 	go func() {
-		defer close(orders)
-		issueCases(ctx, orders, cases)
-		issueOrders(ctx, orders, names, plan, f)
+		defer close(issued)
+		orders(ctx, issued)
 	}()
-	poolErr := runPool(ctx, orders, f.jobs, f.repeat, c.take)
+	poolErr := runPool(ctx, issued, f.jobs, c.flags.repeat, c.take)
 	stop() // from here on a signal ends the process at once
 	c.progress.clear()
 	c.ended = poolErr
 	if err := c.print(cmd.OutOrStdout(), cmd.ErrOrStderr()); err != nil {
 		return err
 	}
-	return c.exit()
+	return c.exitAfter(c.tellOthers(cmd.ErrOrStderr()), cmd.ErrOrStderr())
+}
+
+// campaign sorts out what a command line asks for: what is counted, and what issues
+// the orders.
+func (f runFlags) campaign(args []string) (*campaign, func(context.Context, chan<- order), error) {
+	plan, err := f.plan()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := scenarios.CheckSettings(f.set); err != nil {
+		return nil, nil, err
+	}
+	if f.gate != "" {
+		g, err := f.openGate(args)
+		if err != nil {
+			return nil, nil, err
+		}
+		f.repeat = gateTimes
+		c := newCampaign(append(rowsOf(g.cases), g.names...), f)
+		c.gate = g
+		return c, g.issue, nil
+	}
+	cases, names, err := f.chosen(args)
+	if err != nil {
+		return nil, nil, err
+	}
+	return newCampaign(append(rowsOf(cases), names...), f), func(ctx context.Context, orders chan<- order) {
+		issueCases(ctx, orders, cases)
+		issueOrders(ctx, orders, names, plan, f)
+	}, nil
+}
+
+// tellOthers tells what came of a campaign to those who read no text.
+func (c *campaign) tellOthers(errs io.Writer) error {
+	var junit, github error
+	if c.flags.junit != "" {
+		junit = c.writeJUnit(c.flags.junit)
+	}
+	if c.flags.github {
+		github = c.tellGitHub(errs, os.Getenv("GITHUB_STEP_SUMMARY"))
+	}
+	return errors.Join(junit, github)
+}
+
+// exitAfter returns the exit code. That telling it failed decides if nothing else does.
+func (c *campaign) exitAfter(telling error, errs io.Writer) error {
+	exit := c.exit()
+	if exit == nil || telling == nil {
+		return cmp.Or(exit, telling)
+	}
+	fmt.Fprintf(errs, "klamm: %v\n", telling)
+	return exit
 }
 
 func chosenScenarios(args []string) ([]string, error) {

@@ -1,4 +1,5 @@
-// Package casefile reads and writes cases: runs that somebody can read, change and keep.
+// Package casefile reads and writes cases, runs that somebody can read, change and keep,
+// and reads gates, which name cases that have to hold.
 //
 // A case is YAML. It names a scenario, a seed and settings, and says every fault of the
 // run in a line of its own: whoever takes one out leaves the others as they are, and a
@@ -69,39 +70,34 @@ func IsName(word string) bool {
 // Read reads a case from a file. An error names the file, and what is wrong with it in
 // one line.
 func Read(name string) (Case, error) {
+	return read(name, Decode)
+}
+
+// read reads a file, as far as a file is read, and decodes it.
+func read[T any](name string, decode func([]byte) (T, error)) (v T, err error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return Case{}, err
+		return v, err
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
 	if err != nil {
-		return Case{}, err
+		return v, err
 	}
-	c, err := Decode(b)
-	if err != nil {
-		return Case{}, fmt.Errorf("%s: %w", name, err)
+	if v, err = decode(b); err != nil {
+		return v, fmt.Errorf("%s: %w", name, err)
 	}
-	return c, nil
+	return v, nil
 }
 
 // Decode reads a case. Whether there is such a scenario, and such faults, is for who
 // runs it to say.
 func Decode(b []byte) (Case, error) {
-	if len(b) > maxBytes {
-		return Case{}, fmt.Errorf("it has more than %d bytes", maxBytes)
-	}
 	var c Case
-	d := yaml.NewDecoder(bytes.NewReader(b))
-	d.KnownFields(true)
-	err := d.Decode(&c)
+	err := decode(b, &c)
 	switch {
-	case errors.Is(err, io.EOF):
-		return Case{}, errors.New("it is empty")
 	case err != nil:
-		return Case{}, errors.New(oneLine(err))
-	case d.Decode(new(any)) != io.EOF:
-		return Case{}, errors.New("it holds more than one document")
+		return Case{}, err
 	case c.Klamm != Version:
 		return Case{}, fmt.Errorf("klamm: %d: this klamm reads cases of version %d", c.Klamm, Version)
 	case c.Scenario == "":
@@ -110,6 +106,26 @@ func Decode(b []byte) (Case, error) {
 		return Case{}, errors.New("faults: it lists none; a run without faults says []")
 	}
 	return c, nil
+}
+
+// decode reads the one document of a file into v, which has a field for every key there
+// may be.
+func decode(b []byte, v any) error {
+	if len(b) > maxBytes {
+		return fmt.Errorf("it has more than %d bytes", maxBytes)
+	}
+	d := yaml.NewDecoder(bytes.NewReader(b))
+	d.KnownFields(true)
+	err := d.Decode(v)
+	switch {
+	case errors.Is(err, io.EOF):
+		return errors.New("it is empty")
+	case err != nil:
+		return errors.New(oneLine(err))
+	case d.Decode(new(any)) != io.EOF:
+		return errors.New("it holds more than one document")
+	}
+	return nil
 }
 
 // oneLine joins the lines of an error of YAML.
