@@ -42,6 +42,30 @@ func CheckSpec(s Spec) error {
 	return err
 }
 
+// Schedule returns the faults of a run that somebody describes, a line a fault, without
+// making it.
+func Schedule(s Spec) ([]string, error) {
+	r, err := newRun(s, Watch{})
+	if err != nil {
+		return nil, err
+	}
+	defer r.k.Close()
+	return r.unjudged().Drawn, nil
+}
+
+// Budgeted reports whether what a run's faults may strike is within a budget: where some
+// acknowledged record may be lost, where one node may lose what it has and no other, or
+// where all depends on one fault. Faults of another run are not in it.
+func Budgeted(s Spec) (bool, error) {
+	r, err := newRun(s, Watch{})
+	if err != nil {
+		return false, err
+	}
+	defer r.k.Close()
+	o := &r.drawn
+	return o.Unrestricted || o.Loser != "" || o.Flush == "os" || r.scenario.Once || r.scenario.Case != nil, nil
+}
+
 // perform takes the schedule from a script. What the run is promised is what the
 // scenario and the seed promise; faults of other families than the seed's may take more
 // than that, and are in its promise then.

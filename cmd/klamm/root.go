@@ -43,6 +43,7 @@ func commands() []*cobra.Command {
 		newRunCommand(),
 		newReplayCommand(),
 		newShrinkCommand(),
+		newHuntCommand(),
 		newDiffCommand(),
 		newReportCommand(),
 		newCampaignCommand(),

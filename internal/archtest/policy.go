@@ -27,6 +27,7 @@ var Rooms = []Room{
 	{"internal/casefile", "", "a case is a file; what it means is for who runs it to say"},
 	{"internal/report", "", "a page is made of what it is given; where that comes from is for who looks on to say"},
 	{"internal/coverage", "", "it counts names; what they are, and which may be expected, is for who makes runs to say"},
+	{"internal/hunt", "", "it decides which schedule to try next, and knows nothing of what is tried"},
 	{"internal/shards", "", "it shares out seeds and keeps results; what a run is, is for who makes it to say"},
 	{"node/kafka", "", "the nouns are a leaf: everything speaks in them"},
 
