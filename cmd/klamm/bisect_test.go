@@ -1,6 +1,10 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,6 +14,7 @@ import (
 
 // git bisect run takes 0 for good, 125 for neither and all else for bad.
 func TestBisectSkipsWhatIsNoVerdict(t *testing.T) {
+	inTheSimulator(t)
 	dir := t.TempDir()
 	for name, c := range map[string]casefile.Case{
 		"unknown.yaml":           {Scenario: "a-scenario-to-come", Seed: 1},
@@ -38,5 +43,42 @@ func TestBisectSkipsWhatIsNoVerdict(t *testing.T) {
 		if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(string(out), c.want) {
 			t.Errorf("%s: exit code %d, want %d and %q:\n%s", c.args, code, c.code, c.want, out)
 		}
+	}
+}
+
+// Six commits, of which the fourth breaks a promise and the second cannot run the case:
+// git finds the fourth.
+func TestGitBisectFindsTheCommit(t *testing.T) {
+	inTheSimulator(t)
+	dir := t.TempDir()
+	t.Setenv("KLAMM_TEST_RUN", "1")
+	git := func(args ...string) string {
+		out, err := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=x", "-c", "user.email=x@y"}, args...)...).CombinedOutput()
+		if errors.Is(err, exec.ErrNotFound) {
+			t.Skip(err)
+		}
+		if err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+		return string(out)
+	}
+	git("init", "-q")
+	flush := []string{"ack", "", "ack", "os", "os", "os"}
+	for i, how := range flush {
+		c := casefile.Case{Scenario: "power-loss", Seed: 2, Set: []string{"log.flush=" + how, "run.sends=400"}, Faults: lossOfPower(t)}
+		if how == "" {
+			c.Scenario = "a-scenario-to-come"
+		}
+		c.About = fmt.Sprint(i) // each is another
+		if err := c.Write(filepath.Join(dir, "case.yaml")); err != nil {
+			t.Fatal(err)
+		}
+		git("add", "case.yaml")
+		git("commit", "-q", "-m", fmt.Sprint("commit ", i))
+	}
+	git("bisect", "start", "HEAD", "HEAD~5")
+	out := git("bisect", "run", os.Args[0], "replay", "case.yaml", "--bisect")
+	if first := strings.TrimSpace(git("log", "-1", "--format=%s", "refs/bisect/bad")); first != "commit 3" {
+		t.Errorf("it found %q:\n%s", first, out)
 	}
 }

@@ -182,6 +182,7 @@ func lossOfPower(t *testing.T) []string {
 
 // A gate is told to people, to programs, to a CI server and to GitHub alike.
 func TestAGateTellsWhatCameOfIt(t *testing.T) {
+	inTheSimulator(t)
 	file := aGate(t, "klamm: 1\ncases: ['*d.yaml', lost.yaml]\nscenarios: [quiet]\nbudget: 1h\n")
 	dir := filepath.Dir(file)
 	t.Setenv("GITHUB_STEP_SUMMARY", filepath.Join(dir, "summary.md"))
@@ -223,6 +224,7 @@ func TestAGateTellsWhatCameOfIt(t *testing.T) {
 // A gate's time may be up before its cases are through: then nobody knows whether they
 // hold, and the gate is not passed.
 func TestAGateWithoutTimeIsMissed(t *testing.T) {
+	inTheSimulator(t)
 	file := aGate(t, "klamm: 1\ncases: [held.yaml]\nbudget: 1h\n")
 	out, code := exitOfCommand(t, "run", "--gate", file, "--seed", "1", "--for", "1ns", "-o", "json")
 	if code != exitMissed || !strings.Contains(out, `"missed": "1 of 1 cases were not run: its budget of 1ns was used up"`) {
