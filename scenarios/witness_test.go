@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/klammlog/klamm/internal/report"
@@ -63,10 +64,17 @@ func checkSeen(t *testing.T, spec Spec, r report.Run) {
 			}
 		}
 	}
-	if spec.Scenario == "coordinator-failover" && len(r.Groups) == 0 {
-		t.Errorf("%s: no group was seen", spec.Scenario)
-	}
 	if r.Verdict == string(Violated) && (r.Broke == report.Never || len(r.Violations) == 0) {
 		t.Errorf("%s: it is violated, and nobody knows when: %v", spec.Scenario, r.Violations)
+	}
+	if spec.Scenario != "coordinator-failover" {
+		return
+	}
+	said := func(name, text string) bool {
+		return slices.ContainsFunc(r.Messages, func(m report.Message) bool { return m.Name == name && strings.Contains(m.Text, text) })
+	}
+	if len(r.Groups) == 0 || !said("Raft", "heartbeat") || !said("Raft", "append") || said("Raft", "message") || !said("OffsetFetch", "committed offset") ||
+		!said("Fetch (replica)", "orders-0 from") || !said("Fetch", "high watermark") || !said("Produce", "at offset") || !said("OffsetCommit", "committed") {
+		t.Errorf("%s: %d groups were seen, and not every kind of message was read", spec.Scenario, len(r.Groups))
 	}
 }

@@ -52,6 +52,11 @@ func (x *wire) describe(m *report.Message, q kmsg.Request) {
 				t.of(topic.Topic, topic.TopicID, p.Partition, "at offset %d", p.Offset)
 			}
 		}
+	case *kmsg.OffsetFetchRequest:
+		t.say("group %s", q.Group)
+		for _, g := range q.Groups {
+			t.say("group %s", g.Group)
+		}
 	case *kmsg.BrokerHeartbeatRequest:
 		m.Idle = !q.WantShutdown && !q.WantFence
 		t.say("broker %d in epoch %d, metadata up to %d", q.BrokerID, q.BrokerEpoch, q.CurrentMetadataOffset)
@@ -123,6 +128,8 @@ func (x *wire) describeAnswer(m *report.Message, a kmsg.Response, c *call) {
 				t.of(topic.Topic, topic.TopicID, p.Partition, "%s", orError(p.ErrorCode, "committed"))
 			}
 		}
+	case *kmsg.OffsetFetchResponse:
+		t.offsets(a)
 	case *kmsg.BrokerHeartbeatResponse:
 		m.Idle = a.ErrorCode == 0 && !a.IsFenced && !a.ShouldShutdown
 		if a.IsFenced {
@@ -136,7 +143,7 @@ func (x *wire) describeAnswer(m *report.Message, a kmsg.Response, c *call) {
 	case *kmsg.JoinGroupResponse:
 		t.say("generation %d, leader %s, %d members", a.Generation, a.LeaderID, len(a.Members))
 	case *peer.RaftStepped:
-		m.Idle = c.idle && a.ErrorCode == 0
+		m.Idle, m.Name = a.ErrorCode == 0, "Raft"
 	case *peer.MetadataRead:
 		m.Idle = a.ErrorCode == 0 && len(a.Page) < emptyPage
 	case *kmsg.ApiVersionsResponse, *kmsg.MetadataResponse:
@@ -296,13 +303,49 @@ func (t *messageText) raft(q *peer.RaftStep) {
 	t.m.Idle = true
 	t.m.Name = "Raft"
 	for i, b := range q.Messages {
-		name := "message"
-		if len(b) >= 2 && b[0] == 8 && int(b[1]) < len(raftNames) {
-			name = raftNames[b[1]]
-		}
-		t.m.Idle = t.m.Idle && strings.HasPrefix(name, "heartbeat")
+		name := raftName(b)
+		t.m.Idle = t.m.Idle && (strings.HasPrefix(name, "heartbeat") || strings.HasPrefix(name, "read index"))
 		if i < mostParts {
 			t.say("%s", name)
+		}
+	}
+}
+
+// What node/quorum puts before a message of raft: a version, two directories and the
+// fingerprint of the voters, then the sender's address.
+const (
+	raftVersion = 2
+	raftAddress = 1 + 16 + 16 + 8
+)
+
+// raftName names a message of raft, whose first field is its type.
+func raftName(b []byte) string {
+	if len(b) < raftAddress+2 || b[0] != raftVersion {
+		return "message"
+	}
+	b = b[raftAddress:]
+	if n := 2 + int(binary.BigEndian.Uint16(b)); len(b) >= n+2 && b[n] == 8 && int(b[n+1]) < len(raftNames) {
+		return raftNames[b[n+1]]
+	}
+	return "message"
+}
+
+// offsets says which committed offsets a group was told.
+func (t *messageText) offsets(a *kmsg.OffsetFetchResponse) {
+	for _, topic := range a.Topics {
+		for _, p := range topic.Partitions {
+			t.of(topic.Topic, kafka.TopicID{}, p.Partition, "%s", orError(p.ErrorCode, "committed offset %d", p.Offset))
+		}
+	}
+	for _, g := range a.Groups {
+		t.say("group %s", g.Group)
+		if g.ErrorCode != 0 {
+			t.say("%s", kafka.Error(g.ErrorCode).Name())
+		}
+		for _, topic := range g.Topics {
+			for _, p := range topic.Partitions {
+				t.of(topic.Topic, topic.TopicID, p.Partition, "%s", orError(p.ErrorCode, "committed offset %d", p.Offset))
+			}
 		}
 	}
 }

@@ -198,6 +198,6 @@ func (x *wire) answer(s netsim.Stream, m *report.Message, b []byte) {
 	}
 	x.describeAnswer(m, a, &c)
 	if c.message < len(x.w.told.Messages) && x.w.told.Messages[c.message].Call == c.number {
-		x.w.told.Messages[c.message].Idle = m.Idle
+		x.w.told.Messages[c.message].Idle = m.Idle && (c.idle || c.key == int16(kmsg.Fetch) || c.key == int16(peer.ReadMetadataKey))
 	}
 }
