@@ -20,9 +20,9 @@ import (
 //     transaction's marker after the last of its records.
 //  3. Records of aborted transactions go; markers stay as long as a record of
 //     their transaction does.
-//  4. A producer's last batch stays, if only as a header, with its sequence; so
-//     does the last batch of the pass, so that there is something to read up to
-//     its offset.
+//  4. A producer's last batch that is decided stays, if only as a header, with its
+//     sequence; so does the last batch of the pass, so that there is something to
+//     read up to its offset.
 type cleaner struct {
 	keys      *lastOffsets
 	outcomes  *outcomes
@@ -49,7 +49,8 @@ type cleanStats struct {
 	Rewritten, Empty int64 // batches, and those of which only the header is kept
 }
 
-// newCleaner returns a cleaner for one pass. The producers are those of the log.
+// newCleaner returns a cleaner for one pass. The producers are those of the log, as
+// they were at its end or behind, where everything is decided.
 func newCleaner(keys *lastOffsets, o *outcomes, producers []txn.Info) *cleaner {
 	c := &cleaner{keys: keys, outcomes: o, end: keys.end,
 		last: make(map[kafka.ProducerID]txn.Info, len(producers)),

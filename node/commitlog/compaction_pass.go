@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/record"
+	"github.com/klammlog/klamm/node/txn"
 )
 
 // compactionMemory bounds what the keys of one pass take, about.
@@ -130,7 +132,11 @@ func (p *compaction) run() error {
 	if keys.end <= p.plan.dirty {
 		return nil
 	}
-	p.cleaner = newCleaner(keys, ends, l.producers.All())
+	producers, err := p.producers()
+	if err != nil {
+		return err
+	}
+	p.cleaner = newCleaner(keys, ends, producers)
 	p.cleaner.now = p.now
 	p.cleaner.retention = milliseconds(l.o.Config.DeleteRetention)
 	groups := groupForCleaning(l.cleanables(), keys.end, p.rules)
@@ -144,6 +150,31 @@ func (p *compaction) run() error {
 		}
 	}
 	return nil
+}
+
+// producers describes the producers that the log knows, as they were where the pass
+// ends at the latest. What they sent since is not decided: where it is cut off again, or
+// where a replica that fetches the log anew does not get it, a batch below is their last
+// one. Blocks.
+func (p *compaction) producers() ([]txn.Info, error) {
+	l := p.l
+	var then []txn.Info
+	err := l.carefully(func() error {
+		n := slices.IndexFunc(l.segments(), func(s *segment) bool { return s.base >= p.plan.end })
+		if n < 0 || p.cuts != l.manifest.catalog.cuts {
+			return errInterrupted
+		}
+		known, _, err := l.producersAt(n)
+		if err == nil {
+			then = known.All()
+		}
+		return err
+	})
+	now := l.producers.All()
+	return slices.DeleteFunc(then, func(i txn.Info) bool {
+		_, known := slices.BinarySearchFunc(now, i.ID, func(i txn.Info, id kafka.ProducerID) int { return cmp.Compare(i.ID, id) })
+		return !known
+	}), err
 }
 
 // readMarkers reads the control batches from the dirty part to the log's end.

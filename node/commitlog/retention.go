@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/node/txn"
 )
 
 // Retain deletes the oldest segments as far as retention.ms and retention.bytes
@@ -260,29 +261,41 @@ func (l *Log) saveProducersBehind(n int) error {
 }
 
 // ensureSnapshot has a durable snapshot of the producers at the base of the nth
-// segment. Where an unclean end came before it was written, the segments before the
-// nth say what it would be. Blocks.
+// segment. Blocks.
 func (l *Log) ensureSnapshot(n int) error {
 	s := l.segments()[n]
 	if s.snapshot != nil || s.saved || n == 0 {
 		return l.saveSnapshot(s)
+	}
+	p, from, err := l.producersAt(n)
+	if err != nil || from == s.base {
+		s.saved = err == nil
+		return err
+	}
+	l.w.Probe("a producer snapshot was made of the segments that go")
+	s.snapshot = l.encodeSnapshot(s.base, p)
+	return l.saveSnapshot(s)
+}
+
+// producersAt returns the producers as they were at the base of the nth segment, and
+// the offset of the snapshot that it was read from: where an unclean end came before
+// one was written for this segment, those before say what it would be. Blocks.
+func (l *Log) producersAt(n int) (p *txn.Producers, from kafka.Offset, err error) {
+	s := l.segments()[n]
+	if s.snapshot != nil {
+		p, err = l.decodeSnapshot(s.snapshot, s.base)
+		return p, s.base, err
 	}
 	before := slices.Clone(l.segments()[:n])
 	var at []kafka.Offset
 	for _, b := range before {
 		at = append(at, b.base)
 	}
-	p, from, err := l.loadProducers(append(at, s.base))
-	if err != nil || from == s.base {
-		s.saved = err == nil
-		return err
+	p, from, err = l.loadProducers(append(at, s.base))
+	if err == nil && from < s.base {
+		err = l.replay(p, before, from)
 	}
-	l.w.Probe("a producer snapshot was made of the segments that go")
-	if err := l.replay(p, before, from); err != nil {
-		return err
-	}
-	s.snapshot = l.encodeSnapshot(s.base, p)
-	return l.saveSnapshot(s)
+	return p, from, err
 }
 
 // rollForRetention decides what happens to the active segment when all of it may
