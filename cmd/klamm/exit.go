@@ -32,7 +32,7 @@ const exitCodesHelp = `What the exit code of klamm run, klamm replay, klamm diff
   6    with --must-reach: no run reached a probe that some run must; with --gate: the time was up
        before the cases were through, or before any fresh seed; of campaign merge: shards are
        missing, or nobody found the canary
-  7    a replay did not reproduce a failure: every guarantee held
+  7    a replay did not reproduce a failure: every guarantee held; of shrink and why: the run does not fail
   70   internal error: a process of klamm's own died, or evidence could not be written
   125  of replay --bisect: git is to skip this commit
   130  interrupted

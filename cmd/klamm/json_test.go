@@ -18,7 +18,7 @@ func TestJSONIsDocumented(t *testing.T) {
 	for _, v := range []any{runReport{}, scenarios.Result{}, versionJSON{}, devJSON{}, topicsJSON{}, describeJSON{}, settingsJSON{},
 		producedJSON{}, recordJSON{}, errorJSON{}, item{}, checkJSON{}, inspectJSON{}, batchJSON{},
 		clusterJSON{}, planJSON{}, electionsJSON{}, changedJSON{}, featuresJSON{}, drainJSON{}, healthJSON{}, formatJSON{}, entryJSON{},
-		replayJSON{}, eventJSON{}, diffReport{}, reportJSON{}, huntReport{}, groupsJSON{}, groupJSON{}, membersJSON{}, offsetsJSON{}, resetJSON{}, deletedJSON{}} {
+		replayJSON{}, eventJSON{}, diffReport{}, whyReport{}, reportJSON{}, huntReport{}, groupsJSON{}, groupJSON{}, membersJSON{}, offsetsJSON{}, resetJSON{}, deletedJSON{}} {
 		for _, name := range jsonNames(reflect.TypeOf(v)) {
 			if !strings.Contains(string(text), "`"+name+"`") && !strings.Contains(string(text), "."+name+"`") &&
 				!strings.Contains(string(text), "`"+name+"[]") && !strings.Contains(string(text), "."+name+"[]") {
@@ -28,7 +28,7 @@ func TestJSONIsDocumented(t *testing.T) {
 	}
 	for _, kind := range []string{"run", "replay", "list", "version", "dev", "topics", "topic", "settings", "produced", "record", "check", "inspect", "batch", "error",
 		"cluster", "plan", "elections", "changed", "features", "drain", "health", "format", "entry",
-		"groups", "group", "members", "offsets", "reset", "deleted", "event", "diff", "report", "hunt"} {
+		"groups", "group", "members", "offsets", "reset", "deleted", "event", "diff", "why", "report", "hunt"} {
 		if !strings.Contains(string(text), "`klamm."+kind+"`") {
 			t.Errorf("docs/json.md says nothing of klamm.%s", kind)
 		}

@@ -45,6 +45,7 @@ func commands() []*cobra.Command {
 		newShrinkCommand(),
 		newHuntCommand(),
 		newDiffCommand(),
+		newWhyCommand(),
 		newReportCommand(),
 		newCampaignCommand(),
 		newMatrixCommand(),

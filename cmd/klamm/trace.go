@@ -84,9 +84,12 @@ func (t *trace) take(l sim.Line) {
 }
 
 // add adds what clients did, and what befell the run, each line where its time is.
-func (t *trace) add(o *scenarios.Outcome) {
+func (t *trace) add(o *scenarios.Outcome) { t.addThose(o, t.showsOfHistory) }
+
+// addThose adds of that what is wanted.
+func (t *trace) addThose(o *scenarios.Outcome, wanted func(sim.Line) bool) {
 	for _, l := range o.Lines() {
-		if t.showsOfHistory(l) {
+		if wanted(l) {
 			t.lines = append(t.lines, l)
 		}
 	}

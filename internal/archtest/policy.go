@@ -24,6 +24,7 @@ type Room struct {
 var Rooms = []Room{
 	{"internal/assert", "", "assertions are a leaf"},
 	{"internal/shrink", "", "it decides what to try next, and knows nothing of what is tried"},
+	{"internal/moments", "", "it decides what to try next, and knows nothing of what is tried"},
 	{"internal/casefile", "", "a case is a file; what it means is for who runs it to say"},
 	{"internal/report", "", "a page is made of what it is given; where that comes from is for who looks on to say"},
 	{"internal/coverage", "", "it counts names; what they are, and which may be expected, is for who makes runs to say"},

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/klammlog/klamm/internal/moments"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/scenarios"
+	"github.com/klammlog/klamm/sim"
+	"github.com/spf13/cobra"
+)
+
+type whyFlags struct {
+	seed       string
+	set        []string
+	runs       int
+	each       int
+	resolution time.Duration
+	jobs       int
+	output     string
+}
+
+// whyGrid is into how many parts the run is cut before anything is known.
+const whyGrid = 8
+
+// leastEach is how many continuations tell all from none.
+const leastEach = 5
+
+func newWhyCommand() *cobra.Command {
+	var f whyFlags
+	cmd := &cobra.Command{
+		Use:   "why SCENARIO --seed N | CASE.yaml",
+		Short: "Find from when on a failing run was likely to fail",
+		Long: `Make the failing run again and again, each time the same up to some virtual time, and
+otherwise from there on: every random choice of the scheduler, the network, the disks and
+the clients is another one, and the faults stay those of the run. Of each moment it counts
+how many of these continuations break the same guarantee, and tells that with the 95 %
+confidence interval of the probability (Wilson's). Where the probability jumps it looks
+closer, until the moment is known to --resolution.
+
+It tells two things, each with what happened in the run just then: when the failure became
+likely, that is, more than every second continuation fails from there on; and when it was
+decided: the last moment from which a continuation held. What was likely from the beginning
+on is made so by faults and settings: klamm shrink says by which.
+
+An interrupt shows what is known so far.
+
+Exit codes: 0 it has told; 2 usage; 7 the run does not fail; 70 internal error;
+130 interrupted.`,
+		Example: `  klamm why everything --seed 7714
+  klamm why lost.yaml --continuations 50 --resolution 100us
+  klamm diff lost.yaml lost.yaml@2.5s#3      the run, and a continuation that held`,
+		Args: oneArgument("a case file, or SCENARIO, one of " + strings.Join(scenarios.Names(), ", ")),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return judging(whyRun(cmd, args[0], f))
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.seed, "seed", "", "the run's seed")
+	flags.StringArrayVar(&f.set, "set", nil, "the run's settings, `name=value`; repeatable")
+	flags.IntVar(&f.runs, "runs", 1000, "make at most so many runs")
+	flags.IntVar(&f.each, "continuations", 20, "how many to try from each moment")
+	flags.DurationVar(&f.resolution, "resolution", time.Millisecond, "how close, in virtual time, moments are looked at")
+	flags.IntVarP(&f.jobs, "jobs", "j", runtime.NumCPU(), "how many processes make runs side by side")
+	outputFlag(cmd, &f.output)
+	return cmd
+}
+
+func (f whyFlags) check() error {
+	switch {
+	case f.each < leastEach || f.each > 10_000:
+		return fmt.Errorf("--continuations %d: want %d to 10000", f.each, leastEach)
+	case f.runs <= f.each:
+		return fmt.Errorf("--runs %d: want more than the %d continuations of one moment", f.runs, f.each)
+	case f.resolution < 1:
+		return fmt.Errorf("--resolution %s: want a positive time", f.resolution)
+	case f.jobs < 1 || f.jobs > 1024:
+		return fmt.Errorf("--jobs %d: want 1 to 1024", f.jobs)
+	case f.output != "text" && f.output != "json":
+		return fmt.Errorf("--output %q: want text or json", f.output)
+	}
+	return nil
+}
+
+func whyRun(cmd *cobra.Command, name string, f whyFlags) error {
+	spec, err := replayFlags{seed: f.seed, set: f.set}.spec(name)
+	if err == nil {
+		err = f.check()
+	}
+	if err != nil {
+		return usage(err)
+	}
+	ctx, stop := signal.NotifyContext(background(cmd), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	w := &asker{ctx: ctx, flags: f, name: name, spec: spec, told: cmd.ErrOrStderr(), begun: time.Now(), siblings: map[moments.Instant]sibling{}}
+	if err := w.begin(); err != nil {
+		return err
+	}
+	w.search = moments.Search{End: moments.Instant(w.failed.VirtualNanos), Grid: whyGrid, Each: f.each, Resolution: moments.Instant(f.resolution)}
+	found, ended := moments.Find(w.search, w.try)
+	if ended != nil && !errors.Is(ended, errInterrupted) && !errors.Is(ended, errRunsUsedUp) {
+		return ended
+	}
+	report := w.report(found, ended)
+	if !errors.Is(ended, errInterrupted) {
+		if err := w.explain(&report); err != nil {
+			return err
+		}
+	}
+	if err := report.tell(cmd.OutOrStdout(), f.output); err != nil {
+		return err
+	}
+	if errors.Is(ended, errInterrupted) {
+		return exitCode(exitInterrupted)
+	}
+	return nil
+}
+
+// An asker makes continuations of a run that fails.
+type asker struct {
+	ctx       context.Context
+	flags     whyFlags
+	name      string // as the run was named on the command line
+	spec      scenarios.Spec
+	told      io.Writer // how far it is
+	begun     time.Time
+	guarantee string // that the run breaks, or what else is wrong with it
+	failed    scenarios.Result
+	search    moments.Search
+	runs      int
+	odd       int // of them, that came to no verdict
+	siblings  map[moments.Instant]sibling
+}
+
+// A sibling is which continuations from a moment are the first that held, and the first
+// that broke the guarantee; 0 for none.
+type sibling struct{ held, broke uint64 }
+
+// begin makes the run as it is.
+func (w *asker) begin() error {
+	var first finding
+	orders := make(chan order, 1)
+	orders <- order{Spec: w.spec}
+	close(orders)
+	if err := runPool(w.ctx, orders, 1, 1, func(f finding) bool { first = f; return true }); err != nil {
+		return err
+	}
+	w.runs++
+	if first.Died != nil || first.Error != "" {
+		return fmt.Errorf("%s seed %d: %s", w.spec.Scenario, w.spec.Seed, first.trouble())
+	}
+	w.failed = first.Result
+	if w.guarantee = brokenBy(&w.failed); w.guarantee == "" {
+		fmt.Fprintf(w.told, "%s seed %d does not fail: there is nothing to ask\n", w.spec.Scenario, w.spec.Seed)
+		return exitCode(exitNotReproduced)
+	}
+	fmt.Fprintln(w.told, w.failed.Headline())
+	return nil
+}
+
+// hits reports whether a run breaks the guarantee that is asked about, first or not.
+func (w *asker) hits(r *scenarios.Result) bool {
+	return brokenBy(r) == w.guarantee ||
+		slices.ContainsFunc(r.Violations, func(v scenarios.Violation) bool { return v.Guarantee == w.guarantee })
+}
+
+// try makes continuations. If there are not runs enough for all of the instants, it makes
+// those of the first.
+func (w *asker) try(at []moments.Instant, first, each int) ([]int, error) {
+	var ended error
+	if fits := (w.flags.runs - w.runs) / each; fits < len(at) {
+		at, ended = at[:fits], errRunsUsedUp
+	}
+	hits, made := make([]int, len(at)), make([]int, len(at))
+	orders := make(chan order, len(at)*each)
+	for _, t := range at {
+		for n := range each {
+			spec := w.spec
+			spec.Continuation = sim.Continuation{From: kafka.Instant(t), Number: uint64(first + n)}
+			orders <- order{Spec: spec}
+		}
+	}
+	close(orders)
+	if len(at) > 0 {
+		err := runPool(w.ctx, orders, min(w.flags.jobs, len(at)*each), 1, func(f finding) bool {
+			i := slices.Index(at, moments.Instant(f.Spec.Continuation.From))
+			w.runs++
+			if made[i]++; w.take(f) {
+				hits[i]++
+			}
+			if made[i] == each {
+				w.tell(moments.Moment{At: at[i], Runs: each, Hits: hits[i]})
+			}
+			return true
+		})
+		ended = errors.Join(err, ended)
+	}
+	whole := 0 // with an interrupt, the last of them may not be
+	for whole < len(at) && made[whole] == each {
+		whole++
+	}
+	return hits[:whole], ended
+}
+
+// take notes what a continuation came to, and reports whether it broke the guarantee.
+func (w *asker) take(f finding) bool {
+	at, number := moments.Instant(f.Spec.Continuation.From), f.Spec.Continuation.Number
+	s := w.siblings[at]
+	hit := false
+	switch {
+	case f.Died != nil || f.Error != "":
+		w.odd++
+	case w.hits(&f.Result):
+		hit = true
+		s.broke = earliest(s.broke, number)
+	case f.Result.Verdict == scenarios.Held:
+		s.held = earliest(s.held, number)
+	}
+	w.siblings[at] = s
+	return hit
+}
+
+// earliest returns the lesser of two numbers, where 0 is none.
+func earliest(a, b uint64) uint64 {
+	if a == 0 || b < a {
+		return b
+	}
+	return a
+}
+
+// tell says how far it is.
+func (w *asker) tell(m moments.Moment) {
+	if w.flags.output == "text" {
+		fmt.Fprintf(w.told, "  %4d runs, %s: from %s on %d of %d\n", w.runs, time.Since(w.begun).Round(time.Second),
+			time.Duration(m.At), m.Hits, m.Runs)
+	}
+}
