@@ -71,14 +71,18 @@ type encoder struct {
 	f     focus
 	out   data
 	texts map[string]int
-	left  []string // what was left out, a sentence each
-	share float64  // of the budgets that may be used
+	left  []string  // what was left out, a sentence each
+	share float64   // of the budgets that may be used
+	near  []Instant // of what is told
 }
 
 // encode returns the data of a page, and what was left out of it. It uses a share of its
 // budgets.
 func encode(r *Run, story []Moment, share float64) (text []byte, left []string, err error) {
 	e := encoder{r: r, f: focusOf(r), texts: map[string]int{}, share: share}
+	for _, m := range story {
+		e.near = append(e.near, m.At)
+	}
 	e.out.End, e.out.Broke, e.out.Heal = int64(r.End), int64(r.Broke), -1
 	e.out.Focus = focusData{At: int64(e.f.at), Offset: e.f.offset, Partition: e.f.partition, Lanes: e.f.lanes}
 	e.out.Partitions = r.Partitions
@@ -124,7 +128,7 @@ func (e *encoder) text(s string) int {
 }
 
 // A rank says how much an item tells: what is of a lower class is kept before what is of
-// a higher one, and of one class what is nearer to the violation.
+// a higher one, and of one class what is nearer to what the story tells.
 type rank struct {
 	class int
 	at    Instant
@@ -146,9 +150,12 @@ func (e *encoder) keep(n int, of func(i int) rank, budget int, what string) []bo
 		}
 		return kept
 	}
-	far := func(i int) Instant { return max(ranks[i].at-e.f.at, e.f.at-ranks[i].at) }
+	far := make([]Instant, n)
+	for i := range far {
+		far[i] = e.far(ranks[i].at)
+	}
 	slices.SortStableFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(ranks[a].class, ranks[b].class), cmp.Compare(far(a), far(b)))
+		return cmp.Or(cmp.Compare(ranks[a].class, ranks[b].class), cmp.Compare(far[a], far[b]))
 	})
 	used, many := 0, 0
 	for _, i := range order {
@@ -158,8 +165,17 @@ func (e *encoder) keep(n int, of func(i int) rank, budget int, what string) []bo
 		kept[i] = true
 		many++
 	}
-	e.left = append(e.left, fmt.Sprintf("%d of %d %s: those that say least, and are furthest from the violation", n-many, n, what))
+	e.left = append(e.left, fmt.Sprintf("%d of %d %s: those that say least, and are furthest from what the story tells", n-many, n, what))
 	return kept
+}
+
+// far returns how far an instant is from the nearest moment of the story.
+func (e *encoder) far(at Instant) Instant {
+	least := max(at-e.f.at, e.f.at-at)
+	for _, t := range e.near {
+		least = min(least, max(at-t, t-at))
+	}
+	return least
 }
 
 // What a row takes, besides its texts.

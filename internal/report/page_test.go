@@ -136,8 +136,8 @@ func TestTextsStayTexts(t *testing.T) {
 func TestAPageIsBounded(t *testing.T) {
 	r := example()
 	long := strings.Repeat("x", 10_000)
-	for i := range 150_000 {
-		at := Instant(i) * 60_000
+	for i := range 60_000 {
+		at := Instant(i) * 150_000
 		r.Messages = append(r.Messages, Message{From: 1, To: 2, Sent: 8e9 - 9e9 + at, Arrived: at, Call: 100 + i, Name: "Fetch", Text: fmt.Sprint("from ", i), Idle: i%2 == 0})
 	}
 	for i := range 20_000 {

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -10,7 +11,7 @@ import (
 // A Moment is one line of a story.
 type Moment struct {
 	At   Instant
-	Kind string // for a mark: fault, election, in-sync, commit, ack, read, lost, error, life, controller, heal, verdict
+	Kind string // for a mark: fault, election, in-sync, commit, ack, read, group, lost, error, life, controller, heal, verdict
 	Text string
 
 	Lane, Partition, Operation int // where to look; None
@@ -26,7 +27,7 @@ type candidate struct {
 }
 
 // Of one kind a story tells so many at most.
-var mostOf = map[string]int{"fault": 4, "election": 3, "in-sync": 2, "error": 2, "controller": 1, "life": 2, "commit": 1, "lost": 3, "read": 3, "ack": 3, "heal": 1}
+var mostOf = map[string]int{"fault": 4, "election": 3, "in-sync": 2, "error": 2, "controller": 1, "life": 2, "commit": 1, "lost": 3, "read": 3, "ack": 3, "heal": 1, "group": 3}
 
 // Story chooses what led to the verdict: it walks back from the violation, through what
 // can have had to do with it, and keeps what weighs most.
@@ -36,6 +37,7 @@ func Story(r *Run) []Moment {
 	s.evidence()
 	s.progress()
 	s.replicas()
+	s.group()
 	s.events()
 	s.faults()
 	s.heal()
@@ -184,6 +186,53 @@ func (s *teller) progress() {
 	}
 }
 
+// offsetSaid finds offsets in the text of a message, and numbers in a sentence.
+var (
+	offsetSaid = regexp.MustCompile(`\boffset (\d+)`)
+	numberSaid = regexp.MustCompile(`\b\d+\b`)
+)
+
+// group tells of the group in question: how it changed, and who committed, or was told,
+// the offsets that the sentence names.
+func (s *teller) group() {
+	sentence := s.r.Reason
+	if len(s.r.Violations) > 0 {
+		sentence = s.r.Violations[0].Sentence
+	}
+	at := named(sentence, len(s.r.Groups), func(i int) string { return s.r.Groups[i].Name })
+	if at == None {
+		return
+	}
+	g := &s.r.Groups[at]
+	for i := 1; i < len(g.States); i++ {
+		if is := &g.States[i]; is.Epoch != g.States[i-1].Epoch {
+			s.add(45, Moment{At: is.At, Kind: "group", Lane: None, Partition: s.f.partition, Operation: None,
+				Text: fmt.Sprintf("group %s goes to epoch %d, %s, with %d members (epoch %d, %d members before)", g.Name, is.Epoch, is.State, len(is.Members), g.States[i-1].Epoch, len(g.States[i-1].Members))})
+		}
+	}
+	numbers := numberSaid.FindAllString(sentence, -1)
+	first := map[string]bool{}
+	for i := range s.r.Messages {
+		m := &s.r.Messages[i]
+		if m.Name != "OffsetCommit" && m.Name != "OffsetFetch" || !strings.Contains(m.Text, "group "+g.Name+";") && !strings.Contains(m.Text, "group "+g.Name+",") {
+			continue
+		}
+		for _, o := range offsetSaid.FindAllStringSubmatch(m.Text, -1) {
+			key := m.Name + o[1]
+			if !slices.Contains(numbers, o[1]) || first[key] || !s.f.matters(m.From, m.Sent) {
+				continue
+			}
+			first[key] = true
+			verb := "asks"
+			if m.Answer {
+				verb = "tells"
+			}
+			s.add(105, Moment{At: m.Sent, Kind: "read", Lane: m.From, Partition: None, Operation: None,
+				Text: fmt.Sprintf("%s %s %s: %s: %s", s.r.Lanes[m.From].Name, verb, s.r.Lanes[m.To].Name, m.Name, m.Text)})
+		}
+	}
+}
+
 // replicas tells of what logs lost, and when the record in question was committed.
 func (s *teller) replicas() {
 	if s.f.partition == None {
@@ -218,11 +267,24 @@ func (s *teller) replicas() {
 			case s.f.offset >= 0 && !committed && is.Role == "leader" && was.HighWatermark <= s.f.offset && is.HighWatermark > s.f.offset:
 				committed = true
 				m.Kind = "commit"
-				m.Text = fmt.Sprintf("offset %d of %s is committed: the high watermark of its leader %s reaches %d; in sync are nodes %v", s.f.offset, name, where, is.HighWatermark, is.InSync)
+				m.Text = fmt.Sprintf("offset %d of %s is committed: the high watermark of its leader %s reaches %d; in sync are %s", s.f.offset, name, where, is.HighWatermark, s.names(is.InSync))
 				s.add(80, m)
 			}
 		}
 	}
+}
+
+// names names nodes.
+func (s *teller) names(ids []int32) string {
+	var out []string
+	for _, id := range ids {
+		name := fmt.Sprintf("node %d", id)
+		if i := slices.IndexFunc(s.r.Lanes, func(l Lane) bool { return l.Kind != Client && l.ID == int(id) }); i >= 0 {
+			name = s.r.Lanes[i].Name
+		}
+		out = append(out, name)
+	}
+	return "{" + strings.Join(out, ", ") + "}"
 }
 
 // events tells of elections, in-sync sets, errors and controllers.

@@ -19,7 +19,7 @@ func told(r *Run) string {
 // it away, and the read that shows it. What came later has no part in it.
 func TestTheStoryOfALostRecord(t *testing.T) {
 	want := `1.000s election: n1 is elected leader of orders-0 in epoch 1
-1.960s commit: offset 3 of orders-0 is committed: the high watermark of its leader n1 reaches 4; in sync are nodes [1]
+1.960s commit: offset 3 of orders-0 is committed: the high watermark of its leader n1 reaches 4; in sync are {n1}
 2.000s ack: p1 sent record 4
 3.000s fault: power-loss strikes n1, until 4.000s
 4.000s lost: n1 has started again: its log of orders-0 ends at 2, and ended at 4 before
@@ -111,5 +111,27 @@ func TestTheStoryOfARunThatIsStuck(t *testing.T) {
 	}
 	if s := told(r); !strings.Contains(s, "from here on p1 is told 5 times by n1: Produce: orders-0 NOT_ENOUGH_REPLICAS") || !strings.Contains(s, "the last success of p1: p1 sent record 4") {
 		t.Errorf("the story is\n%s", s)
+	}
+}
+
+// What is wrong with a group is told with its changes, and with the offsets in question:
+// who committed them, and who was told.
+func TestTheStoryOfAGroup(t *testing.T) {
+	r := example()
+	r.Violations = []Violation{{Guarantee: "commit-forward", Sentence: "group g: c1 at broker n1 was told offset 22 for partition 0, and 135 had been committed"}}
+	r.Groups[0].States = append(r.Groups[0].States, GroupState{At: 5e9, State: "Assigning", Epoch: 4})
+	for i, at := range []int{22, 77, 135} {
+		r.Messages = append(r.Messages, Message{From: 3, To: 1, Sent: Instant(i+2) * 1e9, Arrived: Instant(i+2)*1e9 + 1, Name: "OffsetCommit", Text: fmt.Sprintf("group g, member m, generation 3; orders-0 at offset %d", at)})
+	}
+	r.Messages = append(r.Messages, Message{From: 1, To: 3, Sent: 7e9, Arrived: 7.1e9, Answer: true, Name: "OffsetFetch", Text: "group g; orders-0 committed offset 22"})
+	s := told(r)
+	for _, want := range []string{"group g goes to epoch 4, Assigning, with 0 members (epoch 3, 1 members before)", "c1 asks n1: OffsetCommit: group g, member m, generation 3; orders-0 at offset 135",
+		"n1 tells c1: OffsetFetch: group g; orders-0 committed offset 22"} {
+		if !strings.Contains(s, want) {
+			t.Errorf("the story does not say %q:\n%s", want, s)
+		}
+	}
+	if strings.Contains(s, "at offset 77") {
+		t.Errorf("the story tells of offsets that nobody asked about:\n%s", s)
 	}
 }

@@ -6,6 +6,7 @@ el('partition').value = view.partition;
 el('partition').addEventListener('change', (e) => { view.partition = +e.target.value; changed(); });
 el('whole').addEventListener('click', () => look(0, D.End));
 el('around').addEventListener('click', () => around(focus.at));
+el('crux').addEventListener('click', crux);
 el('in').addEventListener('click', () => zoom(0.6, view.cursor >= view.from && view.cursor <= view.to ? view.cursor : undefined));
 el('out').addEventListener('click', () => zoom(1 / 0.6));
 const move = (by) => { const d = (view.to - view.from) * by; look(view.from + d, view.to + d); };
@@ -37,5 +38,18 @@ for (const b of document.querySelectorAll('button.copy')) {
     setTimeout(() => { b.textContent = 'copy'; }, 1500);
   });
 }
+// At first the diagrams show where most of the story is, of the latest such spans.
+function crux() {
+  const wide = 3e9, at = story.map((m) => m.at).sort((a, b) => a - b);
+  let best = at.length - 1, most = 0;
+  for (let i = at.length - 1; i >= 0; i--) {
+    const n = at.filter((t) => t >= at[i] && t <= at[i] + wide).length;
+    if (n > most) { most = n; best = i; }
+  }
+  const within = at.filter((t) => t >= at[best] && t <= at[best] + wide);
+  const from = within[0], to = within[within.length - 1], room = Math.max(1.5e8, (to - from) * 0.12);
+  look(from - room, to + room);
+  point(Math.min(focus.at, to));
+}
 choose();
-if (D.Broke >= 0) around(focus.at); else { look(0, D.End); point(focus.at); }
+if (story.length) crux(); else look(0, D.End);

@@ -52,7 +52,7 @@ function bar(st, low, high, wide) {
 function drawReplicas() {
   const where = el('logs'), all = copies(), now = all.map((r) => r.states[lastUntil(r.states, view.cursor)]);
   el('slider').value = Math.round(view.cursor / Math.max(D.End, 1) * 10000);
-  const wide = Math.max(200, where.clientWidth - 330), key = JSON.stringify([shownPartition(), now, logView.range, wide, ink('fg')]);
+  const wide = Math.max(200, where.clientWidth - 140), key = JSON.stringify([shownPartition(), now, logView.range, wide, ink('fg')]);
   if (key === logView.drawn) return;
   logView.drawn = key;
   where.replaceChildren();
@@ -69,7 +69,9 @@ function drawReplicas() {
     who.append(name, role);
     if (st) {
       numbers.textContent = `leader epoch ${st.epoch} · offsets ${st.start} to ${st.end} · high watermark ${st.high} · durable ${st.durable}` + (st.role === 'leader' ? ` · in sync ${st.insync.map(nodeName).join(', ')}` : '');
-      row.append(who, numbers, bar(st, low, high, wide));
+      const right = document.createElement('div');
+      right.append(bar(st, low, high, wide), numbers);
+      row.append(who, right);
     } else row.append(who, numbers);
     where.append(row);
   });

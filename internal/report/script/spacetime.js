@@ -97,12 +97,12 @@ function drawMessage(g, s, m, arrows) {
 function messageInk(m) { return m.arrived < 0 ? ink('c-lost') : m.answer ? ink('c-answer') : ink('c-request'); }
 function drawMessages(g, s) {
   const within = space.shown.filter((m) => (m.arrived < 0 ? m.sent + 1e6 : m.arrived) >= view.from && m.sent <= view.to && laneY[m.from] !== undefined && m.from !== m.to);
-  const arrows = within.length < 500, dense = within.length > 1500;
+  const arrows = within.length < 500, dense = within.length > 1500, faint = Math.max(0.06, Math.min(0.45, 700 / within.length));
   for (const strong of [false, true]) {
     for (const m of within) {
       const is = concerns(m) && inPast(m);
       if (is !== strong) continue;
-      g.globalAlpha = strong ? (dense ? 0.45 : 0.9) : (dense ? 0.05 : 0.13);
+      g.globalAlpha = strong ? (dense ? faint : 0.9) : (dense ? faint / 6 : 0.13);
       g.strokeStyle = g.fillStyle = messageInk(m);
       g.lineWidth = strong ? 1.2 : 1; g.setLineDash(m.answer && !dense ? [4, 3] : []);
       drawMessage(g, s, m, arrows && strong);

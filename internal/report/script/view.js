@@ -82,7 +82,7 @@ function axis(g, width, height, s) {
   let last = -100;
   for (let t = Math.ceil(view.from / step) * step; t <= view.to; t += step) {
     const x = s(t);
-    if (x < GUTTER || x - last < 60) continue;
+    if (x < GUTTER + 14 || x - last < 60) continue;
     last = x;
     g.beginPath(); g.moveTo(x, 16); g.lineTo(x, height); g.stroke();
     g.fillText(seconds(t, Math.max(0, digits)), x, 11);
