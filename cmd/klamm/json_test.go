@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klammlog/klamm/internal/shards"
 	"github.com/klammlog/klamm/scenarios"
 )
 
@@ -15,7 +16,7 @@ func TestJSONIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{runReport{}, scenarios.Result{}, versionJSON{}, devJSON{}, topicsJSON{}, describeJSON{}, settingsJSON{},
+	for _, v := range []any{runReport{}, campaignJSON{}, campaignStatusJSON{}, shards.Plan{}, scenarios.Result{}, versionJSON{}, devJSON{}, topicsJSON{}, describeJSON{}, settingsJSON{},
 		producedJSON{}, recordJSON{}, errorJSON{}, item{}, checkJSON{}, inspectJSON{}, batchJSON{},
 		clusterJSON{}, planJSON{}, electionsJSON{}, changedJSON{}, featuresJSON{}, drainJSON{}, healthJSON{}, formatJSON{}, entryJSON{},
 		replayJSON{}, eventJSON{}, diffReport{}, whyReport{}, reportJSON{}, huntReport{}, groupsJSON{}, groupJSON{}, membersJSON{}, offsetsJSON{}, resetJSON{}, deletedJSON{}} {
@@ -26,7 +27,7 @@ func TestJSONIsDocumented(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"run", "replay", "list", "version", "dev", "topics", "topic", "settings", "produced", "record", "check", "inspect", "batch", "error",
+	for _, kind := range []string{"run", "campaign", "campaign-status", "campaign-plan", "replay", "list", "version", "dev", "topics", "topic", "settings", "produced", "record", "check", "inspect", "batch", "error",
 		"cluster", "plan", "elections", "changed", "features", "drain", "health", "format", "entry",
 		"groups", "group", "members", "offsets", "reset", "deleted", "event", "diff", "why", "report", "hunt"} {
 		if !strings.Contains(string(text), "`klamm."+kind+"`") {
