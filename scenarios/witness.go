@@ -164,6 +164,7 @@ func (w *Witness) lookAtLife(l *life) {
 		l.down = report.None
 		w.event(l.lane, report.Life, report.None, fmt.Sprintf("%s starts", l.node.Name()))
 	case !alive && l.down == report.None:
+		w.state.died(l.node)
 		l.down = w.band(l.lane, report.Down, "down", report.None)
 		w.event(l.lane, report.Life, report.None, fmt.Sprintf("%s is down", l.node.Name()))
 	}

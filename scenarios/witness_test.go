@@ -57,6 +57,21 @@ func checkSeen(t *testing.T, spec Spec, r report.Run) {
 	if len(r.Operations) == 0 || len(r.Replicas) == 0 || len(r.Bands) == 0 || len(r.Faults) == 0 && spec.Scenario != "hostile-client" {
 		t.Errorf("%s: %d operations, %d replicas, %d faults, %d bands", spec.Scenario, len(r.Operations), len(r.Replicas), len(r.Faults), len(r.Bands))
 	}
+	for _, b := range r.Bands {
+		if b.Kind != report.Down {
+			continue
+		}
+		for _, v := range r.Replicas {
+			// Who is down leads nothing.
+			i := slices.IndexFunc(v.States, func(s report.ReplicaState) bool { return s.At > b.From })
+			if i < 0 {
+				i = len(v.States)
+			}
+			if v.Lane == b.Lane && i > 0 && v.States[i-1].Role == "leader" {
+				t.Errorf("%s: %s is down at %s and leads", spec.Scenario, r.Lanes[b.Lane].Name, b.From)
+			}
+		}
+	}
 	for _, v := range r.Replicas {
 		for i, s := range v.States {
 			if i > 0 && s.At <= v.States[i-1].At {

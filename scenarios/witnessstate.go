@@ -105,6 +105,15 @@ func (s *states) look(h *seenHost, b *brokerHost) {
 	}
 }
 
+// died notes that a node's process is no more: it takes no step to be looked at.
+func (s *states) died(node *sim.Node) {
+	for i, b := range s.w.r.nodes {
+		if b.node == node && i < len(s.hosts) && s.hosts[i].of != nil {
+			s.left(&s.hosts[i], b)
+		}
+	}
+}
+
 // left notes that a node runs no more.
 func (s *states) left(h *seenHost, b *brokerHost) {
 	*h = seenHost{}

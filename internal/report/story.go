@@ -49,6 +49,8 @@ type teller struct {
 	r     *Run
 	f     *focus
 	found []candidate
+
+	ofGroup bool // it is about a group
 }
 
 func (s *teller) add(weight int, m Moment) {
@@ -203,6 +205,7 @@ func (s *teller) group() {
 	if at == None {
 		return
 	}
+	s.ofGroup = true
 	g := &s.r.Groups[at]
 	for i := 1; i < len(g.States); i++ {
 		if is := &g.States[i]; is.Epoch != g.States[i-1].Epoch {
@@ -301,6 +304,8 @@ func (s *teller) events() {
 		case Election:
 			if weight = 10; ours {
 				weight, elections = 60, len(s.found)
+			} else if s.ofGroup && e.Partition != None && strings.HasPrefix(s.r.Partitions[e.Partition], "__consumer_offsets-") {
+				weight = 62 // who coordinates
 			}
 		case InSync:
 			if weight = 5; ours {
@@ -358,6 +363,8 @@ func (s *teller) faults() {
 					}
 					if s.holds(l) {
 						weight = 48
+					} else if s.r.Lanes[l].Kind == Client && !slices.Contains(s.f.lanes, l) && weight == 40 {
+						weight = 20
 					}
 				}
 			}

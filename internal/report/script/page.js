@@ -49,7 +49,7 @@ function crux() {
   const within = at.filter((t) => t >= at[best] && t <= at[best] + wide);
   const from = within[0], to = within[within.length - 1], room = Math.max(1.5e8, (to - from) * 0.12);
   look(from - room, to + room);
-  point(Math.min(focus.at, to));
+  point(from);
 }
 choose();
 if (story.length) crux(); else look(0, D.End);
