@@ -83,7 +83,7 @@ func encode(r *Run, story []Moment, share float64) (text []byte, left []string, 
 	for _, m := range story {
 		e.near = append(e.near, m.At)
 	}
-	e.out.End, e.out.Broke, e.out.Heal = int64(r.End), int64(r.Broke), -1
+	e.out.End, e.out.Broke, e.out.Heal = int64(r.End), int64(brokeAt(r)), -1
 	e.out.Focus = focusData{At: int64(e.f.at), Offset: e.f.offset, Partition: e.f.partition, Lanes: e.f.lanes}
 	e.out.Partitions = r.Partitions
 	for _, l := range r.Lanes {

@@ -22,7 +22,7 @@ var offsetIn = regexp.MustCompile(`(up to )?offset (\d+)`)
 // focusOf finds out what a run's violation is about: from the operations that show it,
 // and otherwise from what its sentence names.
 func focusOf(r *Run) focus {
-	f := focus{at: r.Broke, partition: None, offset: -1}
+	f := focus{at: brokeAt(r), partition: None, offset: -1}
 	if f.at == Never {
 		f.at = r.End
 	}
@@ -55,6 +55,27 @@ func focusOf(r *Run) focus {
 	f.lanes = slices.Compact(f.lanes)
 	f.past = pastOf(r, f.lanes, f.at)
 	return f
+}
+
+var instantIn = regexp.MustCompile(`\b(?:at|to) (\d{1,6})\.(\d{1,9})s\b`)
+
+// brokeAt returns when the violation was there to be seen. If nobody says it, the last
+// instant does that its evidence names.
+func brokeAt(r *Run) Instant {
+	if r.Broke != Never || len(r.Violations) == 0 {
+		return r.Broke
+	}
+	last := Never
+	for _, e := range r.Violations[0].Evidence {
+		for _, m := range instantIn.FindAllStringSubmatch(e.Text, -1) {
+			seconds, _ := strconv.ParseInt(m[1], 10, 64) // digits, and not too many
+			nanos, _ := strconv.ParseInt((m[2] + "00000000")[:9], 10, 64)
+			if at := Instant(seconds*1e9 + nanos); at <= r.End {
+				last = max(last, at)
+			}
+		}
+	}
+	return last
 }
 
 // named returns the first of n names that a text has as a word of its own.

@@ -52,6 +52,20 @@ func TestAStoryIsShort(t *testing.T) {
 	}
 }
 
+// A violation whose evidence is not among the operations happened when the evidence says.
+func TestEvidenceSaysWhen(t *testing.T) {
+	r := example()
+	r.Broke = Never
+	r.Violations = []Violation{{Sentence: "told wrongly", Evidence: []Evidence{{"commit from 1.5s to 1.550390s", None}, {"told from 2.848221s to 2.848487s", None}, {"at 99.0s", None}}}}
+	if at := focusOf(r).at; at != 2_848_487_000 {
+		t.Errorf("it broke at %d", at)
+	}
+	r.Violations[0].Evidence = nil
+	if at := focusOf(r).at; at != r.End {
+		t.Errorf("it broke at %d, and nobody says so", at)
+	}
+}
+
 // What nobody could have heard of has no part in a story.
 func TestAStoryIsOfThePast(t *testing.T) {
 	r := example()
