@@ -63,18 +63,6 @@ func (x *wire) describe(m *report.Message, q kmsg.Request) {
 		if q.WantShutdown {
 			t.say("wants to shut down")
 		}
-	case *kmsg.HeartbeatRequest:
-		m.Idle = true
-		t.say("group %s, member %s, generation %d", q.Group, q.MemberID, q.Generation)
-	case *kmsg.ConsumerGroupHeartbeatRequest:
-		m.Idle = q.MemberEpoch > 0
-		t.say("group %s, member %s in epoch %d", q.Group, q.MemberID, q.MemberEpoch)
-	case *kmsg.JoinGroupRequest:
-		t.say("group %s, member %q", q.Group, q.MemberID)
-	case *kmsg.SyncGroupRequest:
-		t.say("group %s, member %s, generation %d", q.Group, q.MemberID, q.Generation)
-	case *kmsg.LeaveGroupRequest:
-		t.say("group %s", q.Group)
 	case *peer.RaftStep:
 		t.raft(q)
 	case *peer.ReadMetadata:
@@ -85,8 +73,28 @@ func (x *wire) describe(m *report.Message, q kmsg.Request) {
 		t.say("of %s", q.ClientID)
 	case *kmsg.ApiVersionsRequest, *kmsg.MetadataRequest:
 		m.Idle = true
+	default:
+		t.member(q)
 	}
 	t.done()
+}
+
+// member says what a member asks of its group's coordinator.
+func (t *messageText) member(q kmsg.Request) {
+	switch q := q.(type) {
+	case *kmsg.HeartbeatRequest:
+		t.m.Idle = true
+		t.say("group %s, member %s, generation %d", q.Group, q.MemberID, q.Generation)
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		t.m.Idle = q.MemberEpoch > 0
+		t.say("group %s, member %s in epoch %d", q.Group, q.MemberID, q.MemberEpoch)
+	case *kmsg.JoinGroupRequest:
+		t.say("group %s, member %q", q.Group, q.MemberID)
+	case *kmsg.SyncGroupRequest:
+		t.say("group %s, member %s, generation %d", q.Group, q.MemberID, q.Generation)
+	case *kmsg.LeaveGroupRequest:
+		t.say("group %s", q.Group)
+	}
 }
 
 // describeAnswer does so with an answer.
