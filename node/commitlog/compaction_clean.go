@@ -2,6 +2,7 @@ package commitlog
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/record"
@@ -20,9 +21,10 @@ import (
 //     transaction's marker after the last of its records.
 //  3. Records of aborted transactions go; markers stay as long as a record of
 //     their transaction does.
-//  4. A producer's last batch that is decided stays, if only as a header, with its
-//     sequence; so does the last batch of the pass, so that there is something to
-//     read up to its offset.
+//  4. A producer's last batches that are decided stay, if only as headers, with their
+//     sequences: all that may be sent again and is to be recognised, also by a replica
+//     that fetches the compacted log anew. Kafka keeps the last one only. So does the
+//     last batch of the pass, so that there is something to read up to its offset.
 type cleaner struct {
 	keys      *lastOffsets
 	outcomes  *outcomes
@@ -151,7 +153,7 @@ func (c *cleaner) keeps(it *record.Iterator, past bool) bool {
 
 // empty keeps the header of a batch if its sequence or its offset is needed.
 func (c *cleaner) empty(dst []byte, b record.Batch) ([]byte, error) {
-	if !c.endsProducer(b) && b.EndOffset() != c.keys.last {
+	if !c.recognisable(b) && b.EndOffset() != c.keys.last {
 		return dst, nil
 	}
 	c.stats.Empty++
@@ -162,9 +164,9 @@ func (c *cleaner) empty(dst []byte, b record.Batch) ([]byte, error) {
 	return c.rewrite.AppendTo(dst, c.codecs)
 }
 
-// endsProducer reports whether a batch is the last of its producer: the one with
-// its last records, or, where only its epoch is known, a marker of that epoch.
-func (c *cleaner) endsProducer(b record.Batch) bool {
+// recognisable reports whether a batch is one of the last of its producer, or, where only
+// its epoch is known, a marker of that epoch.
+func (c *cleaner) recognisable(b record.Batch) bool {
 	if b.ProducerID() == kafka.NoProducerID {
 		return false
 	}
@@ -173,7 +175,7 @@ func (c *cleaner) endsProducer(b record.Batch) bool {
 		return false
 	}
 	if p.LastOffset != kafka.NoOffset {
-		return b.LastOffset() == p.LastOffset
+		return slices.Contains(p.Window, b.LastOffset())
 	}
 	return b.Control() && b.ProducerEpoch() == p.Epoch
 }

@@ -77,3 +77,47 @@ func TestCompactionKeepsAProducersLastBatchThatIsDecided(t *testing.T) {
 		})
 	}
 }
+
+// A replica that fetches a compacted log anew recognises all that a producer may send
+// again, and not its last batch alone (docs/bugs/0094.md).
+func TestCompactionKeepsWhatAProducerMaySendAgain(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, compactConfig())
+	r.open()
+	p := kafkaProducer{id: 5}
+	var sent [][]byte
+	for range 7 {
+		sent = append(sent, p.batch(3))
+		r.append(sent[len(sent)-1])
+	}
+	r.fill(60, 3, 50) // with the same keys
+	var kept [][]byte
+	r.must(func() (err error) {
+		if err = r.log.Checkpoint(); err == nil {
+			err = r.log.CompactBelow(0, r.log.End())
+		}
+		if err == nil {
+			kept, err = readAll(r.log, 0, 1<<20)
+		}
+		return err
+	})
+	other := newRig(t, sim.Options{Seed: 2}, compactConfig())
+	other.open()
+	for _, b := range kept {
+		other.must(func() error {
+			a, err := other.log.AppendReplica(b)
+			if err == nil {
+				err = other.log.WaitHeld(a, kafka.Never)
+			}
+			return err
+		})
+	}
+	for i, b := range sent {
+		v, _, err := record.View(b)
+		if want := i >= len(sent)-5; err != nil || other.log.Recognises(v) != want {
+			t.Errorf("batch %d of %d is recognised: %v, %v", i, len(sent), !want, err)
+		}
+	}
+	if v, _, err := record.View(kept[0]); err != nil || v.Count() != 0 {
+		t.Errorf("the first batch that is left has %d records, %v", v.Count(), err)
+	}
+}

@@ -134,6 +134,7 @@ type Info struct {
 	LastSequence  kafka.Sequence // kafka.NoSequence if no batch is remembered
 	LastOffset    kafka.Offset   // of the last record, or kafka.NoOffset
 	LastTimestamp kafka.Timestamp
+	Window        []kafka.Offset // of the last record of each batch that is recognised, by growing offset
 }
 
 // All describes every producer, by growing id.
@@ -141,10 +142,10 @@ func (p *Producers) All() []Info {
 	out := make([]Info, 0, len(p.known))
 	for _, id := range p.ids() {
 		s := p.known[id]
-		info := Info{id, s.epoch, s.lastSequence(), kafka.NoOffset, s.seen}
-		if s.count > 0 {
-			b := s.batches[s.count-1]
-			info.LastOffset = b.base + kafka.Offset(distance(b.first, b.last))
+		info := Info{ID: id, Epoch: s.epoch, LastSequence: s.lastSequence(), LastOffset: kafka.NoOffset, LastTimestamp: s.seen}
+		for _, b := range s.window() {
+			info.LastOffset = b.end() - 1
+			info.Window = append(info.Window, info.LastOffset)
 		}
 		out = append(out, info)
 	}
