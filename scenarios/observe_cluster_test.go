@@ -627,6 +627,15 @@ func TestLogsAreEqualInTheEnd(t *testing.T) {
 		{"all are equal", func(*handmade) {}, ""},
 		{"one is behind", func(h *handmade) { h.copies[3].batches = h.copies[3].batches[:4] }, logMatching},
 		{"one begins later", func(h *handmade) { h.copies[3].start, h.copies[3].batches = 20, h.copies[3].batches[2:] }, ""},
+		{"one has deleted everything", func(h *handmade) {
+			h.views[3].LogStart, h.views[3].HighWatermark = 50, 50
+			h.copies[3] = &logCopy{}
+		}, ""},
+		{"one has deleted everything, and lacks the last batch", func(h *handmade) {
+			v := h.views[3]
+			v.LogStart, v.HighWatermark, v.Durable, v.LogEnd = 45, 45, 45, 45
+			h.copies[3] = &logCopy{}
+		}, logMatching},
 		{"one is not there", func(h *handmade) { h.isr(1, 2); h.decide(); h.copies[3] = nil }, logMatching},
 	} {
 		h := newHandmade(clusterPromise{})
