@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-const tenSeconds = 10 * time.Second
+const firstTen = 10 * time.Second
 
 // drawn is the schedule of a seed of a system that never was.
 func drawn(seed uint64) []string {
@@ -20,7 +20,7 @@ func drawn(seed uint64) []string {
 	for range 3 {
 		family := []string{"crash", "pause", "cut"}[r.IntN(3)]
 		out = append(out, fmt.Sprintf("%s node=n%d at=%s for=%s", family, 1+r.IntN(5),
-			time.Duration(r.Int64N(int64(tenSeconds))), time.Duration(1+r.Int64N(int64(time.Second)))))
+			time.Duration(r.Int64N(int64(firstTen))), time.Duration(1+r.Int64N(int64(time.Second)))))
 	}
 	return out
 }
@@ -28,7 +28,7 @@ func drawn(seed uint64) []string {
 // planted is what such a run reached. Its bug takes three faults of three nodes, and each
 // of them shows a little.
 func planted(t Trial) (r Reached, broken bool) {
-	if r.Faults, r.Time = t.Faults, tenSeconds; t.Faults == nil {
+	if r.Faults, r.Time = t.Faults, firstTen; t.Faults == nil {
 		r.Faults = drawn(t.Seed)
 	}
 	steps := 0
@@ -116,7 +116,7 @@ func TestFaultsWithinABudgetStayWhoseTheyAre(t *testing.T) {
 	s := New(1, 1)
 	for i := range 5 {
 		s.Learn(Trial{Seed: uint64(i)}, Reached{
-			Faults: []string{fmt.Sprintf(line, i), fmt.Sprintf(line, i)}, Features: []string{fmt.Sprint(i)}, Time: tenSeconds, Bound: true,
+			Faults: []string{fmt.Sprintf(line, i), fmt.Sprintf(line, i)}, Features: []string{fmt.Sprint(i)}, Time: firstTen, Bound: true,
 		})
 	}
 	changed := 0
@@ -180,10 +180,10 @@ func TestChangesKeepSchedulesInBounds(t *testing.T) {
 			r, _ := planted(trial)
 			r.Features = append(r.Features, strings.Join(r.Faults, "|")) // keep everything
 			s.Learn(trial, r)
-			for _, f := range parse(r.Faults, tenSeconds) {
+			for _, f := range parse(r.Faults, firstTen) {
 				at, ok := f.duration("at")
 				lasts, lasting := f.duration("for")
-				if !ok || at > tenSeconds || !lasting || lasts > tenSeconds/2 {
+				if !ok || at > firstTen || !lasting || lasts > firstTen/2 {
 					t.Fatalf("%v", f)
 				}
 			}
