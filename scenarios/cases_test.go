@@ -37,6 +37,7 @@ func TestCasesOfFixedBugs(t *testing.T) {
 	cases := pastBugs(t)
 	for _, name := range slices.Sorted(maps.Keys(cases)) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := cases[name]
 			o, err := Run(Spec{Scenario: c.Scenario, Seed: c.Seed, Set: c.Set, Script: &Script{Faults: c.Faults}}, Watch{})
 			if err != nil {

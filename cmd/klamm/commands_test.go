@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -378,7 +379,11 @@ func TestDevRunsSeveralBrokers(t *testing.T) {
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
-	if err != nil || errs.Len() > 0 {
+	// On a slow machine the first controller may not last, and is asked all the same.
+	said := slices.DeleteFunc(strings.Split(errs.String(), "\n"), func(line string) bool {
+		return line == "" || strings.Contains(line, "(NOT_CONTROLLER)")
+	})
+	if err != nil || len(said) > 0 {
 		t.Fatalf("%v: %s", err, &errs)
 	}
 	d := json.NewDecoder(bytes.NewReader(out))

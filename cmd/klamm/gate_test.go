@@ -31,6 +31,9 @@ func issued(t *testing.T, g *gate, most int) (out []order) {
 			break
 		}
 	}
+	cancel()
+	for range orders { // until it has ended: what it reads is changed by its test
+	}
 	return out
 }
 
