@@ -94,7 +94,8 @@ func TestProduceClaimsNothingThatWasNotAcknowledged(t *testing.T) {
 			},
 		}}
 		var out bytes.Buffer
-		code := execute([]string{"produce", "t", "-b", address, "--timeout", "1s", "--linger", "0s", "-o", output}, streams{lines, &out, &out})
+		// The time-out is enough for a slow machine to send the first two, which are waited for.
+		code := execute([]string{"produce", "t", "-b", address, "--timeout", "4s", "--linger", "0s", "-o", output}, streams{lines, &out, &out})
 		if !stopped {
 			p.stop()
 			t.Fatalf("the broker was not stopped: %s", &out)
