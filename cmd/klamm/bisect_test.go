@@ -14,7 +14,6 @@ import (
 
 // git bisect run takes 0 for good, 125 for neither and all else for bad.
 func TestBisectSkipsWhatIsNoVerdict(t *testing.T) {
-	longInTheSimulator(t)
 	inTheSimulator(t)
 	dir := t.TempDir()
 	for name, c := range map[string]casefile.Case{
@@ -50,7 +49,6 @@ func TestBisectSkipsWhatIsNoVerdict(t *testing.T) {
 // Six commits, of which the fourth breaks a promise and the second cannot run the case:
 // git finds the fourth.
 func TestGitBisectFindsTheCommit(t *testing.T) {
-	longInTheSimulator(t)
 	inTheSimulator(t)
 	dir := t.TempDir()
 	t.Setenv("KLAMM_TEST_RUN", "1")

@@ -34,7 +34,6 @@ func planFile(t *testing.T, args ...string) string {
 // Four workers over one folder, one of them killed in the middle: nothing is counted
 // twice or lost, and the campaign is the one that a single process makes.
 func TestAWorkerIsKilledInTheMiddle(t *testing.T) {
-	longInTheSimulator(t)
 	inTheSimulator(t)
 	plan := planFile(t, slices.Concat([]string{"quiet", "one-broker", "--seeds", "1+10", "--shard-seeds", "1", "--canary-seeds", "4",
 		"--canary", "power-loss", "--canary-set", "log.flush=os", "--canary-set", "run.sends=1000", "--canary-set", "run.safety=5s"}, quick)...)
@@ -143,7 +142,6 @@ func TestAWorkerIsInterrupted(t *testing.T) {
 
 // A canary that is a mutant is run by its own binary, and counts if this one holds.
 func TestACanaryOfItsOwnBinary(t *testing.T) {
-	longInTheSimulator(t)
 	inTheSimulator(t)
 	workersAreThisTest(t)
 	self, err := os.Executable()

@@ -30,7 +30,7 @@ func TestDiffOfARunThatIsTheSame(t *testing.T) {
 
 // Runs that differ are shown side by side from the first event on in which they do.
 func TestDiffShowsWhereRunsPart(t *testing.T) {
-	longInTheSimulator(t)
+	inTheSimulator(t)
 	workersAreThisTest(t)
 	file := filepath.Join(t.TempDir(), "case.yaml")
 	if err := (casefile.Case{Scenario: "leader-crash", Seed: 7, Faults: []string{}}).Write(file); err != nil {

@@ -31,7 +31,6 @@ func huntPowerLoss(t *testing.T, file string) (r huntReport) {
 // A promise that a setting cannot keep is found, and written down as a case that shows it.
 // The same hunt finds the same.
 func TestHuntFindsABrokenPromise(t *testing.T) {
-	longInTheSimulator(t)
 	inTheSimulator(t)
 	t.Setenv("KLAMM_TEST_RUN", "1")
 	file := filepath.Join(t.TempDir(), "found.yaml")
@@ -55,7 +54,6 @@ func TestHuntFindsABrokenPromise(t *testing.T) {
 
 // Where nothing breaks a hunt ends with its budget, and says so.
 func TestHuntEndsWithItsBudget(t *testing.T) {
-	longInTheSimulator(t)
 	inTheSimulator(t)
 	t.Setenv("KLAMM_TEST_RUN", "1")
 	var out, errs bytes.Buffer

@@ -87,7 +87,6 @@ func TestTheMatrixIsATable(t *testing.T) {
 // Who waits for all replicas and tries again without idempotence writes some twice:
 // the matrix has such a producer, and a row for it.
 func TestPlainProducersAreToldApart(t *testing.T) {
-	longInTheSimulator(t)
 	for i, c := range classes {
 		s := history.Send{Acks: history.Acks(c.Acks), Delivery: c.Delivery}
 		if classOf(&s) != i {

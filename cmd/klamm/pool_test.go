@@ -16,14 +16,6 @@ import (
 	"github.com/klammlog/klamm/scenarios"
 )
 
-// longInTheSimulator leaves a test out of short ones: it makes many runs, or long ones, and
-// under the race detector, which finds nothing where one task runs at a time, takes minutes.
-func longInTheSimulator(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it runs the simulator")
-	}
-}
-
 // workersAreThisTest has the pool run `klamm worker` in processes of this test's own binary.
 func workersAreThisTest(t *testing.T) {
 	t.Helper()

@@ -157,7 +157,7 @@ func TestAFilterTakesWhatIsWanted(t *testing.T) {
 
 // A continuation is said to be one, and its replay command makes it again.
 func TestReplayContinuesOtherwise(t *testing.T) {
-	longInTheSimulator(t)
+	inTheSimulator(t)
 	args := []string{"replay", "quiet", "--seed", "1", "--continue", "1s#3"}
 	first, code := saidBy(t, args...)
 	if code != exitNotReproduced || !strings.Contains(first, "continued otherwise from 1s on: number 3") {

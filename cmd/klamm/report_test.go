@@ -13,7 +13,7 @@ import (
 // The evidence of a failure has a page, and its case file gives one too, which says what
 // became of the run when it was shrunk.
 func TestAFailureHasAPage(t *testing.T) {
-	longInTheSimulator(t)
+	inTheSimulator(t)
 	dir := t.TempDir()
 	out, code := exitOfCommand(t, "run", "power-loss", "--seed", "2", "--set", "log.flush=os", "--set", "run.sends=200", "-j", "1", "--artifacts", dir)
 	if code != exitViolated {

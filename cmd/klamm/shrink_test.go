@@ -26,7 +26,7 @@ func exitOfCommand(t *testing.T, args ...string) (string, int) {
 // A run that fails becomes a case that fails in the same way, is smaller, and of which
 // nothing can be left out.
 func TestShrinkWritesACaseThatFails(t *testing.T) {
-	longInTheSimulator(t)
+	inTheSimulator(t)
 	file := filepath.Join(t.TempDir(), "lost.yaml")
 	failing := []string{"power-loss", "--seed", "2", "--set", "log.flush=os", "--set", "run.sends=400"}
 	out, code := exitOfCommand(t, append([]string{"shrink", "-o", "json", "--case", file}, failing...)...)
@@ -66,7 +66,7 @@ func TestShrinkWritesACaseThatFails(t *testing.T) {
 
 // What there was time for is written, and said to be no more than that.
 func TestShrinkKeepsTheBestSoFar(t *testing.T) {
-	longInTheSimulator(t)
+	inTheSimulator(t)
 	file := filepath.Join(t.TempDir(), "lost.yaml")
 	out, code := exitOfCommand(t, "shrink", "power-loss", "--seed", "2", "--set", "log.flush=os", "--set", "run.sends=400", "--runs", "4", "--case", file)
 	if code != 0 || !strings.Contains(out, "not complete: as many runs were made as --runs allows") {

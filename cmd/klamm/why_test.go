@@ -95,7 +95,7 @@ func lossAt1s(t *testing.T) string {
 // What is lost with the power was decided when the power was lost: which pages had reached
 // the disk by then is drawn in that step.
 func TestWhyFindsThePowerLoss(t *testing.T) {
-	longInTheSimulator(t)
+	inTheSimulator(t)
 	workersAreThisTest(t)
 	name := lossAt1s(t)
 	var r whyReport
@@ -131,7 +131,7 @@ func TestWhyFindsThePowerLoss(t *testing.T) {
 }
 
 func TestWhyTellsItInWords(t *testing.T) {
-	longInTheSimulator(t)
+	inTheSimulator(t)
 	workersAreThisTest(t)
 	name := lossAt1s(t)
 	out, code := exitOfCommand(t, "why", name, "--continuations", "5", "--resolution", "500ms", "--jobs", "1")
