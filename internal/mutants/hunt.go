@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -21,6 +20,7 @@ type hunter struct {
 	campaigns int
 	limit     int // seeds of each scenario in one campaign
 	scenarios []string
+	set       []string // settings of every run
 }
 
 // A trophy is what came of hunting one mutant.
@@ -168,6 +168,8 @@ type runReport struct {
 		Virtual int64 `json:"virtual_ns"`
 	} `json:"scenarios"`
 	Failures []failure `json:"failures"`
+
+	took time.Duration // of processors
 }
 
 type failure struct {
@@ -206,19 +208,10 @@ func (h *hunter) run(binary string, m mutant, scenarios []string, first, count i
 	if h.jobs > 0 {
 		args = append(args, "--jobs", strconv.Itoa(h.jobs))
 	}
-	var stderr bytes.Buffer
-	cmd := exec.Command(binary, args...)
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		return runReport{}, err
-	}
 	var report runReport
-	if err := json.Unmarshal(out, &report); err != nil {
-		return runReport{}, fmt.Errorf("klamm run: %w\n%s", err, stderr.Bytes())
-	}
-	return report, nil
+	took, err := answerOf(binary, append(args, h.settings()...), &report)
+	report.took = took
+	return report, err
 }
 
 // add counts the runs of a report and returns how many seeds were tried.

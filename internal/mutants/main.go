@@ -27,6 +27,8 @@ type options struct {
 	list   bool
 	script bool   // run the scripted tests, and hunt none
 	binary string // write binaries into this folder, and hunt none
+
+	compare bool // how plain search and klamm hunt do, one scenario
 }
 
 func main() {
@@ -41,7 +43,12 @@ func main() {
 	flag.BoolVar(&o.list, "list", false, "list the mutants and hunt none")
 	flag.BoolVar(&o.script, "scripted", false, "run the mutants' scripted tests and hunt none")
 	flag.StringVar(&o.binary, "build", "", "build klamm with each of the mutants into a binary of its name below this `folder`, and hunt none")
+	flag.BoolVar(&o.compare, "compare", false, "compare fresh seeds with klamm hunt, in one scenario: campaigns are noted in the file of -o, and those that are not made again")
+	set := flag.String("set", "", "with -compare: settings of every run, name=value, with commas between")
 	flag.Parse()
+	if *set != "" {
+		o.set = strings.Split(*set, ",")
+	}
 	o.hunter.scenarios = strings.Split(*within, ",")
 	if err := o.check(flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
@@ -64,6 +71,10 @@ func (o *options) check(args []string) error {
 		return fmt.Errorf("-jobs %d -sample %d: want 0 or more", o.jobs, o.sample)
 	case o.sample > 0 && o.only != "":
 		return fmt.Errorf("-sample and -only exclude each other")
+	case o.compare && (len(o.hunter.scenarios) != 1 || o.report == ""):
+		return fmt.Errorf("-compare: want one scenario and a file, -scenarios and -o")
+	case !o.compare && o.set != nil:
+		return fmt.Errorf("-set is for -compare")
 	}
 	return nil
 }
@@ -100,6 +111,9 @@ func (o *options) run() error {
 	o.sound = filepath.Join(o.dir, "sound")
 	if err := o.build(o.sound); err != nil {
 		return err
+	}
+	if o.compare {
+		return o.compareAll(mutants)
 	}
 	return o.huntAll(mutants)
 }
