@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,13 @@ const (
 	guidedSearch = "guided"
 )
 
+// dependsOn is what code a campaign's outcome is a function of, by the way it searches.
+// A hunt can be changed without making the plain campaigns once more.
+var dependsOn = map[string][]string{
+	plainSearch:  {"node", "sim", "netsim", "disksim", "scenarios", "checker", "go.mod"},
+	guidedSearch: {"node", "sim", "netsim", "disksim", "scenarios", "checker", "go.mod", "internal/hunt", "cmd/klamm"},
+}
+
 // A comparison sends both ways after the same mutants in the same scenario, so many
 // campaigns each. A campaign is made by one process at a time, so that what it comes to
 // is a function of its seed and the binary; several campaigns go on side by side.
@@ -30,39 +38,60 @@ type comparison struct {
 	hunter
 	sideBySide int
 	notes      *notes
+	commits    map[string]string // by way to search
 }
 
-// compareAll makes the campaigns that nobody has noted yet.
+// compareAll makes the campaigns that nobody has noted yet for the code as it is.
 func (o *options) compareAll(mutants []mutant) error {
-	commit, err := exec.Command("git", "-C", o.root, "describe", "--always", "--dirty").Output()
-	if err != nil {
-		return fmt.Errorf("git describe: %w", err)
-	}
 	notes, err := openNotes(o.report)
 	if err != nil {
 		return err
 	}
 	defer notes.close()
-	c := &comparison{hunter: o.hunter, sideBySide: max(o.jobs, 1), notes: notes}
+	c := &comparison{hunter: o.hunter, sideBySide: max(o.jobs, 1), notes: notes, commits: map[string]string{}}
 	c.jobs = 1
+	for _, search := range []string{plainSearch, guidedSearch} {
+		if c.commits[search], err = o.commitOf(dependsOn[search]); err != nil {
+			return err
+		}
+	}
 	for _, m := range mutants {
-		if err := c.compare(m, strings.TrimSpace(string(commit))); err != nil {
+		if err := c.compare(m, strings.Split(o.compare, ",")); err != nil {
 			return fmt.Errorf("%s: %w", m.Name, err)
 		}
 	}
-	fmt.Print(notes.table())
+	fmt.Print(notes.table(c.commits))
 	return nil
+}
+
+// commitOf returns the commit that changed some paths last. What is not committed has none.
+func (h *hunter) commitOf(paths []string) (string, error) {
+	git := func(args ...string) (string, error) {
+		out, err := exec.Command("git", slices.Concat([]string{"-C", h.root}, args, []string{"--"}, paths)...).Output()
+		if err != nil {
+			return "", fmt.Errorf("git %s: %w", args[0], err)
+		}
+		return strings.TrimSpace(string(out)), nil
+	}
+	changed, err := git("status", "--porcelain")
+	if err == nil && changed != "" {
+		err = fmt.Errorf("what is compared has to be committed:\n%s", changed)
+	}
+	if err != nil {
+		return "", err
+	}
+	return git("log", "-1", "--format=%h")
 }
 
 // compare makes the campaigns of one mutant, the two of a number one after the other: cut
 // at any time, there are about as many of each.
-func (c *comparison) compare(m mutant, commit string) error {
+func (c *comparison) compare(m mutant, searches []string) error {
 	var wanted []outcome
 	for i := range c.campaigns {
-		for _, search := range []string{plainSearch, guidedSearch} {
+		for _, search := range searches {
 			o := outcome{
 				Mutant: m.Name, Scenario: c.scenarios[0], Set: c.set, Search: search,
-				Campaign: i, Limit: c.limit, Commit: commit,
+				Campaign: i, Limit: c.limit, Commit: c.commits[search],
 			}
 			if !c.notes.has(o) {
 				wanted = append(wanted, o)

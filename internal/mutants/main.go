@@ -26,9 +26,10 @@ type options struct {
 	report string
 	list   bool
 	script bool   // run the scripted tests, and hunt none
+	cases  bool   // prove the mutants' cases, and hunt none
 	binary string // write binaries into this folder, and hunt none
 
-	compare bool // how plain search and klamm hunt do, one scenario
+	compare string // ways to search that are compared, in one scenario; "": hunt with fresh seeds
 }
 
 func main() {
@@ -42,8 +43,9 @@ func main() {
 	flag.StringVar(&o.report, "o", "", "write the report to this `file`")
 	flag.BoolVar(&o.list, "list", false, "list the mutants and hunt none")
 	flag.BoolVar(&o.script, "scripted", false, "run the mutants' scripted tests and hunt none")
+	flag.BoolVar(&o.cases, "cases", false, "prove that the mutants' cases show them, and hold without them, and hunt none")
 	flag.StringVar(&o.binary, "build", "", "build klamm with each of the mutants into a binary of its name below this `folder`, and hunt none")
-	flag.BoolVar(&o.compare, "compare", false, "compare fresh seeds with klamm hunt, in one scenario: campaigns are noted in the file of -o, and those that are not made again")
+	flag.StringVar(&o.compare, "compare", "", "plain, guided or plain,guided: compare fresh seeds with klamm hunt, in one scenario; campaigns are noted in the file of -o, and those that are there not made again")
 	set := flag.String("set", "", "with -compare: settings of every run, name=value, with commas between")
 	flag.Parse()
 	if *set != "" {
@@ -71,9 +73,11 @@ func (o *options) check(args []string) error {
 		return fmt.Errorf("-jobs %d -sample %d: want 0 or more", o.jobs, o.sample)
 	case o.sample > 0 && o.only != "":
 		return fmt.Errorf("-sample and -only exclude each other")
-	case o.compare && (len(o.hunter.scenarios) != 1 || o.report == ""):
+	case !slices.Contains([]string{"", plainSearch, guidedSearch, plainSearch + "," + guidedSearch}, o.compare):
+		return fmt.Errorf("-compare %q: want plain, guided or plain,guided", o.compare)
+	case o.compare != "" && (len(o.hunter.scenarios) != 1 || o.report == ""):
 		return fmt.Errorf("-compare: want one scenario and a file, -scenarios and -o")
-	case !o.compare && o.set != nil:
+	case o.compare == "" && o.set != nil:
 		return fmt.Errorf("-set is for -compare")
 	}
 	return nil
@@ -112,7 +116,10 @@ func (o *options) run() error {
 	if err := o.build(o.sound); err != nil {
 		return err
 	}
-	if o.compare {
+	if o.cases {
+		return o.proveAll(mutants)
+	}
+	if o.compare != "" {
 		return o.compareAll(mutants)
 	}
 	return o.huntAll(mutants)
@@ -155,7 +162,11 @@ func (o *options) huntAll(mutants []mutant) error {
 		}
 		fmt.Println(t.line(o.limit))
 		trophies = append(trophies, t)
-		if t.found() < len(t.Campaigns) || !t.Scripted {
+		shown := t.Case == "" || t.Case == proven
+		if !shown {
+			fmt.Printf("%s: %s\n", m.Name, t.Case)
+		}
+		if t.found() < len(t.Campaigns) || !t.Scripted || !shown {
 			missed = append(missed, m.Name)
 		}
 		// After each: a hunt takes long, and may be cut short.
@@ -166,7 +177,7 @@ func (o *options) huntAll(mutants []mutant) error {
 		}
 	}
 	if len(missed) > 0 {
-		return fmt.Errorf("not found, or its scripted test passes: %s", strings.Join(missed, ", "))
+		return fmt.Errorf("not found, or not shown by its scripted test or its case: %s", strings.Join(missed, ", "))
 	}
 	return nil
 }

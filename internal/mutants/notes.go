@@ -24,18 +24,18 @@ type outcome struct {
 	Guarantee string   `json:"guarantee,omitempty"` // that was broken
 	Unsound   int      `json:"unsound,omitempty"`   // complaints that the code without the mutant earns too
 	Seconds   float64  `json:"seconds"`             // that processors worked
-	Commit    string   `json:"commit"`
+	Commit    string   `json:"commit"`              // that changed last what it depends on
 }
 
 // sameCampaign reports whether two outcomes are of one campaign: what it comes to is a
 // function of the code, so that another commit's are other campaigns.
 func (o outcome) sameCampaign(p outcome) bool {
-	return o.samePair(p) && o.Search == p.Search && o.Campaign == p.Campaign
+	return o.samePair(p) && o.Search == p.Search && o.Campaign == p.Campaign && o.Commit == p.Commit
 }
 
 // samePair reports whether two outcomes belong into one row of the table.
 func (o outcome) samePair(p outcome) bool {
-	return o.Mutant == p.Mutant && o.Scenario == p.Scenario && slices.Equal(o.Set, p.Set) && o.Limit == p.Limit && o.Commit == p.Commit
+	return o.Mutant == p.Mutant && o.Scenario == p.Scenario && slices.Equal(o.Set, p.Set) && o.Limit == p.Limit
 }
 
 // notes are the outcomes of campaigns in a file, a line each. A line is written when its
@@ -93,28 +93,27 @@ func (n *notes) add(o outcome) error {
 	return err
 }
 
-// table returns what the campaigns came to, a row a mutant, as Markdown.
-func (n *notes) table() string {
+// table returns what the campaigns of some commits, by way to search, came to: a row a
+// mutant, as Markdown.
+func (n *notes) table(commits map[string]string) string {
 	var b strings.Builder
-	b.WriteString("| mutant | scenario | plain: runs | found | guided: runs | found | ratio | CPU s, plain and guided | commit |\n")
-	b.WriteString("|---|---|---|---|---|---|---|---|---|\n")
-	for i, o := range n.all {
-		if slices.IndexFunc(n.all, o.samePair) != i {
+	b.WriteString("| mutant | scenario | plain: runs | found | guided: runs | found | ratio | CPU s, plain and guided |\n")
+	b.WriteString("|---|---|---|---|---|---|---|---|\n")
+	these := slices.DeleteFunc(slices.Clone(n.all), func(o outcome) bool { return o.Commit != commits[o.Search] })
+	for i, o := range these {
+		if slices.IndexFunc(these, o.samePair) != i {
 			continue // its row is there
 		}
-		var plain, guided []outcome
-		for _, p := range n.all {
-			switch {
-			case !o.samePair(p):
-			case p.Search == plainSearch:
-				plain = append(plain, p)
-			default:
-				guided = append(guided, p)
+		by := map[string][]outcome{}
+		for _, p := range these {
+			if o.samePair(p) {
+				by[p.Search] = append(by[p.Search], p)
 			}
 		}
+		plain, guided := by[plainSearch], by[guidedSearch]
 		scenario := strings.Join(append([]string{o.Scenario}, o.Set...), " ")
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %.0f, %.0f | %s |\n", o.Mutant, scenario,
-			runsOf(plain), foundOf(plain), runsOf(guided), foundOf(guided), ratio(guided, plain), secondsOf(plain), secondsOf(guided), o.Commit)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %.0f, %.0f |\n", o.Mutant, scenario,
+			runsOf(plain), foundOf(plain), runsOf(guided), foundOf(guided), ratio(guided, plain), secondsOf(plain), secondsOf(guided))
 	}
 	return b.String()
 }
