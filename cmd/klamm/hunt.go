@@ -6,12 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
-	"os"
-	"os/signal"
-	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/klammlog/klamm/internal/casefile"
@@ -21,13 +17,9 @@ import (
 )
 
 type huntFlags struct {
-	seed   string
-	set    []string
+	questFlags
 	out    string
-	runs   int
 	budget time.Duration
-	jobs   int
-	output string
 }
 
 func newHuntCommand() *cobra.Command {
@@ -57,10 +49,8 @@ never finished after the faults stopped; 70 internal error; 130 interrupted.`,
 	flags.StringVar(&f.seed, "seed", "1", "the search's seed, and its first run's: a number, 0x…, a commit, or random")
 	flags.StringArrayVar(&f.set, "set", nil, "settings of every run, `name=value`; repeatable")
 	flags.StringVar(&f.out, "case", "", "write what is found to this `file` (default SCENARIO-hunt-SEED.yaml)")
-	flags.IntVar(&f.runs, "runs", 1000, "make at most so many runs")
 	flags.DurationVar(&f.budget, "for", 0, "make runs until this much time has passed")
-	flags.IntVarP(&f.jobs, "jobs", "j", runtime.NumCPU(), "how many processes make runs side by side")
-	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
+	f.add(cmd, 1000)
 	return cmd
 }
 
@@ -69,16 +59,10 @@ func huntRun(cmd *cobra.Command, scenario string, f huntFlags) error {
 	if err != nil {
 		return usage(err)
 	}
-	ctx, stop := signal.NotifyContext(background(cmd), os.Interrupt, syscall.SIGTERM)
+	q, stop := f.begin(cmd)
 	defer stop()
-	h := &hunter{
-		flags: f, scenario: scenario, told: cmd.ErrOrStderr(), begun: time.Now(),
-		search: hunt.New(seed, seed), mayLose: map[uint64]bool{},
-	}
-	if f.output == "json" {
-		h.told = io.Discard
-	}
-	ended := h.run(ctx)
+	h := &hunter{quest: q, flags: f, scenario: scenario, search: hunt.New(seed, seed), mayLose: map[uint64]bool{}}
+	ended := h.run()
 	if ended != nil && !errors.Is(ended, errInterrupted) {
 		return ended
 	}
@@ -101,17 +85,14 @@ func (f *huntFlags) check(scenario string) (seed uint64, err error) {
 	if seed, err = parseSeed(f.seed); err != nil {
 		return 0, err
 	}
+	if err := f.questFlags.check(); err != nil {
+		return 0, err
+	}
 	switch {
 	case scenarios.Find(scenario) == nil:
 		return 0, fmt.Errorf("no scenario %q; there are %v", scenario, scenarios.Names())
-	case f.runs < 1:
-		return 0, fmt.Errorf("--runs %d: want 1 or more", f.runs)
 	case f.budget < 0:
 		return 0, fmt.Errorf("--for %s: want a positive time", f.budget)
-	case f.jobs < 1 || f.jobs > 1024:
-		return 0, fmt.Errorf("--jobs %d: want 1 to 1024", f.jobs)
-	case f.output != "text" && f.output != "json":
-		return 0, fmt.Errorf("--output %q: want text or json", f.output)
 	case f.out == "":
 		f.out = fmt.Sprintf("%s-hunt-%d.yaml", scenario, seed)
 	case !casefile.IsName(f.out):
@@ -122,23 +103,21 @@ func (f *huntFlags) check(scenario string) (seed uint64, err error) {
 
 // A hunter makes the runs that a search wants, and tells it what they reached.
 type hunter struct {
+	*quest
 	flags    huntFlags
 	scenario string
-	told     io.Writer // how far it is
-	begun    time.Time
 
 	mu      sync.Mutex // the search is asked by one goroutine, and told by another
 	search  *hunt.Search
 	mayLose map[uint64]bool // by seed of a run that was made: its faults are within a budget
 
-	runs  int
 	found *finding // the first that broke something
 	shown time.Time
 }
 
 // run makes runs until one breaks a guarantee or there may be no more. A run is chosen
 // when there is a process to make it, and everything that ended before has been learned.
-func (h *hunter) run(ctx context.Context) error {
+func (h *hunter) run() error {
 	var timeUp <-chan time.Time
 	if h.flags.budget > 0 {
 		timeUp = time.After(h.flags.budget)
@@ -148,7 +127,7 @@ func (h *hunter) run(ctx context.Context) error {
 		free <- struct{}{}
 	}
 	orders := make(chan order)
-	working, stop := context.WithCancel(ctx)
+	working, stop := context.WithCancel(h.ctx)
 	defer stop()
 	go func() {
 		defer close(orders)
@@ -168,7 +147,7 @@ func (h *hunter) run(ctx context.Context) error {
 		}
 	}()
 	var trouble error
-	err := runPool(ctx, orders, h.flags.jobs, 1, func(f finding) bool {
+	err := runPool(h.ctx, orders, h.flags.jobs, 1, func(f finding) bool {
 		if trouble = h.take(f); trouble != nil || h.found != nil {
 			return false
 		}
@@ -279,7 +258,7 @@ func (h *hunter) tell(f finding, unseen []string) {
 	if len(unseen) > 0 {
 		what = fmt.Sprintf("%s seed %d, %d faults: %d new, such as %q", f.Spec.Scenario, f.Spec.Seed, len(f.Result.Drawn), len(unseen), unseen[0])
 	}
-	fmt.Fprintf(h.told, "  %4d runs, %s, %d kept: %s\n", h.runs, time.Since(h.begun).Round(time.Second), h.search.Kept(), what)
+	fmt.Fprintf(h.told, "  %s, %d kept: %s\n", h.sofar(), h.search.Kept(), what)
 }
 
 // code is the exit code for what was found.
@@ -330,6 +309,6 @@ func (h *hunter) print(out io.Writer) error {
 		return err
 	}
 	printResult(out, h.found.Result, 1)
-	_, err := fmt.Fprintf(out, "%d runs, %s\nreplay: klamm replay %s\n", r.Runs, time.Since(h.begun).Round(time.Second), h.flags.out)
+	_, err := fmt.Fprintf(out, "%s\nreplay: klamm replay %s\n", h.sofar(), h.flags.out)
 	return err
 }

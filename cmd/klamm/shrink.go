@@ -1,18 +1,13 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/klammlog/klamm/internal/casefile"
@@ -22,12 +17,8 @@ import (
 )
 
 type shrinkFlags struct {
-	seed   string
-	set    []string
-	out    string
-	runs   int
-	jobs   int
-	output string
+	questFlags
+	out string
 }
 
 func newShrinkCommand() *cobra.Command {
@@ -51,27 +42,17 @@ Exit codes: 0 a case was written; 2 usage; 7 the run does not fail; 70 internal 
 			return judging(shrinkRun(cmd, args[0], f))
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&f.seed, "seed", "", "the run's seed")
-	flags.StringArrayVar(&f.set, "set", nil, "the run's settings, `name=value`; repeatable")
-	flags.StringVar(&f.out, "case", "", "write the case to this `file` (default SCENARIO-SEED.yaml)")
-	flags.IntVar(&f.runs, "runs", 300, "make at most so many runs")
-	flags.IntVarP(&f.jobs, "jobs", "j", runtime.NumCPU(), "how many processes make runs side by side")
-	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
+	f.addRun(cmd)
+	cmd.Flags().StringVar(&f.out, "case", "", "write the case to this `file` (default SCENARIO-SEED.yaml)")
+	f.add(cmd, 300)
 	return cmd
 }
 
 func shrinkRun(cmd *cobra.Command, name string, f shrinkFlags) error {
-	spec, err := replayFlags{seed: f.seed, set: f.set}.spec(name)
+	spec, err := f.run(name)
 	switch {
 	case err != nil:
 		return usage(err)
-	case f.runs < 1:
-		return usage(fmt.Errorf("--runs %d: want 1 or more", f.runs))
-	case f.jobs < 1 || f.jobs > 1024:
-		return usage(fmt.Errorf("--jobs %d: want 1 to 1024", f.jobs))
-	case f.output != "text" && f.output != "json":
-		return usage(fmt.Errorf("--output %q: want text or json", f.output))
 	case f.out == "" && casefile.IsName(name):
 		return usage(errors.New("where to? want --case FILE"))
 	case f.out == "":
@@ -79,12 +60,9 @@ func shrinkRun(cmd *cobra.Command, name string, f shrinkFlags) error {
 	case !casefile.IsName(f.out):
 		return usage(fmt.Errorf("--case %s: want a name that ends in .yaml", f.out))
 	}
-	ctx, stop := signal.NotifyContext(background(cmd), os.Interrupt, syscall.SIGTERM)
+	q, stop := f.begin(cmd)
 	defer stop()
-	s := &shrinker{ctx: ctx, flags: f, errs: cmd.ErrOrStderr(), told: io.Discard, begun: time.Now(), known: map[string]*scenarios.Result{}}
-	if f.output == "text" {
-		s.told = s.errs
-	}
+	s := &shrinker{quest: q, flags: f, known: map[string]*scenarios.Result{}}
 	if err := s.begin(spec); err != nil {
 		return err
 	}
@@ -112,19 +90,14 @@ var errRunsUsedUp = errors.New("as many runs were made as --runs allows")
 
 // A shrinker looks for a smaller run that breaks the same guarantee.
 type shrinker struct {
-	ctx   context.Context
+	*quest
 	flags shrinkFlags
-	told  io.Writer // how far it is
-	errs  io.Writer
-	begun time.Time
 
-	guarantee string // that the run breaks, or what else is wrong with it
-	before    *scenarios.Result
-	best      scenarios.Spec
-	result    *scenarios.Result // of best
-	runs      int
-	known     map[string]*scenarios.Result // by what was run
-	needed    []neededFault
+	before *scenarios.Result
+	best   scenarios.Spec
+	result *scenarios.Result            // of best
+	known  map[string]*scenarios.Result // by what was run
+	needed []neededFault
 }
 
 // A neededFault is a fault of the smallest run, and what the run comes to without it.
@@ -135,41 +108,13 @@ type neededFault struct {
 
 // begin makes the run as it is, with the faults that it has written down.
 func (s *shrinker) begin(spec scenarios.Spec) error {
-	first, err := s.make([]scenarios.Spec{spec}, nil)
+	r, err := s.failing(spec, "shrink")
 	if err != nil {
 		return err
 	}
-	r := first[0]
-	if r == nil {
-		return fmt.Errorf("the process that ran %s seed %d died: there is no verdict to keep", spec.Scenario, spec.Seed)
-	}
-	if s.guarantee = brokenBy(r); s.guarantee == "" {
-		fmt.Fprintf(s.errs, "%s seed %d does not fail: there is nothing to shrink\n", spec.Scenario, spec.Seed)
-		return exitCode(exitNotReproduced)
-	}
 	spec.Script = &scenarios.Script{Faults: r.Drawn}
 	s.before, s.best, s.result = r, spec, r
-	fmt.Fprintf(s.told, "%s\n", r.Headline())
 	return nil
-}
-
-// brokenBy names what is wrong with a run, "" if nothing is.
-func brokenBy(r *scenarios.Result) string {
-	switch {
-	case r == nil || r.Verdict == scenarios.Held || r.Verdict == scenarios.Inconclusive:
-		return ""
-	case len(r.Violations) > 0:
-		return r.Violations[0].Guarantee
-	}
-	return string(r.Verdict)
-}
-
-// breaks reports whether a run breaks the guarantee that is to be broken, first or not.
-func (s *shrinker) breaks(r *scenarios.Result) bool {
-	if brokenBy(r) == s.guarantee {
-		return true
-	}
-	return r != nil && slices.ContainsFunc(r.Violations, func(v scenarios.Violation) bool { return v.Guarantee == s.guarantee })
 }
 
 // all makes the run smaller in every direction: faults first, which decide most, then
@@ -270,7 +215,7 @@ func (s *shrinker) with(setting string) scenarios.Spec {
 // take notes a smaller run.
 func (s *shrinker) take(spec scenarios.Spec, what string) {
 	s.best, s.result = spec, s.known[keyOf(spec)]
-	fmt.Fprintf(s.told, "  %4d runs, %s: %s\n", s.runs, time.Since(s.begun).Round(time.Second), what)
+	fmt.Fprintf(s.told, "  %s: %s\n", s.sofar(), what)
 }
 
 // prove leaves out each fault that is left, alone.
@@ -281,7 +226,7 @@ func (s *shrinker) prove() error {
 		spec.Script = &scenarios.Script{Faults: slices.Delete(slices.Clone(s.best.Script.Faults), i, i+1)}
 		specs = append(specs, spec)
 	}
-	results, err := s.make(specs, nil)
+	results, err := s.makeOnce(specs, nil)
 	if err != nil {
 		return err
 	}
@@ -300,7 +245,7 @@ func (s *shrinker) prove() error {
 
 // first makes runs until it is known which is the first that breaks the guarantee.
 func (s *shrinker) first(specs []scenarios.Spec) (int, error) {
-	results, err := s.make(specs, s.breaks)
+	results, err := s.makeOnce(specs, s.breaks)
 	if err != nil {
 		return -1, err
 	}
@@ -313,10 +258,10 @@ func keyOf(spec scenarios.Spec) string {
 	return string(b)
 }
 
-// make makes runs, and returns what they came to: nil for one whose process died, or
+// makeOnce makes runs, and returns what they came to: nil for one whose process died, or
 // that was not made because enough tells of one before it. A run that was made before is
 // not made again.
-func (s *shrinker) make(specs []scenarios.Spec, enough func(*scenarios.Result) bool) ([]*scenarios.Result, error) {
+func (s *shrinker) makeOnce(specs []scenarios.Spec, enough func(*scenarios.Result) bool) ([]*scenarios.Result, error) {
 	results, made := make([]*scenarios.Result, len(specs)), make([]bool, len(specs))
 	index := map[string]int{}
 	var todo []order
@@ -348,13 +293,7 @@ func (s *shrinker) make(specs []scenarios.Spec, enough func(*scenarios.Result) b
 			return nil, errRunsUsedUp
 		}
 	}
-	orders := make(chan order, len(todo))
-	for _, o := range todo {
-		orders <- o
-	}
-	close(orders)
-	err := runPool(s.ctx, orders, min(s.flags.jobs, len(todo)), 1, func(f finding) bool {
-		s.runs++
+	err := s.make(todo, func(f finding) bool {
 		i := index[keyOf(f.Spec)]
 		made[i] = true
 		if f.Died == nil && f.Error == "" {
@@ -375,7 +314,7 @@ func (s *shrinker) written(complete shrunkFully) casefile.Case {
 	size := sizeOf(s.before)
 	c.Shrunk = &casefile.Shrunk{Faults: size.Faults, Operations: size.Operations, VirtualNS: size.Virtual, Complete: bool(complete)}
 	for _, n := range s.needed {
-		c.Shrunk.Needed = append(c.Shrunk.Needed, casefile.Needed(n))
+		c.Shrunk.Needed = append(c.Shrunk.Needed, casefile.Needed{Fault: n.Fault, Without: n.Without})
 	}
 	c.About = fmt.Sprintf("%s, shrunk from %d faults and %d operations", s.guarantee, len(s.before.Drawn), s.before.Operations.Total)
 	return c
@@ -434,6 +373,6 @@ func (s *shrinker) print(out io.Writer, ended error) error {
 	if ended != nil {
 		fmt.Fprintf(out, "not complete: %v\n", ended)
 	}
-	_, err := fmt.Fprintf(out, "%d runs, %s\nreplay: klamm replay %s\n", s.runs, time.Since(s.begun).Round(time.Second), s.flags.out)
+	_, err := fmt.Fprintf(out, "%s\nreplay: klamm replay %s\n", s.sofar(), s.flags.out)
 	return err
 }

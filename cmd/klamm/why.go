@@ -1,16 +1,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/signal"
-	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/klammlog/klamm/internal/moments"
@@ -21,13 +15,9 @@ import (
 )
 
 type whyFlags struct {
-	seed       string
-	set        []string
-	runs       int
+	questFlags
 	each       int
 	resolution time.Duration
-	jobs       int
-	output     string
 }
 
 // whyGrid is into how many parts the run is cut before anything is known.
@@ -65,14 +55,10 @@ Exit codes: 0 it has told; 2 usage; 7 the run does not fail; 70 internal error;
 			return judging(whyRun(cmd, args[0], f))
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&f.seed, "seed", "", "the run's seed")
-	flags.StringArrayVar(&f.set, "set", nil, "the run's settings, `name=value`; repeatable")
-	flags.IntVar(&f.runs, "runs", 1000, "make at most so many runs")
-	flags.IntVar(&f.each, "continuations", 20, "how many to try from each moment")
-	flags.DurationVar(&f.resolution, "resolution", time.Millisecond, "how close, in virtual time, moments are looked at")
-	flags.IntVarP(&f.jobs, "jobs", "j", runtime.NumCPU(), "how many processes make runs side by side")
-	outputFlag(cmd, &f.output)
+	f.addRun(cmd)
+	cmd.Flags().IntVar(&f.each, "continuations", 20, "how many to try from each moment")
+	cmd.Flags().DurationVar(&f.resolution, "resolution", time.Millisecond, "how close, in virtual time, moments are looked at")
+	f.add(cmd, 1000)
 	return cmd
 }
 
@@ -84,28 +70,28 @@ func (f whyFlags) check() error {
 		return fmt.Errorf("--runs %d: want more than the %d continuations of one moment", f.runs, f.each)
 	case f.resolution < 1:
 		return fmt.Errorf("--resolution %s: want a positive time", f.resolution)
-	case f.jobs < 1 || f.jobs > 1024:
-		return fmt.Errorf("--jobs %d: want 1 to 1024", f.jobs)
-	case f.output != "text" && f.output != "json":
-		return fmt.Errorf("--output %q: want text or json", f.output)
 	}
 	return nil
 }
 
 func whyRun(cmd *cobra.Command, name string, f whyFlags) error {
-	spec, err := replayFlags{seed: f.seed, set: f.set}.spec(name)
+	spec, err := f.run(name)
 	if err == nil {
 		err = f.check()
+	}
+	if err == nil && spec.Continuation.Number != 0 {
+		err = fmt.Errorf("%s says how its run goes on from %s: another continuation would be of another run", name, spec.Continuation.From)
 	}
 	if err != nil {
 		return usage(err)
 	}
-	ctx, stop := signal.NotifyContext(background(cmd), os.Interrupt, syscall.SIGTERM)
+	q, stop := f.begin(cmd)
 	defer stop()
-	w := &asker{ctx: ctx, flags: f, name: name, spec: spec, told: cmd.ErrOrStderr(), begun: time.Now(), siblings: map[moments.Instant]sibling{}}
-	if err := w.begin(); err != nil {
+	failed, err := q.failing(spec, "ask")
+	if err != nil {
 		return err
 	}
+	w := &asker{quest: q, flags: f, name: name, spec: spec, failed: failed, siblings: map[moments.Instant]sibling{}}
 	w.search = moments.Search{End: moments.Instant(w.failed.VirtualNanos), Grid: whyGrid, Each: f.each, Resolution: moments.Instant(f.resolution)}
 	found, ended := moments.Find(w.search, w.try)
 	if ended != nil && !errors.Is(ended, errInterrupted) && !errors.Is(ended, errRunsUsedUp) {
@@ -128,51 +114,19 @@ func whyRun(cmd *cobra.Command, name string, f whyFlags) error {
 
 // An asker makes continuations of a run that fails.
 type asker struct {
-	ctx       context.Context
-	flags     whyFlags
-	name      string // as the run was named on the command line
-	spec      scenarios.Spec
-	told      io.Writer // how far it is
-	begun     time.Time
-	guarantee string // that the run breaks, or what else is wrong with it
-	failed    scenarios.Result
-	search    moments.Search
-	runs      int
-	odd       int // of them, that came to no verdict
-	siblings  map[moments.Instant]sibling
+	*quest
+	flags    whyFlags
+	name     string // as the run was named on the command line
+	spec     scenarios.Spec
+	failed   *scenarios.Result
+	search   moments.Search
+	odd      int // of the runs, that came to no verdict
+	siblings map[moments.Instant]sibling
 }
 
 // A sibling is which continuations from a moment are the first that held, and the first
 // that broke the guarantee; 0 for none.
 type sibling struct{ held, broke uint64 }
-
-// begin makes the run as it is.
-func (w *asker) begin() error {
-	var first finding
-	orders := make(chan order, 1)
-	orders <- order{Spec: w.spec}
-	close(orders)
-	if err := runPool(w.ctx, orders, 1, 1, func(f finding) bool { first = f; return true }); err != nil {
-		return err
-	}
-	w.runs++
-	if first.Died != nil || first.Error != "" {
-		return fmt.Errorf("%s seed %d: %s", w.spec.Scenario, w.spec.Seed, first.trouble())
-	}
-	w.failed = first.Result
-	if w.guarantee = brokenBy(&w.failed); w.guarantee == "" {
-		fmt.Fprintf(w.told, "%s seed %d does not fail: there is nothing to ask\n", w.spec.Scenario, w.spec.Seed)
-		return exitCode(exitNotReproduced)
-	}
-	fmt.Fprintln(w.told, w.failed.Headline())
-	return nil
-}
-
-// hits reports whether a run breaks the guarantee that is asked about, first or not.
-func (w *asker) hits(r *scenarios.Result) bool {
-	return brokenBy(r) == w.guarantee ||
-		slices.ContainsFunc(r.Violations, func(v scenarios.Violation) bool { return v.Guarantee == w.guarantee })
-}
 
 // try makes continuations. If there are not runs enough for all of the instants, it makes
 // those of the first.
@@ -182,19 +136,17 @@ func (w *asker) try(at []moments.Instant, first, each int) ([]int, error) {
 		at, ended = at[:fits], errRunsUsedUp
 	}
 	hits, made := make([]int, len(at)), make([]int, len(at))
-	orders := make(chan order, len(at)*each)
+	var orders []order
 	for _, t := range at {
 		for n := range each {
 			spec := w.spec
 			spec.Continuation = sim.Continuation{From: kafka.Instant(t), Number: uint64(first + n)}
-			orders <- order{Spec: spec}
+			orders = append(orders, order{Spec: spec})
 		}
 	}
-	close(orders)
 	if len(at) > 0 {
-		err := runPool(w.ctx, orders, min(w.flags.jobs, len(at)*each), 1, func(f finding) bool {
+		err := w.make(orders, func(f finding) bool {
 			i := slices.Index(at, moments.Instant(f.Spec.Continuation.From))
-			w.runs++
 			if made[i]++; w.take(f) {
 				hits[i]++
 			}
@@ -220,7 +172,7 @@ func (w *asker) take(f finding) bool {
 	switch {
 	case f.Died != nil || f.Error != "":
 		w.odd++
-	case w.hits(&f.Result):
+	case w.breaks(&f.Result):
 		hit = true
 		s.broke = earliest(s.broke, number)
 	case f.Result.Verdict == scenarios.Held:
@@ -240,8 +192,5 @@ func earliest(a, b uint64) uint64 {
 
 // tell says how far it is.
 func (w *asker) tell(m moments.Moment) {
-	if w.flags.output == "text" {
-		fmt.Fprintf(w.told, "  %4d runs, %s: from %s on %d of %d\n", w.runs, time.Since(w.begun).Round(time.Second),
-			time.Duration(m.At), m.Hits, m.Runs)
-	}
+	fmt.Fprintf(w.told, "  %s: from %s on %d of %d\n", w.sofar(), time.Duration(m.At), m.Hits, m.Runs)
 }
