@@ -28,6 +28,7 @@ type trophy struct {
 	mutant
 	Scripted  bool // its scripted test fails with it, as it must
 	Campaigns []campaign
+	Case      string // what came of proving its case; "" if it has none
 }
 
 // A campaign is one hunt from fresh seeds.
@@ -66,6 +67,13 @@ func (h *hunter) hunt(m mutant) (trophy, error) {
 	binary := filepath.Join(h.dir, m.Name)
 	if err := h.build(binary, "-overlay", overlay); err != nil {
 		return t, fmt.Errorf("%s: %w", m.Name, err)
+	}
+	if file, err := h.caseFile(m); err != nil {
+		return t, err
+	} else if file != "" {
+		if t.Case, err = h.prove(binary, file); err != nil {
+			return t, err
+		}
 	}
 	for i := range h.campaigns {
 		c, err := h.seek(binary, m, i*h.limit+1)
