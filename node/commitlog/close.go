@@ -19,16 +19,12 @@ func (l *Log) Close() error {
 	if err := l.rest(); err != nil {
 		return err
 	}
-	if err := l.care.Take(kafka.Never); err != nil {
+	leave, err := l.halt()
+	if err != nil {
 		return err
 	}
-	defer l.care.Leave()
-	if err := l.turn.Take(kafka.Never); err != nil {
-		return err
-	}
-	defer l.turn.Leave()
-	err := l.finish()
-	if err != nil && errors.Is(err, env.ErrCanceled) {
+	defer leave()
+	if err = l.finish(); err != nil && errors.Is(err, env.ErrCanceled) {
 		return err
 	}
 	l.end0()
@@ -46,6 +42,19 @@ func (l *Log) rest() error {
 		}
 	}
 	return nil
+}
+
+// halt waits until neither what keeps the log in order nor who writes it is at work, and
+// has both wait until leave. Blocks.
+func (l *Log) halt() (leave func(), err error) {
+	if err := l.care.Take(kafka.Never); err != nil {
+		return nil, err
+	}
+	if err := l.turn.Take(kafka.Never); err != nil {
+		l.care.Leave()
+		return nil, err
+	}
+	return func() { l.turn.Leave(); l.care.Leave() }, nil
 }
 
 // end0 takes the log out of the world.
@@ -147,14 +156,11 @@ func (l *Log) Delete() error {
 	if err := l.rest(); err != nil {
 		return err
 	}
-	if err := l.care.Take(kafka.Never); err != nil {
+	leave, err := l.halt()
+	if err != nil {
 		return err
 	}
-	defer l.care.Leave()
-	if err := l.turn.Take(kafka.Never); err != nil {
-		return err
-	}
-	defer l.turn.Leave()
+	defer leave()
 	if !l.ended {
 		err := l.closeFiles()
 		l.end0()

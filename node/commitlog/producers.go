@@ -43,14 +43,11 @@ func (l *Log) Inherit(bequest []byte) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", l.name, err)
 	}
-	if err := l.care.Take(kafka.Never); err != nil {
+	leave, err := l.halt()
+	if err != nil {
 		return err
 	}
-	defer l.care.Leave()
-	if err := l.turn.Take(kafka.Never); err != nil {
-		return err
-	}
-	defer l.turn.Leave()
+	defer leave()
 	if err := l.writableOr(); err != nil {
 		return err
 	}

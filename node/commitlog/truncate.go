@@ -45,14 +45,11 @@ func (l *Log) cutAway(to kafka.Offset, how func(kafka.Offset) error) error {
 	if err := l.complete(); err != nil {
 		return err
 	}
-	if err := l.care.Take(kafka.Never); err != nil {
+	leave, err := l.halt()
+	if err != nil {
 		return err
 	}
-	defer l.care.Leave()
-	if err := l.turn.Take(kafka.Never); err != nil {
-		return err
-	}
-	defer l.turn.Leave()
+	defer leave()
 	if err := l.writableOr(); err != nil {
 		return err
 	}
