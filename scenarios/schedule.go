@@ -29,6 +29,13 @@ func processFamilies() []Family {
 	return out
 }
 
+// swarmed are those of them that a scenario of all faults has. A restart storm is none:
+// one more to draw from would change which families all its seeds have, and a storm has a
+// scenario of its own.
+func swarmed() []Family {
+	return slices.DeleteFunc(processFamilies(), func(f Family) bool { return f == Family(sim.FaultStorm) })
+}
+
 func networkFamilies() []Family {
 	var out []Family
 	for _, f := range netsim.Families() {
@@ -106,6 +113,9 @@ func ParseFault(line string) (Fault, error) {
 // warmUp is the time before the first fault: topics are created in it.
 const warmUp = 300 * time.Millisecond
 
+// FaultsBegin is when the first fault of a run may strike.
+const FaultsBegin = kafka.Instant(warmUp)
+
 // drawSchedule draws every fault of a run, each family from a stream of its own, so
 // that leaving one out leaves the others as they are.
 func drawSchedule(o Options, seed uint64, cast cast) []Fault {
@@ -158,8 +168,11 @@ func drawFault(family Family, r *rand.Rand, cast cast, in netsim.Window) Fault {
 		if f.At > 0 {
 			f.At += in.Start
 		}
-		if slices.Contains(ofAPartition, node) {
+		switch {
+		case slices.Contains(ofAPartition, node) && kind != sim.FaultStorm:
 			f.N = r.Int64N(int64(cast.partitions))
+		case node == aRack:
+			f.N = r.Int64N(int64(cast.options.Racks))
 		}
 		if tune := cast.scenario.TuneProcess; tune != nil {
 			tune(&f, r)

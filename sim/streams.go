@@ -3,6 +3,8 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/klammlog/klamm/node/kafka"
@@ -63,6 +65,18 @@ type Continuation struct {
 
 // String returns the continuation as FROM#NUMBER, such as 3.2s#7.
 func (c Continuation) String() string { return fmt.Sprintf("%s#%d", time.Duration(c.From), c.Number) }
+
+// ParseContinuation reads what String returns. Number 0, which is no continuation, is an
+// error.
+func ParseContinuation(s string) (Continuation, error) {
+	from, number, _ := strings.Cut(s, "#")
+	d, err := time.ParseDuration(from)
+	n, badNumber := strconv.ParseUint(number, 10, 64)
+	if err != nil || d < 0 || badNumber != nil || n == 0 {
+		return Continuation{}, fmt.Errorf("%q: want TIME#N, such as 12.5s#1, N from 1 on", s)
+	}
+	return Continuation{From: kafka.Instant(d), Number: n}, nil
+}
 
 // turn takes the run to its continuation.
 func (k *Kernel) turn() {

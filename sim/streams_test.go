@@ -147,3 +147,16 @@ func TestARecordingHasALineForEachEvent(t *testing.T) {
 		t.Errorf("%q is missing in\n%s", want, &text)
 	}
 }
+
+func TestContinuationsAreReadAsTheyPrint(t *testing.T) {
+	for _, want := range []Continuation{{From: 0, Number: 1}, {From: 12_345_678_901, Number: 7}, {From: 1, Number: 1<<64 - 1}} {
+		if got, err := ParseContinuation(want.String()); err != nil || got != want {
+			t.Errorf("%s was read as %s, %v", want, got, err)
+		}
+	}
+	for _, text := range []string{"", "1s", "1s#", "1s#0", "#1", "1s#x", "-1s#1", "1s#1#1", "event#3"} {
+		if c, err := ParseContinuation(text); err == nil {
+			t.Errorf("%q was read as %s", text, c)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/klammlog/klamm/internal/casefile"
 	"github.com/klammlog/klamm/scenarios"
+	"github.com/klammlog/klamm/sim"
 )
 
 // caseOrder reads a case file, and orders its run with settings on top of its own.
@@ -18,6 +19,11 @@ func caseOrder(name string, set []string) (order, error) {
 	}
 	spec := scenarios.Spec{
 		Scenario: c.Scenario, Seed: c.Seed, Set: slices.Concat(c.Set, set), Script: &scenarios.Script{Faults: c.Faults},
+	}
+	if c.Continue != "" {
+		if spec.Continuation, err = sim.ParseContinuation(c.Continue); err != nil {
+			return order{}, fmt.Errorf("%s: continue: %w", name, err)
+		}
 	}
 	if err := scenarios.CheckSpec(spec); err != nil {
 		return order{}, fmt.Errorf("%s: %w", name, err)
@@ -49,6 +55,9 @@ func issueCases(ctx context.Context, orders chan<- order, cases []order) {
 // caseOf writes down a run with what it came to.
 func caseOf(spec scenarios.Spec, r scenarios.Result) casefile.Case {
 	c := casefile.Case{Scenario: spec.Scenario, Seed: spec.Seed, Set: spec.Set, Faults: r.Drawn}
+	if spec.Continuation.Number != 0 {
+		c.Continue = spec.Continuation.String()
+	}
 	c.Found = &casefile.Found{Verdict: string(r.Verdict), Sentence: r.Reason, Chain: r.Chain.String(), By: buildVersion().line()}
 	if len(r.Violations) > 0 {
 		c.Found.Guarantee, c.Found.Sentence = r.Violations[0].Guarantee, r.Violations[0].Sentence
@@ -87,4 +96,12 @@ func cameTo(f *casefile.Found) string {
 		}
 	}
 	return out
+}
+
+// inSchedules says with how many schedules a fault was left out in vain, if with several.
+func inSchedules(n int) string {
+	if n < 2 {
+		return ""
+	}
+	return fmt.Sprintf(", and not broken with any of %d schedules", n)
 }

@@ -140,7 +140,12 @@ func (f replayFlags) spec(name string) (scenarios.Spec, error) {
 		spec.Until, spec.UntilEvent, err = parsePlace(f.until)
 	}
 	if err == nil && f.turn != "" {
-		spec.Continuation, err = parseContinuation(f.turn)
+		if spec.Continuation.Number != 0 {
+			return spec, fmt.Errorf("%s says how its run goes on: --continue would be a second time", name)
+		}
+		if spec.Continuation, err = sim.ParseContinuation(f.turn); err != nil {
+			err = fmt.Errorf("--continue %w", err)
+		}
 	}
 	return spec, err
 }
@@ -158,17 +163,6 @@ func parsePlace(s string) (at kafka.Instant, event uint64, err error) {
 		return 0, 0, fmt.Errorf("--until %s: want a time after the run's beginning, such as 12.5s, or event#N", s)
 	}
 	return kafka.Instant(d), 0, nil
-}
-
-// parseContinuation reads what sim.Continuation prints.
-func parseContinuation(s string) (sim.Continuation, error) {
-	from, number, _ := strings.Cut(s, "#")
-	d, err := time.ParseDuration(from)
-	n, badNumber := strconv.ParseUint(number, 10, 64)
-	if err != nil || d < 0 || badNumber != nil || n == 0 {
-		return sim.Continuation{}, fmt.Errorf("--continue %s: want TIME#N, such as 12.5s#1, N from 1 on", s)
-	}
-	return sim.Continuation{From: kafka.Instant(d), Number: n}, nil
 }
 
 // named says which run a case file, or a scenario with its seed, is.

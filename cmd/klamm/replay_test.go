@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/klammlog/klamm/node/kafka"
-	"github.com/klammlog/klamm/sim"
 )
 
 // saidBy runs a command in this process, which simulates, and returns what it printed.
@@ -32,19 +31,6 @@ func TestPlacesAreRead(t *testing.T) {
 	for _, text := range []string{"", "0s", "-1s", "12", "soon", "event", "event#", "event#0", "event#-1", "event#1.5", "event#99999999999999999999", "#3"} {
 		if at, event, err := parsePlace(text); err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("%q: %d, %d, %v", text, at, event, err)
-		}
-	}
-}
-
-func TestContinuationsAreReadAsTheyPrint(t *testing.T) {
-	for _, want := range []sim.Continuation{{From: 0, Number: 1}, {From: 12_345_678_901, Number: 7}, {From: 1, Number: 1<<64 - 1}} {
-		if got, err := parseContinuation(want.String()); err != nil || got != want {
-			t.Errorf("%s was read as %s, %v", want, got, err)
-		}
-	}
-	for _, text := range []string{"", "1s", "1s#", "1s#0", "#1", "1s#x", "-1s#1", "1s#1#1", "event#3"} {
-		if c, err := parseContinuation(text); err == nil {
-			t.Errorf("%q was read as %s", text, c)
 		}
 	}
 }

@@ -188,7 +188,7 @@ func shrunkOf(c *casefile.Case, r scenarios.Result) *report.Shrunk {
 		Complete: c.Shrunk.Complete,
 	}
 	for _, n := range c.Shrunk.Needed {
-		out.Needed = append(out.Needed, report.Needed(n))
+		out.Needed = append(out.Needed, report.Needed{Fault: n.Fault, Without: n.Without + inSchedules(n.Schedules)})
 	}
 	return out
 }

@@ -11,14 +11,14 @@ import (
 	"time"
 
 	"github.com/klammlog/klamm/internal/casefile"
-	"github.com/klammlog/klamm/internal/shrink"
 	"github.com/klammlog/klamm/scenarios"
 	"github.com/spf13/cobra"
 )
 
 type shrinkFlags struct {
 	questFlags
-	out string
+	out    string
+	others int // schedules
 }
 
 func newShrinkCommand() *cobra.Command {
@@ -28,7 +28,12 @@ func newShrinkCommand() *cobra.Command {
 		Short: "Make a failing run smaller, and write it down as a case",
 		Long: `Leave out of a failing run what it can fail without: faults, guests, clients, operations,
 partitions and time. It goes on breaking the same guarantee. What is left is written to a
-case file, and each fault in it has been left out once, alone, in vain.
+case file, and each fault in it has been left out, alone, in vain.
+
+A smaller run takes another course: it may hold only because what was left out had moved
+something by a millisecond. So where nothing more can be left out, smaller runs are made
+with other schedules too: all is drawn anew from the moment on at which faults begin. The
+case says so if it needs that.
 
 An interrupt keeps the smallest run found so far.
 
@@ -44,6 +49,7 @@ Exit codes: 0 a case was written; 2 usage; 7 the run does not fail; 70 internal 
 	}
 	f.addRun(cmd)
 	cmd.Flags().StringVar(&f.out, "case", "", "write the case to this `file` (default SCENARIO-SEED.yaml)")
+	cmd.Flags().IntVar(&f.others, "schedules", 3, "try so many other schedules before a fault is called needed")
 	f.add(cmd, 300)
 	return cmd
 }
@@ -53,6 +59,8 @@ func shrinkRun(cmd *cobra.Command, name string, f shrinkFlags) error {
 	switch {
 	case err != nil:
 		return usage(err)
+	case f.others < 0 || f.others > 1000:
+		return usage(fmt.Errorf("--schedules %d: want 0 to 1000", f.others))
 	case f.out == "" && casefile.IsName(name):
 		return usage(errors.New("where to? want --case FILE"))
 	case f.out == "":
@@ -102,8 +110,9 @@ type shrinker struct {
 
 // A neededFault is a fault of the smallest run, and what the run comes to without it.
 type neededFault struct {
-	Fault   string `json:"fault"`
-	Without string `json:"without_it"`
+	Fault     string `json:"fault"`
+	Without   string `json:"without_it"` // with the schedule that the run has
+	Schedules int    `json:"schedules"`  // with how many the guarantee is not broken without it
 }
 
 // begin makes the run as it is, with the faults that it has written down.
@@ -114,132 +123,6 @@ func (s *shrinker) begin(spec scenarios.Spec) error {
 	}
 	spec.Script = &scenarios.Script{Faults: r.Drawn}
 	s.before, s.best, s.result = r, spec, r
-	return nil
-}
-
-// all makes the run smaller in every direction: faults first, which decide most, then
-// everything else, and faults once more if that has changed anything.
-func (s *shrinker) all() error {
-	if err := s.faults(); err != nil {
-		return err
-	}
-	before := s.result.Chain
-	for _, step := range []func() error{s.sizes, s.switches, s.time} {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	if s.result.Chain != before {
-		if err := s.faults(); err != nil {
-			return err
-		}
-	}
-	return s.prove()
-}
-
-// faults leaves out faults.
-func (s *shrinker) faults() error {
-	with := func(list []string) scenarios.Spec {
-		spec := s.best
-		spec.Script = &scenarios.Script{Faults: list}
-		return spec
-	}
-	_, err := shrink.List(s.best.Script.Faults, func(lists [][]string) (int, error) {
-		var specs []scenarios.Spec
-		for _, l := range lists {
-			specs = append(specs, with(l))
-		}
-		return s.first(specs)
-	}, func(l []string) { s.take(with(l), fmt.Sprintf("faults=%d", len(l))) })
-	return err
-}
-
-// switches turns off what makes runs differ and is no fault.
-func (s *shrinker) switches() error {
-	for _, name := range s.result.Switches {
-		spec := s.with(name + "=false")
-		at, err := s.first([]scenarios.Spec{spec})
-		if err != nil {
-			return err
-		}
-		if at >= 0 {
-			s.take(spec, name+"=false")
-		}
-	}
-	return nil
-}
-
-// sizes has fewer operations, clients, partitions and guests.
-func (s *shrinker) sizes() error {
-	for _, size := range s.result.Sizes {
-		spec := func(n int) scenarios.Spec { return s.with(size.Name + "=" + strconv.Itoa(n)) }
-		_, err := shrink.Number(size.Least, size.Is, func(ns []int) (int, error) {
-			var specs []scenarios.Spec
-			for _, n := range ns {
-				specs = append(specs, spec(n))
-			}
-			return s.first(specs)
-		}, func(n int) { s.take(spec(n), fmt.Sprintf("%s=%d", size.Name, n)) })
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// time ends the faults' time soon after the last of them begins.
-func (s *shrinker) time() error {
-	const step = 500 * time.Millisecond
-	_, err := shrink.Number(1, int(time.Duration(s.result.SafetyNanos)/step), func(ns []int) (int, error) {
-		var specs []scenarios.Spec
-		for _, n := range ns {
-			specs = append(specs, s.with("run.safety="+(time.Duration(n)*step).String()))
-		}
-		return s.first(specs)
-	}, func(n int) {
-		safety := "run.safety=" + (time.Duration(n) * step).String()
-		s.take(s.with(safety), safety)
-	})
-	return err
-}
-
-// with returns the best run so far with one setting changed.
-func (s *shrinker) with(setting string) scenarios.Spec {
-	spec := s.best
-	name, _, _ := strings.Cut(setting, "=")
-	spec.Set = slices.DeleteFunc(slices.Clone(spec.Set), func(other string) bool { return strings.HasPrefix(other, name+"=") })
-	spec.Set = append(spec.Set, setting)
-	return spec
-}
-
-// take notes a smaller run.
-func (s *shrinker) take(spec scenarios.Spec, what string) {
-	s.best, s.result = spec, s.known[keyOf(spec)]
-	fmt.Fprintf(s.told, "  %s: %s\n", s.sofar(), what)
-}
-
-// prove leaves out each fault that is left, alone.
-func (s *shrinker) prove() error {
-	var specs []scenarios.Spec
-	for i := range s.best.Script.Faults {
-		spec := s.best
-		spec.Script = &scenarios.Script{Faults: slices.Delete(slices.Clone(s.best.Script.Faults), i, i+1)}
-		specs = append(specs, spec)
-	}
-	results, err := s.makeOnce(specs, nil)
-	if err != nil {
-		return err
-	}
-	for i, r := range results {
-		without := brokenBy(r)
-		switch {
-		case r == nil:
-			without = "the process died"
-		case without == "":
-			without = string(r.Verdict)
-		}
-		s.needed = append(s.needed, neededFault{s.best.Script.Faults[i], without})
-	}
 	return nil
 }
 
@@ -314,7 +197,7 @@ func (s *shrinker) written(complete shrunkFully) casefile.Case {
 	size := sizeOf(s.before)
 	c.Shrunk = &casefile.Shrunk{Faults: size.Faults, Operations: size.Operations, VirtualNS: size.Virtual, Complete: bool(complete)}
 	for _, n := range s.needed {
-		c.Shrunk.Needed = append(c.Shrunk.Needed, casefile.Needed{Fault: n.Fault, Without: n.Without})
+		c.Shrunk.Needed = append(c.Shrunk.Needed, casefile.Needed(n))
 	}
 	c.About = fmt.Sprintf("%s, shrunk from %d faults and %d operations", s.guarantee, len(s.before.Drawn), s.before.Operations.Total)
 	return c
@@ -368,7 +251,7 @@ func (s *shrinker) print(out io.Writer, ended error) error {
 		return err
 	}
 	for _, n := range s.needed {
-		fmt.Fprintf(out, "  needed: %s; without it: %s\n", n.Fault, n.Without)
+		fmt.Fprintf(out, "  needed: %s; without it: %s%s\n", n.Fault, n.Without, inSchedules(n.Schedules))
 	}
 	if ended != nil {
 		fmt.Fprintf(out, "not complete: %v\n", ended)

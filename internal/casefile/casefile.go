@@ -29,8 +29,9 @@ type Case struct {
 	About    string   `yaml:"about,omitempty"`
 	Scenario string   `yaml:"scenario"`
 	Seed     uint64   `yaml:"seed"`
-	Set      []string `yaml:"set,omitempty"` // settings, name=value
-	Faults   []string `yaml:"faults"`        // the schedule, a line a fault
+	Set      []string `yaml:"set,omitempty"`      // settings, name=value
+	Continue string   `yaml:"continue,omitempty"` // another way to go on, TIME#NUMBER; a shrunk run may need one
+	Faults   []string `yaml:"faults"`             // the schedule, a line a fault
 	Found    *Found   `yaml:"found,omitempty"`
 	Shrunk   *Shrunk  `yaml:"shrunk,omitempty"`
 }
@@ -47,8 +48,9 @@ type Shrunk struct {
 
 // Needed is a fault, and what the run comes to without it.
 type Needed struct {
-	Fault   string `yaml:"fault"`
-	Without string `yaml:"without_it"`
+	Fault     string `yaml:"fault"`
+	Without   string `yaml:"without_it"`
+	Schedules int    `yaml:"schedules,omitempty"` // in how many the guarantee was not broken without it
 }
 
 // Found is what the run came to when the case was written. It is for people: a run of

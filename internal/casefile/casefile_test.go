@@ -11,7 +11,7 @@ import (
 func example() Case {
 	return Case{
 		Klamm: Version, About: "a segment removed for a cut that was in memory only",
-		Scenario: "everything", Seed: 1000989, Set: []string{"run.sends=100"},
+		Scenario: "everything", Seed: 1000989, Set: []string{"run.sends=100"}, Continue: "300ms#2",
 		Faults: []string{"crash node=@controller at=4.58653364s for=1.955395017s n=0", "power-loss node=@all at=6.836101s for=1.521666047s n=0"},
 		Found:  &Found{Verdict: "violated", Guarantee: "converges", Sentence: "n3 is down: it ended", Chain: "00ff", By: "klamm v1"},
 	}
