@@ -3,7 +3,6 @@ package client
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -92,15 +91,20 @@ func (m *GroupConsumer) standAside() {
 	}
 }
 
-// rebalance has the group joined again. Eager members let go of everything first.
-func (m *GroupConsumer) rebalance() {
+// rebalance has the group joined again.
+func (m *GroupConsumer) rebalance() { m.joinAgain(revoked) }
+
+// joinAgain has the group joined again. Eager members let go of everything first, as
+// of what is theirs still, or is another's already.
+func (m *GroupConsumer) joinAgain(kind handoverKind) {
 	if m.again {
 		return
 	}
 	m.again = true
 	if !m.c.cooperative() {
-		m.hand(revoked, slices.Clone(m.owned), nil)
+		m.letGo(kind)
 	}
+	m.wake.Broadcast()
 }
 
 // forget ends a membership that the group knows nothing of any more: what the member
@@ -114,9 +118,9 @@ func (m *GroupConsumer) forget(code kafka.Error) {
 		m.member = ""
 	}
 	// What Poll was to carry out is of a membership that is over: assignments that it
-	// has not begun with are nobody's.
-	m.handovers = slices.DeleteFunc(m.handovers, func(h handover) bool { return h.kind == assigned })
-	m.hand(lost, slices.Clone(m.owned), nil)
+	// has not begun with are nobody's, and what it was to give back is another's.
+	m.handovers = nil
+	m.letGo(lost)
 }
 
 // refused handles a code that a coordinator answers members with, and reports
@@ -315,10 +319,7 @@ func (m *GroupConsumer) change(mine []kafka.TopicPartition) {
 	case m.generation != generation || !m.joined || m.closed: // second look: fenced meanwhile
 	case err != nil:
 		m.w.Log.Warn("member does not know where to begin, and joins again", "group", m.c.Group, "err", err)
-		m.again = true
-		if !m.c.cooperative() {
-			m.hand(revoked, slices.Clone(m.owned), nil)
-		}
+		m.rebalance()
 	default:
 		m.hand(assigned, come, places)
 	}

@@ -109,9 +109,12 @@ func (m *GroupConsumer) judgeCommit(r *kmsg.OffsetCommitResponse, generation int
 				m.w.Probe("a commit of a member that the group has gone on without was refused")
 				err = fmt.Errorf("%w: %w", ErrFenced, err)
 			}
-			if (fenced(code) || code == kafka.ErrRebalanceInProgress) && generation == m.generation && m.c.Protocol == ClassicGroup {
-				m.again = true
-				m.wake.Broadcast()
+			switch {
+			case generation != m.generation || m.c.Protocol != ClassicGroup:
+			case fenced(code):
+				m.joinAgain(lost)
+			case code == kafka.ErrRebalanceInProgress:
+				m.rebalance()
 			}
 			return err
 		}

@@ -12,7 +12,7 @@ type handover struct {
 	kind       handoverKind
 	generation int32                  // in which it was decided
 	membership int                    // and which membership that is of
-	partitions []kafka.TopicPartition // sorted
+	partitions []kafka.TopicPartition // sorted; nil: all that Poll has by then
 	places     []Place                // of those assigned: where their committed offsets are
 }
 
@@ -34,19 +34,33 @@ func (m *GroupConsumer) hand(kind handoverKind, partitions []kafka.TopicPartitio
 	m.reader.news.Broadcast()
 }
 
+// letGo has Poll give up all that it has when it comes to it: what is on its way to it
+// now is among that.
+func (m *GroupConsumer) letGo(kind handoverKind) {
+	if len(m.owned) == 0 && !m.busy() {
+		return
+	}
+	m.handovers = append(m.handovers, handover{kind: kind, generation: m.generation, membership: m.membership})
+	m.reader.news.Broadcast()
+}
+
 // carryOut does what is to be done between records. Blocks where callbacks do.
 func (m *GroupConsumer) carryOut() error {
 	for len(m.handovers) > 0 && !m.closed {
 		h := m.handovers[0]
 		m.handovers = m.handovers[1:]
+		if h.partitions == nil {
+			h.partitions = slices.Clone(m.owned)
+		}
 		m.handing, m.carrying = h.generation, true
 		var err error
-		switch h.kind {
-		case assigned:
+		switch {
+		case len(h.partitions) == 0:
+		case h.kind == assigned:
 			err = m.takeOver(h)
-		case revoked:
+		case h.kind == revoked:
 			m.giveBack(h)
-		case lost:
+		case h.kind == lost:
 			m.lose(h)
 		}
 		m.carrying = false
