@@ -3,6 +3,7 @@ package quorum
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,14 +36,34 @@ func (a anyController) ReadMetadata(from kafka.Offset, maxBytes int, deadline ka
 	return DecodePage(AppendPage(nil, p))
 }
 
+// A garbler flips a bit of the first piece of a snapshot that it is asked for.
+type garbler struct {
+	anyController
+	done bool
+}
+
+func (g *garbler) ReadMetadata(from kafka.Offset, maxBytes int, deadline kafka.Instant) (Page, error) {
+	p, err := g.anyController.ReadMetadata(from, maxBytes, deadline)
+	if err == nil && !g.done && len(p.Piece) > 0 {
+		p.Piece, g.done = slices.Clone(p.Piece), true
+		p.Piece[len(p.Piece)/2] ^= 1
+	}
+	return p, err
+}
+
 // observe starts an observer on a machine of its own.
 func (r *rig) observe(m *member, every int64) *Observer {
+	r.t.Helper()
+	return r.observeFrom(m, every, anyController{r, m})
+}
+
+func (r *rig) observeFrom(m *member, every int64, remote Remote) *Observer {
 	r.t.Helper()
 	var o *Observer
 	m.do(10*time.Second, func() {
 		d, err := commitlog.OpenDir(m.w, m.w.LogDirs[0], commitlog.DirOptions{})
 		if err == nil {
-			o, err = Observe(m.w, ObserverOptions{Dir: d, FS: m.w.LogDirs[0].FS, Remote: anyController{r, m}, SnapshotEvery: every})
+			o, err = Observe(m.w, ObserverOptions{Dir: d, FS: m.w.LogDirs[0].FS, Remote: remote, SnapshotEvery: every})
 		}
 		if err != nil {
 			r.t.Error(err)
@@ -117,6 +138,32 @@ func TestAnObserverFollows(t *testing.T) {
 		})
 		r.k.Close()
 	}
+}
+
+// A snapshot that is not what was sent is fetched again, and so is one that the observer
+// wrote down and that has rotted since.
+func TestAnObserverFetchesDamagedSnapshotsAgain(t *testing.T) {
+	r := newRigOn(t, sim.Options{Seed: 1}, 3, disksim.Options{Times: disksim.NVMe()})
+	r.every = 1500
+	r.startAll()
+	r.fill()
+	at := r.add(7, nil)
+	o := r.observeFrom(at, 1, &garbler{anyController: anyController{r, at}})
+	same := func() bool { return o.saved > 0 && uint64(o.Applied()) == o.saved && o.chain == r.elect().q.chain }
+	r.run(time.Minute, "the observer has followed", same)
+	if !r.probed("an observer got a snapshot that is not whole") {
+		t.Error("a snapshot with a wrong bit was taken")
+	}
+	at.forget()
+	for range 40 {
+		disksim.Fault{Kind: disksim.FaultRot, Disk: at.disk.Name(), Path: observerPath + "/*"}.Apply(at.disk)
+	}
+	at.node.Restart()
+	o = r.observe(at, 1)
+	if !r.probed("an observer dropped a damaged snapshot") {
+		t.Error("a rotten snapshot was taken")
+	}
+	r.run(time.Minute, "the observer has followed again", same)
 }
 
 func TestPagesComeBackAsTheyWere(t *testing.T) {
