@@ -407,6 +407,20 @@ var handmadeCases = []struct {
 		h.cut(3, 4)
 		h.counts(counted{ID: 3, Epoch: 13, Held: 50})
 	}, countsTruly},
+	{"a leader counts what it has deleted, of a follower that begins anew with a batch before", func(h *handmade) {
+		h.isr(1, 2)
+		h.views[1].ISR, h.views[1].LogStart = []kafka.NodeID{1, 2}, 45
+		h.decide()
+		h.cut(3, 4)
+		h.counts(counted{ID: 3, Epoch: 13, Held: 45})
+	}, ""},
+	{"a leader counts more than it has deleted, of a follower that begins anew with a batch before", func(h *handmade) {
+		h.isr(1, 2)
+		h.views[1].ISR, h.views[1].LogStart = []kafka.NodeID{1, 2}, 45
+		h.decide()
+		h.cut(3, 4)
+		h.counts(counted{ID: 3, Epoch: 13, Held: 46})
+	}, countsTruly},
 	{"a leader knows what a follower had before its log rotted and was begun anew", func(h *handmade) {
 		h.isr(1, 2)
 		h.views[1].ISR = []kafka.NodeID{1, 2}
@@ -582,7 +596,9 @@ func TestAHighWatermarkMayGoBackWithoutARecord(t *testing.T) {
 		h := newHandmade(clusterPromise{})
 		before := replicaView{Role: c.role, LogStart: c.start, HighWatermark: 42, Durable: 42, LogEnd: 42}
 		after := replicaView{Role: c.role, LogStart: 40, HighWatermark: 40, Durable: 40, LogEnd: 45}
-		h.o.checkForward(h.o.window(3), before, after)
+		w := h.o.window(3)
+		w.read[handmadePlace] = &reading{}
+		h.o.checkForward(w, h.o.subject(handmadePlace), before, after)
 		if !slices.Equal(h.said, c.want) {
 			t.Errorf("%s: %v (%s), want %v", c.claim, h.said, h.sentence, c.want)
 		}
@@ -615,6 +631,46 @@ func TestUncleanElectionsTakeWhatOthersHad(t *testing.T) {
 	h.replace(2, 1, func(b *batch) { b.sum++ })
 	if h.look(); !slices.Contains(h.said, logMatching) {
 		t.Error("with unclean elections logs of one epoch need not match")
+	}
+}
+
+// A replica may hear of an unclean election long before it cuts its log, and may be killed
+// in between. What it was told after the election stays.
+func TestWhatAnUncleanElectionTakesIsCutLater(t *testing.T) {
+	for _, c := range []struct {
+		claim  string
+		unseen bool // it hears of the election, and is killed, before it cuts anything
+		told   kafka.Offset
+		want   string
+	}{
+		{"cut after it has heard", false, 0, ""},
+		{"cut after it was told in the new epoch", false, 45, hwForward},
+		{"cut in its next life", true, 0, ""},
+		{"cut in its next life after it was told in the new epoch", true, 45, recoversAcked},
+	} {
+		h := newHandmade(clusterPromise{Unclean: true})
+		h.isr(1, 2)
+		h.views[2].HighWatermark = 30
+		h.decide()
+		h.look()
+		d := &h.image.Partitions[0]
+		d.Leader, d.LeaderEpoch, d.Epoch, d.ISR = 3, 6, 20, []kafka.NodeID{3}
+		h.decide()
+		h.views[2].LeaderEpoch = 6
+		h.look()
+		if c.told > 0 {
+			h.views[2].HighWatermark = c.told
+			h.look()
+		}
+		if c.unseen {
+			h.o.started(2)
+		}
+		h.cut(2, 2)
+		h.views[2].HighWatermark = 20
+		h.look()
+		if got := strings.Join(h.said, " "); !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("%s: %q (%s), want %q", c.claim, got, h.sentence, c.want)
+		}
 	}
 }
 

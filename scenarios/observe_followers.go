@@ -24,7 +24,9 @@ func (o *clusterObserver) lookAtFollowers(w *window, s *subject) {
 
 // checkCounted: what a leader counts of a follower the follower holds, in its
 // present life, and has said in the leader's epoch. Of a follower that has gone on to
-// another epoch nothing is demanded: it may have been cut. Where a disk rots, what a log
+// another epoch nothing is demanded: it may have been cut; nor of what its leader has deleted:
+// who begins anew where the leader's log begins, and finds that to be in the middle of a batch,
+// begins anew once more, with that batch (docs/bugs/0096.md). Where a disk rots, what a log
 // holds proves nothing, but where it ends its broker knows: one that was begun anew must
 // not count for what it had, once it is in the set that the leader acts on or asks for
 // (docs/bugs/0043.md). Before, the leader relies on nothing of it, and is to begin another
@@ -45,7 +47,7 @@ func (o *clusterObserver) checkCounted(s *subject, leader *closeup, id kafka.Nod
 	}
 	at := c.Held - 1
 	switch {
-	case v.LogEnd < c.Held:
+	case v.LogEnd < c.Held && c.Held > leader.LogStart:
 		o.complain(countsTruly, "%s: leader %d of epoch %d counts offset %d of %d, whose log ends at %d", s.partition, id, leader.LeaderEpoch, c.Held, c.ID, v.LogEnd)
 	case at < max(leader.LogStart, v.LogStart) || o.compacts(s) || f.damaged:
 	case leader.epochAt(at) != v.epochAt(at):

@@ -28,11 +28,22 @@ type batchFacts struct {
 
 // A reading is how far one replica's log has been read.
 type reading struct {
-	last  replicaView // as last seen, in whatever life
-	told  []batch     // the batches that were looked at
+	last  replicaView       // as last seen, in whatever life
+	risen kafka.LeaderEpoch // in which the high watermark rose to where it is
+	told  []batch           // the batches that were looked at
 	epoch map[kafka.ProducerID]kafka.ProducerEpoch
 
 	dismissed bool // the replica was removed, as the controllers decided
+}
+
+// see notes a view. What rose in the same moment as the epoch may have risen before it.
+func (r *reading) see(v replicaView) {
+	if v.HighWatermark > r.last.HighWatermark {
+		if r.risen = v.LeaderEpoch; r.last.partition.Topic != "" {
+			r.risen = min(r.last.LeaderEpoch, v.LeaderEpoch)
+		}
+	}
+	r.last = v
 }
 
 // readLogs looks at the batches on a node's disks that it has not looked at yet.

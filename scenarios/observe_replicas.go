@@ -25,14 +25,14 @@ func (o *clusterObserver) lookAtReplica(w *window, v replicaView) {
 		// The replica was removed, and this is another.
 		r.dismissed, r.last, lived = false, replicaView{}, false
 	}
+	s := o.subject(v.place)
 	if !lived {
-		o.checkRecovered(w, v)
+		o.checkRecovered(w, s, v)
 	}
 	w.owners[v.partition] = v.topic
-	s := o.subject(v.place)
 	checkDense(o, w, v)
 	if lived {
-		o.checkForward(w, before, v)
+		o.checkForward(w, s, before, v)
 	}
 	if v.Role == leadingReplica {
 		o.lookAtLeader(w, s, v)
@@ -41,7 +41,7 @@ func (o *clusterObserver) lookAtReplica(w *window, v replicaView) {
 		}
 	}
 	w.lives[v.place] = v
-	w.read[v.place].last = v
+	w.read[v.place].see(v)
 	if len(s.partings) > 0 {
 		o.settle(s)
 	}
@@ -58,11 +58,11 @@ func checkDense(o *clusterObserver, w *window, v replicaView) {
 
 // checkForward: epochs never go back, and a high watermark only where records are
 // lost that may be.
-func (o *clusterObserver) checkForward(w *window, before, v replicaView) {
+func (o *clusterObserver) checkForward(w *window, s *subject, before, v replicaView) {
 	if v.LeaderEpoch < before.LeaderEpoch {
 		o.complain(epochsForward, "%s on %d: the leader epoch went back from %d to %d", v.partition, w.id, before.LeaderEpoch, v.LeaderEpoch)
 	}
-	excuse := o.promised.Loses || o.promised.Unclean && v.LeaderEpoch > before.LeaderEpoch || w.damaged
+	excuse := o.promised.Loses || o.overruled(w, s) || w.damaged
 	switch {
 	case excuse || beganLower(before, v) || v.HighWatermark >= before.HighWatermark:
 	case v.LogEnd < before.HighWatermark:
@@ -126,15 +126,22 @@ func (o *clusterObserver) checkAgreed(s *subject, id kafka.NodeID, v replicaView
 	}
 }
 
+// overruled reports whether a leader was elected uncleanly, as is promised that it may be,
+// since a replica was told how far records are committed: they may be cut off. That may be
+// long after it has heard of the election, when its disk or its node stood still (docs/bugs/0097.md).
+func (o *clusterObserver) overruled(w *window, s *subject) bool {
+	return o.promised.Unclean && s.since > w.read[s.place].risen
+}
+
 // checkRecovered: what a node held in its last life, and knew to be committed, is
 // there. More may have been cut off by the time that it is seen.
-func (o *clusterObserver) checkRecovered(w *window, v replicaView) {
+func (o *clusterObserver) checkRecovered(w *window, s *subject, v replicaView) {
 	last := w.read[v.place].last
 	if last.partition.Topic == "" || o.promised.Loses || o.isExcused(w) {
 		return
 	}
-	if o.promised.Unclean && v.LeaderEpoch > last.LeaderEpoch {
-		return // it may have been elected uncleanly meanwhile, or have followed who was
+	if o.overruled(w, s) {
+		return // it was elected uncleanly meanwhile, or follows who was
 	}
 	held := min(last.Durable, last.HighWatermark)
 	if v.LogEnd < held {
