@@ -91,7 +91,7 @@ func (r *run) unjudged() Result {
 // judge draws the conclusion. A broken promise outranks everything; then comes
 // what never finished; and a run that tested nothing has held nothing.
 func (r *run) judge(ending sim.Ending) *Outcome {
-	o := &Outcome{Result: r.unjudged(), State: r.state(), history: r.history.History(), demands: r.demands(), shown: map[string]history.OpID{}}
+	o := &Outcome{Result: r.unjudged(), State: r.state(), Moments: r.k.Moments(), history: r.history.History(), demands: r.demands(), shown: map[string]history.OpID{}}
 	res := &o.Result
 	report := checker.Judge(r.history.History(), r.demands())
 	for _, v := range report.Verdicts {

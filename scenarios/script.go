@@ -42,15 +42,15 @@ func CheckSpec(s Spec) error {
 	return err
 }
 
-// Schedule returns the faults of a run that somebody describes, a line a fault, without
-// making it.
-func Schedule(s Spec) ([]string, error) {
+// Unmade returns what is known of a run that somebody describes before it is made: a result
+// without a verdict.
+func Unmade(s Spec) (Result, error) {
 	r, err := newRun(s, Watch{})
 	if err != nil {
-		return nil, err
+		return Result{}, err
 	}
 	defer r.k.Close()
-	return r.unjudged().Drawn, nil
+	return r.unjudged(), nil
 }
 
 // Budgeted reports whether what a run's faults may strike is within a budget: where some
@@ -114,7 +114,7 @@ func (r *run) knows(f Fault) error {
 
 // targetWords are the words for whoever it is when a fault strikes.
 var targetWords = []target{theLeader, aFollower, theController, everyNode, theBrokers, theOthers, inTurn, theAhead, theOtherNodes,
-	theHeirs, theReturned, theJoining, theWisher, allButOne, allButOneInTurn}
+	theHeirs, theReturned, theJoining, theWisher, allButOne, allButOneInTurn, aRack}
 
 func (r *run) isHost(name string) bool {
 	return slices.Contains(r.network.Hosts(), name)

@@ -34,7 +34,8 @@ type Watch struct {
 // An Outcome is what a run came to, with the evidence.
 type Outcome struct {
 	Result
-	State   []string // of nodes and partitions at the end, a line each
+	State   []string     // of nodes and partitions at the end, a line each
+	Moments []sim.Moment // when probes were reached first
 	history *history.History
 	demands checker.Demands
 	shown   map[string]history.OpID // evidence, by its text

@@ -43,8 +43,14 @@ type Sink func(Line)
 // sight is what all nodes show: probes counted, buggify points drawn.
 type sight struct {
 	k      *Kernel
-	probes map[string]uint64
+	probes map[string]*probe
 	points map[string]*point
+}
+
+// A probe is how often a node came there, and when first.
+type probe struct {
+	times uint64
+	first kafka.Instant
 }
 
 // A point is one buggify point of this run. Most are off in most runs, so that
@@ -61,7 +67,16 @@ const (
 )
 
 func newSight(k *Kernel) sight {
-	return sight{k: k, probes: map[string]uint64{}, points: map[string]*point{}}
+	return sight{k: k, probes: map[string]*probe{}, points: map[string]*point{}}
+}
+
+func (s *sight) probe(name string) {
+	p := s.probes[name]
+	if p == nil {
+		p = &probe{first: s.k.now}
+		s.probes[name] = p
+	}
+	p.times++
 }
 
 func (s *sight) buggify(name string) bool {
@@ -96,10 +111,25 @@ func sorted(counts []Count) []Count {
 // Probes returns the probes that were reached, by name.
 func (k *Kernel) Probes() []Count {
 	var out []Count
-	for name, n := range k.sight.probes { //klamm:unordered sorted below
-		out = append(out, Count{name, n})
+	for name, p := range k.sight.probes { //klamm:unordered sorted below
+		out = append(out, Count{name, p.times})
 	}
 	return sorted(out)
+}
+
+// A Moment is when a probe was reached first.
+type Moment struct {
+	Name string        `json:"name"`
+	At   kafka.Instant `json:"at_ns"`
+}
+
+// Moments returns when each probe was reached first, by name.
+func (k *Kernel) Moments() []Moment {
+	var out []Moment
+	for _, c := range k.Probes() {
+		out = append(out, Moment{c.Name, k.sight.probes[c.Name].first})
+	}
+	return out
 }
 
 // Buggified returns the buggify points that fired, by name.
@@ -118,7 +148,7 @@ func (n *Node) Sight() env.Sight { return nodeSight{n} }
 
 type nodeSight struct{ n *Node }
 
-func (s nodeSight) Probe(name string)        { s.n.k.sight.probes[name]++ }
+func (s nodeSight) Probe(name string)        { s.n.k.sight.probe(name) }
 func (s nodeSight) Buggify(name string) bool { return s.n.k.sight.buggify(name) }
 func (s nodeSight) Tracing() bool            { return s.n.k.options.Sink != nil }
 

@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/bits"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/klammlog/klamm/internal/casefile"
 	"github.com/klammlog/klamm/internal/hunt"
+	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/scenarios"
+	"github.com/klammlog/klamm/sim"
 	"github.com/spf13/cobra"
 )
 
@@ -29,9 +30,10 @@ func newHuntCommand() *cobra.Command {
 		Short: "Look for a run that breaks a guarantee, led by what runs reach",
 		Long: `Make runs of a scenario until one breaks a guarantee. A run that reached something new is
 kept: a probe, a buggify point, one of them more often than any run before, a probe
-together with a family of faults. Kept runs are changed: faults are left out, moved,
-made longer, aimed at others, doubled, joined with those of other runs; and one run in
-four is that of a fresh seed. What is found is written to a case file.
+together with a family of faults. Kept runs are changed: faults are left out, moved to
+when something rare was reached, made longer, aimed at others, doubled; and luck turns
+there. Their faults strike runs that are set up as none before; and one run in four is
+that of a fresh seed. What is found is written to a case file.
 
 With --jobs 1 a hunt is a function of its seed and this binary.
 
@@ -165,7 +167,7 @@ func (h *hunter) run() error {
 func (h *hunter) next() order {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return order{Spec: h.spec(h.search.Next(h.acceptable))}
+	return order{Spec: h.spec(h.search.Next(h)), When: true}
 }
 
 func (h *hunter) spec(t hunt.Trial) scenarios.Spec {
@@ -173,18 +175,8 @@ func (h *hunter) spec(t hunt.Trial) scenarios.Spec {
 	if t.Faults != nil {
 		spec.Script = &scenarios.Script{Faults: t.Faults}
 	}
+	spec.Continuation = sim.Continuation{From: kafka.Instant(t.Luck.From), Number: t.Luck.Number}
 	return spec
-}
-
-// acceptable reports whether a changed schedule can be run, and keeps what its seed is
-// promised: where something may be lost, only what the seed drew says whose.
-func (h *hunter) acceptable(t hunt.Trial) bool {
-	spec := h.spec(t)
-	if _, made := h.mayLose[t.Seed]; made {
-		return scenarios.CheckSpec(spec) == nil
-	}
-	budgeted, err := scenarios.Budgeted(spec)
-	return err == nil && !budgeted
 }
 
 // take learns what a run came to.
@@ -194,7 +186,7 @@ func (h *hunter) take(f finding) error {
 	h.runs++
 	switch {
 	case f.Died != nil:
-		return fmt.Errorf("%s seed %d, %d faults: %w", f.Spec.Scenario, f.Spec.Seed, len(faultsOf(f)), f.Died)
+		return fmt.Errorf("%s seed %d, %d faults: %w", f.Spec.Scenario, f.Spec.Seed, len(trialOf(f.Spec).Faults), f.Died)
 	case f.Error != "":
 		return errors.New(f.Error)
 	case brokenBy(&f.Result) != "":
@@ -206,43 +198,11 @@ func (h *hunter) take(f finding) error {
 		return err
 	}
 	h.mayLose[f.Spec.Seed] = budgeted
-	unseen := h.search.Learn(hunt.Trial{Seed: f.Spec.Seed, Faults: faultsOf(f)}, hunt.Reached{
-		Faults: f.Result.Drawn, Features: featuresOf(f.Result), Time: time.Duration(f.Result.SafetyNanos),
-		Bound: budgeted, Useless: f.Result.Verdict != scenarios.Held,
+	unseen := h.search.Learn(trialOf(f.Spec), hunt.Reached{
+		Draft: draftOf(f.Result, budgeted), Features: featuresOf(f.answer), Useless: f.Result.Verdict != scenarios.Held,
 	})
 	h.tell(f, unseen)
 	return nil
-}
-
-func faultsOf(f finding) []string {
-	if f.Spec.Script == nil {
-		return nil
-	}
-	return f.Spec.Script.Faults
-}
-
-// featuresOf names what a run reached.
-func featuresOf(r scenarios.Result) []string {
-	var out []string
-	add := func(what string, times uint64) {
-		for times > 0 { // once, twice, four times, …
-			out = append(out, fmt.Sprintf("%s, %d times", what, uint64(1)<<(bits.Len64(times)-1)))
-			times = uint64(1)<<(bits.Len64(times)-1) - 1
-		}
-	}
-	for _, p := range r.Probes {
-		add(p.Name, p.Times)
-		for _, family := range r.Effective() {
-			out = append(out, family+" and "+p.Name)
-		}
-	}
-	for _, p := range r.Buggify {
-		add(p.Name, p.Times)
-	}
-	for _, c := range r.Faults {
-		add(c.Name, c.Times)
-	}
-	return out
 }
 
 // huntPace is how often a hunt without anything new says how far it is.

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/klammlog/klamm/internal/casefile"
 	"github.com/klammlog/klamm/internal/hunt"
 	"github.com/klammlog/klamm/scenarios"
 	"github.com/klammlog/klamm/sim"
@@ -42,11 +42,11 @@ func TestHuntFindsABrokenPromise(t *testing.T) {
 	if !r.Found || r.Case != file || r.Guarantee == "" || r.Runs < 1 || r.Exit != exitViolated {
 		t.Errorf("%+v", r)
 	}
-	c, err := casefile.Read(file)
+	c, err := caseOrder(file, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := scenarios.Run(scenarios.Spec{Scenario: c.Scenario, Seed: c.Seed, Set: c.Set, Script: &scenarios.Script{Faults: c.Faults}}, scenarios.Watch{})
+	o, err := scenarios.Run(c.Spec, scenarios.Watch{})
 	if err != nil || o.Verdict != scenarios.Violated || o.Violations[0].Guarantee != r.Guarantee {
 		t.Errorf("the case comes to %s (%v), the hunt to %+v", o.Verdict, err, r)
 	}
@@ -63,21 +63,29 @@ func TestHuntEndsWithItsBudget(t *testing.T) {
 	}
 }
 
+// A counting one counts what it refuses.
+type counting struct {
+	*hunter
+	refused int
+}
+
+func (c *counting) Acceptable(t hunt.Trial) bool {
+	ok := c.hunter.Acceptable(t)
+	if !ok {
+		c.refused++
+	}
+	return ok
+}
+
 // Changed schedules are schedules: scenarios read them, and names of hosts are right often
 // enough. Whoever may lose something keeps its seed.
 func TestChangedSchedulesCanBeRun(t *testing.T) {
 	h := &hunter{scenario: "everything", search: hunt.New(1, 1), mayLose: map[uint64]bool{}}
-	changed, refused := 0, 0
+	court, changed := &counting{hunter: h}, 0
 	for run := range 60 {
-		trial := h.search.Next(func(t hunt.Trial) bool {
-			ok := h.acceptable(t)
-			if !ok {
-				refused++
-			}
-			return ok
-		})
+		trial := h.search.Next(court)
 		spec := h.spec(trial)
-		drawn, err := scenarios.Schedule(spec)
+		r, err := scenarios.Unmade(spec)
 		if err != nil {
 			t.Fatalf("%v: %v", trial, err)
 		}
@@ -92,10 +100,12 @@ func TestChangedSchedulesCanBeRun(t *testing.T) {
 			changed++
 		}
 		h.mayLose[trial.Seed] = budgeted
-		h.search.Learn(trial, hunt.Reached{Faults: drawn, Features: []string{strings.Repeat("x", run)}, Time: 5e9, Bound: budgeted})
+		h.search.Learn(trial, hunt.Reached{
+			Draft: draftOf(r, budgeted), Features: []hunt.Feature{{Name: strings.Repeat("x", run), At: time.Second}},
+		})
 	}
-	if changed < 25 {
-		t.Errorf("%d of 60 runs are changed ones, %d were refused", changed, refused)
+	if changed < 20 {
+		t.Errorf("%d of 60 runs are changed ones, %d were refused", changed, court.refused)
 	}
 }
 
@@ -105,11 +115,22 @@ func TestFeaturesOfARun(t *testing.T) {
 		Probes:  []sim.Count{{Name: "a tail was torn", Times: 5}},
 		Buggify: []sim.Count{{Name: "roll early", Times: 2}},
 	}
-	want := []string{
-		"a tail was torn, 4 times", "a tail was torn, 2 times", "a tail was torn, 1 times", "crash and a tail was torn",
-		"roll early, 2 times", "roll early, 1 times", "crash, 1 times",
+	torn := 3 * time.Second
+	want := []hunt.Feature{
+		{Name: "a tail was torn, 4 times", At: torn}, {Name: "a tail was torn, 2 times", At: torn}, {Name: "a tail was torn, 1 times", At: torn},
+		{Name: "crash and a tail was torn", At: torn},
+		{Name: "roll early, 2 times"}, {Name: "roll early, 1 times"}, {Name: "crash, 1 times"},
 	}
-	if got := featuresOf(r); !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
+	if got := featuresOf(answer{Result: r, Moments: []sim.Moment{{Name: "a tail was torn", At: 3e9}}}); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// Numbers and times that are about as large are alike; other words are what they are.
+func TestWordsOfARun(t *testing.T) {
+	a := wordsOf([]string{"producers=2 flush=ack", "safety=5s keys=0"})
+	b := wordsOf([]string{"producers=3 flush=os", "safety=6s keys=1"})
+	if len(a) != 4 || len(b) != 4 || a[0] != b[0] || a[1] == b[1] || a[2] != b[2] || a[3] == b[3] {
+		t.Errorf("%q and %q", a, b)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/klammlog/klamm/scenarios"
+	"github.com/klammlog/klamm/sim"
 )
 
 // An order is what a worker process is asked to do: one run.
@@ -25,14 +26,16 @@ type order struct {
 	Record    string         `json:"record,omitempty"`    // write every event to this file
 	Artifacts string         `json:"artifacts,omitempty"` // on failure, write evidence below this folder
 	Tally     bool           `json:"tally,omitempty"`     // count what became of the sends
+	When      bool           `json:"when,omitempty"`      // tell when probes were reached first
 	Times     int            `json:"-"`                   // how often to make it; 0: with every process of the crew
 }
 
 // An answer is what a worker says of one order.
 type answer struct {
-	Result scenarios.Result `json:"result"`
-	Fates  []fate           `json:"fates,omitempty"` // if they were asked for
-	Error  string           `json:"error,omitempty"` // the run could not be made
+	Result  scenarios.Result `json:"result"`
+	Fates   []fate           `json:"fates,omitempty"`   // if they were asked for
+	Moments []sim.Moment     `json:"moments,omitempty"` // likewise
+	Error   string           `json:"error,omitempty"`   // the run could not be made
 }
 
 // A finding is what came of one run, repeated or not.

@@ -68,6 +68,9 @@ func carryOut(o order) answer {
 			return answer{Error: err.Error()}
 		}
 	}
+	if o.When {
+		a.Moments = outcome.Moments
+	}
 	if o.Artifacts != "" && outcome.Verdict != scenarios.Held {
 		if err := writeArtifacts(o, outcome); err != nil {
 			a.Error = fmt.Sprintf("evidence cannot be written: %v", err)

@@ -5,22 +5,39 @@ import (
 	"time"
 )
 
-// change makes one change of any kind, and reports whether there was one to make.
-func (s *Search) change(seed *uint64, list *schedule) bool {
+// change makes one change of a run's schedule, and reports whether there was one to make.
+func (s *Search) change(r *run, list *schedule) bool {
 	switch s.rand.IntN(8) {
 	case 0:
-		*seed = s.rand.Uint64N(1 << 40) // the same faults, other luck
-		return true
-	case 1:
 		return s.duplicate(list)
+	case 1:
+		return s.merge(list, r.within())
 	case 2:
-		return s.merge(list)
-	case 3, 4:
 		return s.retarget(list)
-	case 5, 6:
-		return s.insert(list)
+	case 3, 4:
+		return s.insert(r, list)
+	case 5:
+		return s.aimMore(r, list)
+	case 6:
+		return len(*list) > 0 && s.aim(r, *list, s.rand.IntN(len(*list)))
 	}
 	return s.changeInTime(list)
+}
+
+// changeBound changes a schedule that has to keep its faults, each with whom it strikes.
+func (s *Search) changeBound(r *run, list *schedule) bool {
+	if len(*list) > 0 && s.rand.IntN(2) == 0 {
+		return s.aim(r, *list, s.rand.IntN(len(*list)))
+	}
+	return s.changeInTime(list)
+}
+
+// within returns the time in which a run's faults begin, 0 if it has none.
+func (r *run) within() time.Duration {
+	if len(r.schedule) == 0 {
+		return 0
+	}
+	return r.schedule[0].time
 }
 
 // changeInTime drops a fault, or has it begin at another time, or last longer or shorter.
@@ -103,7 +120,7 @@ func (s *Search) retarget(list *schedule) bool {
 }
 
 // insert adds a fault that any run had, at another time.
-func (s *Search) insert(list *schedule) bool {
+func (s *Search) insert(r *run, list *schedule) bool {
 	families := s.words.families()
 	if len(families) == 0 || len(*list) >= maxFaults {
 		return false
@@ -116,21 +133,29 @@ func (s *Search) insert(list *schedule) bool {
 	if _, ok := f.duration("at"); ok && f.time > 0 {
 		f = f.with("at", time.Duration(s.rand.Int64N(int64(f.time))).String())
 	}
-	if *list = append(*list, f); s.rand.IntN(2) == 0 {
-		s.alignWith(list, len(*list)-1)
+	*list = append(*list, f)
+	switch last := len(*list) - 1; s.rand.IntN(3) {
+	case 0:
+		s.alignWith(list, last)
+	case 1:
+		s.aim(r, *list, last)
 	}
 	return true
 }
 
-// merge adds some of the faults of another kept run.
-func (s *Search) merge(list *schedule) bool {
+// merge adds some of the faults of a kept run, as they are as far as they begin in time.
+func (s *Search) merge(list *schedule, within time.Duration) bool {
 	other := s.pick()
 	if other.bound {
 		return false
 	}
 	some := false
 	for _, f := range other.schedule {
-		if len(*list) < maxFaults && s.rand.IntN(2) == 0 {
+		at, timed := f.duration("at")
+		if timed && within > 0 && at > within {
+			continue
+		}
+		if f.time = max(within, at); len(*list) < maxFaults && s.rand.IntN(4) != 0 {
 			*list, some = append(*list, f), true
 		}
 	}

@@ -1,8 +1,9 @@
 // Package hunt decides which run to try next, from what the runs before it reached.
 //
-// A run that reached something new is kept. What is tried is a kept run whose schedule
-// was changed a little, or a fresh seed. A feature is anything that a run can be said to
-// have reached, by name; what features there are is for who makes runs to say.
+// A run that reached something new is kept. What is tried is a kept run that was changed,
+// in its faults or in its luck; faults of a kept run in a seed that is unlike those tried;
+// or a fresh seed. A feature is anything that a run can be said to have reached, by name;
+// what features there are is for who makes runs to say.
 //
 // It is pure: the same seed and the same answers make the same search. Schedules are
 // lines, a family and words name=value, as they are printed and parsed elsewhere; what a
@@ -19,15 +20,41 @@ import (
 type Trial struct {
 	Seed   uint64
 	Faults []string // a line a fault; nil: those that the seed draws
+	Luck   Luck
+}
+
+// A Luck is another way for a run to go on from an instant on; what happens before is as
+// it is without. Number 0 is the run itself.
+type Luck struct {
+	From   time.Duration
+	Number uint64
+}
+
+// A Draft is what is known of a run before it is made.
+type Draft struct {
+	Faults []string      // its schedule
+	Words  []string      // how it is set up
+	Time   time.Duration // in which faults begin
+	Bound  bool          // its faults are within a budget: they stay whose they are
+}
+
+// A Court knows what can be known of runs before they are made.
+type Court interface {
+	Draft(seed uint64) Draft
+	Acceptable(Trial) bool // it can be made; asked about runs that are not just a seed's
 }
 
 // A Reached is what came of a trial.
 type Reached struct {
-	Faults   []string      // the schedule that it had
-	Features []string      // distinct
-	Time     time.Duration // in which faults begin
-	Bound    bool          // its faults are within a budget: they stay whose they are
-	Useless  bool          // it tested nothing
+	Draft
+	Features []Feature // of distinct names
+	Useless  bool      // it tested nothing
+}
+
+// A Feature is something that a run reached.
+type Feature struct {
+	Name string
+	At   time.Duration // when first; 0: nobody knows
 }
 
 // A Search is what was tried so far.
@@ -37,13 +64,15 @@ type Search struct {
 	kept  []*run
 	times map[string]int // by feature, how many runs had it
 	words vocabulary
+	setup setups
 }
 
 // A run is one that was kept.
 type run struct {
 	seed     uint64
+	luck     Luck
 	schedule schedule
-	features []string
+	features []Feature
 	bound    bool
 	tried    int // how often it was changed
 }
@@ -52,23 +81,26 @@ type run struct {
 func New(seed, first uint64) *Search {
 	return &Search{
 		rand: rand.New(rand.NewPCG(seed, 0x68756e74)), next: first,
-		times: map[string]int{}, words: vocabulary{},
+		times: map[string]int{}, words: vocabulary{}, setup: newSetups(),
 	}
 }
 
-// freshOneIn is how many trials of a running search one fresh seed is among: what a
-// mutation cannot reach, such as another size of a cluster, comes from seeds alone.
+// freshOneIn is how many trials of a running search one fresh seed is among: whatever
+// leads a search astray, it is never worse than this fraction of a plain one.
 const freshOneIn = 4
 
-// fewKept is how many kept runs there must be before any is changed.
-const fewKept = 3
+// graftOneIn is how many of the other trials one is among that is set up as none before:
+// how a run is set up, as the size of its cluster, changes of kept runs do not reach.
+const graftOneIn = 2
 
-// Next returns what to try. Whether it can be run is for who runs it to say: acceptable
-// is asked about each changed schedule, and after some refusals it is a fresh seed.
-func (s *Search) Next(acceptable func(Trial) bool) Trial {
-	if len(s.kept) >= fewKept && s.rand.IntN(freshOneIn) != 0 {
+// Next returns what to try: after some changed runs that cannot be made, a fresh seed.
+func (s *Search) Next(c Court) Trial {
+	if len(s.kept) > 0 && s.rand.IntN(freshOneIn) != 0 {
+		if s.rand.IntN(graftOneIn) == 0 {
+			return s.graft(c)
+		}
 		for range 8 {
-			if t, ok := s.changed(); ok && acceptable(t) {
+			if t, ok := s.changed(); ok && c.Acceptable(t) {
 				return t
 			}
 		}
@@ -81,16 +113,17 @@ func (s *Search) Next(acceptable func(Trial) bool) Trial {
 // Learn takes what came of a trial, and returns the features that no run had before.
 func (s *Search) Learn(t Trial, r Reached) (unseen []string) {
 	for _, f := range r.Features {
-		if s.times[f]++; s.times[f] == 1 {
-			unseen = append(unseen, f)
+		if s.times[f.Name]++; s.times[f.Name] == 1 {
+			unseen = append(unseen, f.Name)
 		}
 	}
+	s.setup.learn(r.Words)
 	schedule := parse(r.Faults, r.Time)
 	if !r.Bound {
 		s.words.learn(schedule)
 	}
 	if len(unseen) > 0 && !r.Useless {
-		s.kept = append(s.kept, &run{seed: t.Seed, schedule: schedule, features: r.Features, bound: r.Bound})
+		s.kept = append(s.kept, &run{seed: t.Seed, luck: t.Luck, schedule: schedule, features: r.Features, bound: r.Bound})
 	}
 	return unseen
 }
@@ -101,13 +134,12 @@ func (s *Search) Kept() int { return len(s.kept) }
 // Features returns how many features there are that some run had.
 func (s *Search) Features() int { return len(s.times) }
 
-// pick returns a kept run: of some drawn the one with the rarest feature, and of those
-// with equally rare ones the one that was tried least.
+// pick returns a kept run: of some drawn the one that is worth most.
 func (s *Search) pick() *run {
 	var best *run
 	for range 4 {
 		r := s.kept[s.rand.IntN(len(s.kept))]
-		if best == nil || s.rarity(r)*(1+r.tried) < s.rarity(best)*(1+best.tried) {
+		if best == nil || s.worth(r) > s.worth(best) {
 			best = r
 		}
 	}
@@ -115,28 +147,33 @@ func (s *Search) pick() *run {
 	return best
 }
 
-// rarity returns how many runs had the rarest feature of a run.
-func (s *Search) rarity(r *run) int {
-	least := s.times[r.features[0]]
-	for _, f := range r.features[1:] {
-		least = min(least, s.times[f])
+// worth is how rare what a run reached is, all together, and less the more often it was
+// tried: a run in which much happened that seldom does is where more of that may happen.
+func (s *Search) worth(r *run) float64 {
+	sum := 0.0
+	for _, f := range r.features {
+		sum += 1 / float64(s.times[f.Name])
 	}
-	return least
+	return sum / float64(1+r.tried)
 }
 
-// changed returns a kept run with one to three changes, and whether there is any.
+// changed returns a kept run with one, two or four changes, and whether there is any.
 func (s *Search) changed() (Trial, bool) {
 	from := s.pick()
-	seed, schedule := from.seed, slices.Clone(from.schedule)
+	t, schedule := Trial{Seed: from.seed, Luck: from.luck}, slices.Clone(from.schedule)
 	any := false
-	for range 1 + s.rand.IntN(3) {
-		var ok bool
-		if from.bound {
-			ok = s.changeInTime(&schedule)
-		} else {
-			ok = s.change(&seed, &schedule)
+	for range 1 << s.rand.IntN(3) {
+		ok := true
+		switch {
+		case s.rand.IntN(4) == 0:
+			s.turn(from, &t.Luck)
+		case from.bound:
+			ok = s.changeBound(from, &schedule)
+		default:
+			ok = s.change(from, &schedule)
 		}
 		any = any || ok
 	}
-	return Trial{Seed: seed, Faults: schedule.lines()}, any
+	t.Faults = schedule.lines()
+	return t, any
 }
