@@ -101,7 +101,7 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 	}
 	res.Judged = append(res.Judged, r.observed()...)
 	r.judgeDelivery(res)
-	r.judgeOperators(res)
+	r.judgeOperators(o)
 	r.judgeRot(res)
 	for _, v := range report.Violations() {
 		var events []string

@@ -183,12 +183,14 @@ func (o *operator) timeout() int32 {
 }
 
 // judgeOperators adds what operators were told and cannot be.
-func (r *run) judgeOperators(res *Result) {
+func (r *run) judgeOperators(o *Outcome) {
+	res := &o.Result
 	if r.options.Operators.Operators == 0 || r.drawn.Unrestricted {
 		return
 	}
 	res.Judged = append(res.Judged, metadataLinearizable, describesTruly)
-	v := metadata.Judge(&r.ministry.told)
+	o.Acts = &r.ministry.told
+	v := metadata.Judge(o.Acts)
 	r.ministry.open = v.Open
 	for _, broken := range v.Violations {
 		var events []string

@@ -6,6 +6,7 @@ import (
 
 	"github.com/klammlog/klamm/checker"
 	"github.com/klammlog/klamm/checker/history"
+	"github.com/klammlog/klamm/checker/metadata"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/sim"
 )
@@ -39,6 +40,8 @@ type Outcome struct {
 	history *history.History
 	demands checker.Demands
 	shown   map[string]history.OpID // evidence, by its text
+
+	Acts *metadata.History // what operators were told, if it was judged
 }
 
 // WriteHistory writes what clients did and saw, and what they were promised, in the

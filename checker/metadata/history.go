@@ -74,8 +74,17 @@ type Operation struct {
 }
 
 func (o *Operation) String() string {
+	when := fmt.Sprintf("from %d ns to %d ns: %s", o.Invoked, o.Completed, o.Answer)
+	if o.Answer == Unknown {
+		when = fmt.Sprintf("from %d ns on: unknown", o.Invoked)
+	}
+	return fmt.Sprintf("%s: %s, %s", o.Client, o.asked(), when)
+}
+
+// asked says what was asked for, with what was told of it.
+func (o *Operation) asked() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s %s", o.Client, o.Act, o.Resource)
+	fmt.Fprintf(&b, "%s %s", o.Act, o.Resource)
 	if o.Partitions > 0 {
 		fmt.Fprintf(&b, " partitions=%d", o.Partitions)
 	}
@@ -85,11 +94,6 @@ func (o *Operation) String() string {
 	if len(o.Settings) > 0 {
 		fmt.Fprintf(&b, " %v", o.Settings)
 	}
-	fmt.Fprintf(&b, ", from %d ns ", o.Invoked)
-	if o.Answer == Unknown {
-		return b.String() + "on: unknown"
-	}
-	fmt.Fprintf(&b, "to %d ns: %s", o.Completed, o.Answer)
 	return b.String()
 }
 

@@ -39,21 +39,31 @@ func Judge(h *History) Verdict {
 	var v Verdict
 	told := h.told(&v)
 	for _, resource := range h.resources() {
-		begin, ok := h.Begin[resource]
-		if !ok {
-			begin = initial(resource)
-		}
-		s := search{begin: begin, told: told}
-		for i := range h.Operations {
-			o := &h.Operations[i]
-			if o.Resource == resource && o.Answer != Nothing && (o.Act.writes() || o.Answer != Unknown) {
-				s.operations = append(s.operations, o)
-			}
-		}
+		s := h.search(resource, told)
 		v.Checked += len(s.operations)
 		s.judge(resource, &v)
 	}
 	return v
+}
+
+// begin returns the state of a resource before its first operation.
+func (h *History) begin(resource string) State {
+	if s, ok := h.Begin[resource]; ok {
+		return s
+	}
+	return initial(resource)
+}
+
+// search returns the search for an order of what says something about a resource.
+func (h *History) search(resource string, told map[string]bool) *search {
+	s := &search{begin: h.begin(resource), told: told}
+	for i := range h.Operations {
+		o := &h.Operations[i]
+		if o.Resource == resource && o.Answer != Nothing && (o.Act.writes() || o.Answer != Unknown) {
+			s.operations = append(s.operations, o)
+		}
+	}
+	return s
 }
 
 // told returns the ids that acknowledged creations got, and complains of one that
@@ -95,10 +105,9 @@ func (s *search) judge(resource string, v *Verdict) {
 	v.Violations = append(v.Violations, s.evidence(resource))
 }
 
-// possibleUntil reports whether what was answered up to an instant, that included,
-// can all have happened. If it takes more steps than the budget it may have.
-func (s *search) possibleUntil(end history.Instant) bool {
-	var ops []porcupine.Operation
+// until returns what was answered up to an instant, that included, and what may have
+// happened without an answer by then.
+func (s *search) until(end history.Instant) (ops []porcupine.Operation) {
 	for _, o := range s.operations {
 		switch {
 		case o.Invoked > end:
@@ -110,6 +119,12 @@ func (s *search) possibleUntil(end history.Instant) bool {
 			ops = append(ops, porcupine.Operation{Input: call{&later, s.told}, Call: int64(o.Invoked), Return: int64(history.Never)})
 		}
 	}
+	return ops
+}
+
+// possibleUntil reports whether what was answered up to an instant, that included,
+// can all have happened. If it takes more steps than the budget it may have.
+func (s *search) possibleUntil(end history.Instant) bool {
 	m := porcupine.Model{
 		Init: func() any { return s.begin },
 		Step: func(state, input, _ any) (bool, any) {
@@ -120,7 +135,7 @@ func (s *search) possibleUntil(end history.Instant) bool {
 			return ok, next
 		},
 	}
-	return porcupine.CheckOperations(m, ops)
+	return porcupine.CheckOperations(m, s.until(end))
 }
 
 // refused reports whether an answer says that nothing has changed.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -31,7 +30,8 @@ func newReportCommand() *cobra.Command {
 page of HTML: the verdict in plain words, what led to it, who told whom what, what
 clients did, the replicas' logs over time, the faults and the options. The page needs no
 network and no other file, and has at most 5 MiB: what does not fit is left out, and it
-says what. klamm run --artifacts writes one for each failure.
+says what. Where porcupine judged, what operators were told, its own page is written beside
+this one. klamm run --artifacts writes both for each failure.
 
 Exit codes: 0 the page was written, whatever the verdict; 2 usage; 5 the two runs were not
 the same; 70 internal error.`,
@@ -60,6 +60,7 @@ type reportJSON struct {
 	Reason   string `json:"reason,omitempty"`
 	Page     string `json:"page"`
 	Bytes    int    `json:"bytes"`
+	Picture  string `json:"picture,omitempty"`
 }
 
 func reportRun(out io.Writer, name string, f reportFlags) error {
@@ -90,19 +91,22 @@ func reportRun(out io.Writer, name string, f reportFlags) error {
 	if err != nil {
 		return err
 	}
-	told.Shrunk = shrunkOf(c, first.Result)
-	b, err := writePage(page, told)
+	told.run.Shrunk = shrunkOf(c, first.Result)
+	w, err := told.write(page)
 	if err != nil {
 		return err
 	}
 	r := first.Result
 	if f.output == "json" {
-		return printJSON(out, reportJSON{"klamm.report", 1, r.Scenario, r.Seed, string(r.Verdict), r.Reason, page, b})
+		return printJSON(out, reportJSON{"klamm.report", 1, r.Scenario, r.Seed, string(r.Verdict), r.Reason, page, w.bytes, w.picture})
 	}
 	if line := r.Headline(); line != "" {
 		fmt.Fprintln(out, line)
 	}
-	_, err = fmt.Fprintf(out, "%s: %d bytes\n", page, b)
+	if w.picture != "" {
+		fmt.Fprintf(out, "%s: porcupine's own page\n", w.picture)
+	}
+	_, err = fmt.Fprintf(out, "%s: %d bytes\n", page, w.bytes)
 	return err
 }
 
@@ -124,57 +128,19 @@ var errNotTheSame = errors.New("the same run was not the same when it was watche
 
 // witnessed makes a run again that came to r, with everything written down. Lines of its
 // log go to sink too.
-func witnessed(o order, r scenarios.Result, sink sim.Sink) (report.Run, error) {
+func witnessed(o order, r scenarios.Result, sink sim.Sink) (explanation, error) {
 	w := scenarios.NewWitness()
 	again, err := guarded(o.Spec, scenarios.Watch{Witness: w, Sink: sink})
 	if err != nil {
-		return report.Run{}, err
+		return explanation{}, err
 	}
 	if again.Chain != r.Chain {
 		fmt.Fprintf(os.Stderr, "klamm: %v: %s seed %d: chain %s, and then %s\n", errNotTheSame, r.Scenario, r.Seed, r.Chain, again.Chain)
-		return report.Run{}, exitCode(exitNotDeterministic)
+		return explanation{}, exitCode(exitNotDeterministic)
 	}
 	told := w.Report(again)
 	told.Build, told.Commands = buildVersion().line(), commandsFor(o, r)
-	return told, nil
-}
-
-// commandsFor returns the commands that make a run again, make it smaller, and find out
-// since when it fails.
-func commandsFor(o order, r scenarios.Result) []report.Command {
-	words := strings.TrimPrefix(r.Replay(), "klamm replay ")
-	if o.File != "" {
-		words = strings.TrimPrefix(scenarios.ReplayCommand(o.File, o.Given), "klamm replay ")
-	}
-	shrunk := words
-	if o.File != "" {
-		shrunk += " --case smaller.yaml"
-	}
-	return []report.Command{
-		{What: "make the run again", Line: "klamm replay " + words},
-		{What: "leave out what it can fail without", Line: "klamm shrink " + shrunk},
-		{What: "find the commit since which it fails, from one on that is good", Line: "git bisect start HEAD GOOD && git bisect run sh -c '" + strings.ReplaceAll(bisecting(words), "'", `'\''`) + "'"},
-		{What: "make this page again", Line: "klamm report " + words},
-	}
-}
-
-// bisecting returns a script that exits with 0 where a run holds, 1 where it fails, and
-// 125 where that cannot be said.
-func bisecting(words string) string {
-	return "go build -o /tmp/klamm ./cmd/klamm || exit 125; /tmp/klamm run " + words + "; case $? in 0) exit 0;; 1|3) exit 1;; *) exit 125;; esac"
-}
-
-// writePage writes a page to a file, whole or not at all, and returns its size.
-func writePage(name string, told report.Run) (int, error) {
-	var b bytes.Buffer
-	if err := report.Write(&b, &told); err != nil {
-		return 0, err
-	}
-	temp := name + ".tmp"
-	if err := os.WriteFile(temp, b.Bytes(), 0o644); err != nil {
-		return 0, err
-	}
-	return b.Len(), os.Rename(temp, name)
+	return explanation{told, again.Acts}, nil
 }
 
 // shrunkOf tells what a case says of how it became so small.

@@ -134,7 +134,7 @@ func guard(spec scenarios.Spec, watch *scenarios.Watch) (done func()) {
 // run as a case file, and the log and the page of the same run made again with everything
 // shown.
 func writeArtifacts(o order, outcome *scenarios.Outcome) error {
-	dir := filepath.Join(o.Artifacts, fmt.Sprintf("%s-%d", o.Spec.Scenario, o.Spec.Seed))
+	dir := evidenceDir(o)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func writeArtifacts(o order, outcome *scenarios.Outcome) error {
 		if err != nil {
 			return err
 		}
-		_, err = writePage(filepath.Join(dir, "report.html"), told)
+		_, err = told.write(filepath.Join(dir, "report.html"))
 		return err
 	})
 }

@@ -21,6 +21,7 @@ func example() *Run {
 		Chain: "00/1", End: 10e9, Broke: 8e9,
 		Violations: []Violation{{Guarantee: "no-lost-ack", About: "acknowledged is acknowledged", Sentence: "orders-0 offset 3 acknowledged at 2.000s, absent at 8.000s",
 			Evidence: []Evidence{{Text: "p1 sent record 4", Operation: 0}, {Text: "c1 polled orders-0", Operation: 1}, {Text: "a stack", Operation: None}}}},
+		Picture:    &Picture{Text: "judged by porcupine", File: `a page: 100% #1?"><b>.html`},
 		Commands:   []Command{{What: "again", Line: "klamm replay power-loss --seed 7"}},
 		Options:    []Option{{"log.flush", "os", ByHand}, {"partitions", "1", Drawn}, {"retention", "0", Default}},
 		Faults:     []Fault{{Line: "power-loss node=n1 at=3s for=1s n=0", Strikes: []Strike{{At: 3e9, Until: 4e9, On: "n1"}}}, {Line: "crash node=n1 at=9s for=1s n=0"}},
@@ -102,6 +103,24 @@ func TestAPageTellsEverything(t *testing.T) {
 	}
 }
 
+// A picture is linked by a name that browsers understand, and one that there is not is
+// not linked.
+func TestAPictureIsLinked(t *testing.T) {
+	r := example()
+	want := `judged by porcupine <a href="./a%20page:%20100%25%20%231%3F%22%3E%3Cb%3E.html">`
+	if page := pageOf(t, r); !strings.Contains(page, want) {
+		t.Errorf("the page does not have %s", want)
+	}
+	r.Picture.File = ""
+	if page := pageOf(t, r); !strings.Contains(page, "judged by porcupine</p>") || strings.Contains(page, "<a ") {
+		t.Error("a picture is linked that there is not")
+	}
+	r.Picture = nil
+	if page := pageOf(t, r); strings.Contains(page, "porcupine") {
+		t.Error("nobody drew, and the page speaks of a picture")
+	}
+}
+
 // Texts that come from a run stay texts, wherever they are shown.
 func TestTextsStayTexts(t *testing.T) {
 	plain := pageOf(t, example())
@@ -111,7 +130,7 @@ func TestTextsStayTexts(t *testing.T) {
 		&r.Violations[0].Evidence[0].Text, &r.Commands[0].What, &r.Commands[0].Line, &r.Options[0].Name, &r.Options[0].Value, &r.Faults[0].Line,
 		&r.Faults[0].Strikes[0].On, &r.Shrunk.Needed[0].Fault, &r.Shrunk.Needed[0].Without, &r.Phases[1].Name, &r.Lanes[1].Name, &r.Partitions[0],
 		&r.Bands[0].Text, &r.Events[0].Text, &r.Messages[0].Name, &r.Messages[0].Text, &r.Operations[0].Text, &r.Operations[0].Kind,
-		&r.Replicas[0].States[0].Role, &r.Groups[0].Name, &r.Groups[0].States[0].State, &r.Groups[0].States[0].Members[0].Name, &r.Groups[0].States[0].Members[0].Has[0],
+		&r.Picture.Text, &r.Replicas[0].States[0].Role, &r.Groups[0].Name, &r.Groups[0].States[0].State, &r.Groups[0].States[0].Members[0].Name, &r.Groups[0].States[0].Members[0].Has[0],
 	} {
 		*s += hostile
 	}

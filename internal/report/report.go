@@ -9,6 +9,8 @@
 // It knows nothing of brokers, and trusts no text: whatever a Run says is shown as text.
 package report
 
+import "net/url"
+
 // An Instant is virtual time since the run began, in nanoseconds.
 type Instant int64
 
@@ -31,6 +33,7 @@ type Run struct {
 	Options         []Option
 	Faults          []Fault
 	Shrunk          *Shrunk  // nil if it was not
+	Picture         *Picture // nil if nobody draws what was judged
 	Missing         []string // what the page would tell and could not, a sentence each
 
 	Phases     []Phase
@@ -43,6 +46,16 @@ type Run struct {
 	Replicas   []Replica
 	Groups     []Group
 }
+
+// A Picture is what a judge has drawn of what it judged: a file of its own, beside the
+// page.
+type Picture struct {
+	Text string // what was judged, and why there is no file if there is none
+	File string // its name; empty if there is none
+}
+
+// Link returns where the page finds the file.
+func (p *Picture) Link() string { return "./" + url.PathEscape(p.File) }
 
 // A Violation is one broken guarantee.
 type Violation struct {
