@@ -6,11 +6,12 @@ import (
 	"slices"
 )
 
-// exclusive demands that in one generation a partition is one member's, and that who
-// lost it cannot commit for it: once a later generation has given it to another, or
-// another has committed in one, no commit of an earlier one, begun afterwards, is
-// done. A member that gives a partition back does so before another gets it; who was
-// thrown out may not know it, and is told by never being heard of again.
+// exclusive demands that in one generation a partition is one member's, who alone
+// commits for it in that, and that who lost it cannot commit for it: once a later
+// generation has given it to another, or another has committed in one, no commit of an
+// earlier one, begun afterwards, is done. A member that gives a partition back does so
+// before another gets it; who was thrown out may not know it, and is told by never
+// being heard of again.
 func (j *judgement) exclusive() {
 	type share struct {
 		generation, partition int32
@@ -24,6 +25,14 @@ func (j *judgement) exclusive() {
 				"%s was given to %s and to %s in generation %d", j.name(h.Partition), other.Member, h.Member, h.Generation)
 		}
 		owner[at] = h
+	}
+	for i := range j.g.Commits {
+		c := &j.g.Commits[i]
+		if h, ok := owner[share{c.Generation, c.Partition}]; ok && c.Outcome == Done && h.Member != c.Member {
+			j.violated(GroupExclusive, []string{j.holding(&h), j.commit(c)},
+				"%s committed for %s in generation %d, in which %s had it", c.Member, j.name(c.Partition), c.Generation, h.Member)
+			break
+		}
 	}
 	byPartition := j.claims()
 	for i := range byPartition {

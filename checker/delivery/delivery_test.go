@@ -59,6 +59,16 @@ func TestWhatIsBrokenIsNamed(t *testing.T) {
 		{"it commits what is another's", ProcessFirst, func(g *Group) {
 			g.Holdings = append(g.Holdings, Holding{Member: "w2", Generation: 2, From: 5})
 		}, GroupExclusive},
+		{"it commits what is another's in that generation", ProcessFirst, func(g *Group) {
+			g.Holdings[0].Member = "w2"
+		}, GroupExclusive},
+		{"it wants to, and is refused", ProcessFirst, func(g *Group) {
+			g.Commits = append(g.Commits, Commit{Member: "w2", Generation: 1, Offset: 2, Invoked: 21, Returned: 22, Outcome: Refused})
+		}, ""},
+		{"it commits what is nobody's in that generation", ProcessFirst, func(g *Group) {
+			g.Holdings = append(g.Holdings, Holding{Member: "w2", Generation: 3, From: 25})
+			g.Commits = append(g.Commits, Commit{Member: "w1", Generation: 2, Offset: 3, Invoked: 21, Returned: 22, Outcome: Done})
+		}, ""},
 		{"its commit was under way", ProcessFirst, func(g *Group) {
 			g.Holdings = append(g.Holdings, Holding{Member: "w2", Generation: 2, From: 15})
 		}, ""},
