@@ -19,8 +19,7 @@ import (
 
 type huntFlags struct {
 	questFlags
-	out    string
-	budget time.Duration
+	out string
 }
 
 func newHuntCommand() *cobra.Command {
@@ -51,7 +50,6 @@ never finished after the faults stopped; 70 internal error; 130 interrupted.`,
 	flags.StringVar(&f.seed, "seed", "1", "the search's seed, and its first run's: a number, 0x…, a commit, or random")
 	flags.StringArrayVar(&f.set, "set", nil, "settings of every run, `name=value`; repeatable")
 	flags.StringVar(&f.out, "case", "", "write what is found to this `file` (default SCENARIO-hunt-SEED.yaml)")
-	flags.DurationVar(&f.budget, "for", 0, "make runs until this much time has passed")
 	f.add(cmd, 1000)
 	return cmd
 }
@@ -93,8 +91,6 @@ func (f *huntFlags) check(scenario string) (seed uint64, err error) {
 	switch {
 	case scenarios.Find(scenario) == nil:
 		return 0, fmt.Errorf("no scenario %q; there are %v", scenario, scenarios.Names())
-	case f.budget < 0:
-		return 0, fmt.Errorf("--for %s: want a positive time", f.budget)
 	case f.out == "":
 		f.out = fmt.Sprintf("%s-hunt-%d.yaml", scenario, seed)
 	case !casefile.IsName(f.out):

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,6 +22,7 @@ type questFlags struct {
 	seed   string
 	set    []string
 	runs   int
+	budget time.Duration // of real time; 0: as much as it takes
 	jobs   int
 	output string
 }
@@ -29,6 +31,7 @@ type questFlags struct {
 func (f *questFlags) add(cmd *cobra.Command, runs int) {
 	flags := cmd.Flags()
 	flags.IntVar(&f.runs, "runs", runs, "make at most so many runs")
+	flags.DurationVar(&f.budget, "for", 0, "make runs until this much time has passed, and keep what is known by then")
 	flags.IntVarP(&f.jobs, "jobs", "j", runtime.NumCPU(), "how many processes make runs side by side")
 	outputFlag(cmd, &f.output)
 }
@@ -52,6 +55,8 @@ func (f *questFlags) check() error {
 	switch {
 	case f.runs < 1:
 		return fmt.Errorf("--runs %d: want 1 or more", f.runs)
+	case f.budget < 0:
+		return fmt.Errorf("--for %s: want a positive time", f.budget)
 	case f.jobs < 1 || f.jobs > 1024:
 		return fmt.Errorf("--jobs %d: want 1 to 1024", f.jobs)
 	}
@@ -60,24 +65,27 @@ func (f *questFlags) check() error {
 
 // A quest is the runs that are made to answer one question.
 type quest struct {
-	ctx   context.Context // ends with an interrupt
-	told  io.Writer       // how far it is
-	errs  io.Writer
-	begun time.Time
-	jobs  int
-	runs  int // that were made
+	ctx    context.Context // ends with an interrupt
+	told   io.Writer       // how far it is
+	errs   io.Writer
+	begun  time.Time
+	budget time.Duration // of that, 0: no bound; the run that is asked about is made in any case
+	jobs   int
+	runs   int // that were made
 
 	guarantee string // that the run asked about breaks, or what else is wrong with it
 }
 
 // begin begins a quest, which stop ends.
 func (f *questFlags) begin(cmd *cobra.Command) (q *quest, stop func()) {
-	q = &quest{told: io.Discard, errs: cmd.ErrOrStderr(), begun: time.Now(), jobs: f.jobs}
+	q = &quest{told: io.Discard, errs: cmd.ErrOrStderr(), begun: time.Now(), budget: f.budget, jobs: f.jobs}
+	ctx, deaf := signal.NotifyContext(background(cmd), os.Interrupt, syscall.SIGTERM)
+	ctx, gone := context.WithCancel(ctx)
+	q.ctx = ctx
 	if f.output == "text" {
-		q.told = q.errs
+		q.told = audience{q.errs, gone}
 	}
-	q.ctx, stop = signal.NotifyContext(background(cmd), os.Interrupt, syscall.SIGTERM)
-	return q, stop
+	return q, func() { gone(); deaf() }
 }
 
 // failing makes the run that is asked about, which must fail: else there is nothing of
@@ -105,10 +113,47 @@ func (q *quest) make(list []order, report func(finding) bool) error {
 		orders <- o
 	}
 	close(orders)
-	return runPool(q.ctx, orders, min(q.jobs, len(list)), 1, func(f finding) bool {
+	ctx, stop := context.WithCancel(q.ctx)
+	if q.budget > 0 && q.guarantee != "" {
+		ctx, stop = context.WithDeadline(q.ctx, q.begun.Add(q.budget))
+	}
+	defer stop()
+	err := runPool(ctx, orders, min(q.jobs, len(list)), 1, func(f finding) bool {
 		q.runs++
 		return report(f)
 	})
+	if errors.Is(err, errInterrupted) && q.ctx.Err() == nil {
+		return errTimeUp
+	}
+	return err
+}
+
+// What ends a quest early, besides an interrupt: what it may take is used up.
+var (
+	errRunsUsedUp = errors.New("as many runs were made as --runs allows")
+	errTimeUp     = errors.New("the time that --for gives is up")
+)
+
+// endedEarly reports whether an error is one with which what is known so far is told.
+func endedEarly(err error) bool {
+	return errors.Is(err, errInterrupted) || errors.Is(err, errRunsUsedUp) || errors.Is(err, errTimeUp)
+}
+
+// An audience is told how far a quest is. When nobody listens any more, as behind a pipe
+// to head, the quest ends as with an interrupt, and keeps what it has found.
+type audience struct {
+	out  io.Writer
+	gone context.CancelFunc
+}
+
+func (a audience) Write(b []byte) (int, error) {
+	// Whoever writes to standard error and is not heard dies of it, if he does not ask not to.
+	signal.Ignore(syscall.SIGPIPE)
+	defer signal.Reset(syscall.SIGPIPE)
+	if _, err := a.out.Write(b); err != nil {
+		a.gone()
+	}
+	return len(b), nil
 }
 
 // brokenBy names what is wrong with a run, "" if nothing is.

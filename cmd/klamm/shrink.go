@@ -40,7 +40,7 @@ An interrupt keeps the smallest run found so far.
 Exit codes: 0 a case was written; 2 usage; 7 the run does not fail; 70 internal error;
 130 interrupted, and the best so far was written.`,
 		Example: `  klamm shrink everything --seed 7714
-  klamm shrink everything --seed 7714 --case lost.yaml --runs 100
+  klamm shrink everything --seed 7714 --case lost.yaml --runs 100 --for 10m
   klamm replay lost.yaml`,
 		Args: oneArgument("a case file, or SCENARIO, one of " + strings.Join(scenarios.Names(), ", ")),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -75,7 +75,7 @@ func shrinkRun(cmd *cobra.Command, name string, f shrinkFlags) error {
 		return err
 	}
 	ended := s.all()
-	if ended != nil && !errors.Is(ended, errInterrupted) && !errors.Is(ended, errRunsUsedUp) {
+	if ended != nil && !endedEarly(ended) {
 		return ended
 	}
 	if err := s.written(shrunkFully(ended == nil)).Write(f.out); err != nil {
@@ -92,9 +92,6 @@ func shrinkRun(cmd *cobra.Command, name string, f shrinkFlags) error {
 
 // shrunkFully says that nothing more can be left out.
 type shrunkFully bool
-
-// errRunsUsedUp ends a search: as many runs were made as were allowed.
-var errRunsUsedUp = errors.New("as many runs were made as --runs allows")
 
 // A shrinker looks for a smaller run that breaks the same guarantee.
 type shrinker struct {

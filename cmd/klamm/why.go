@@ -36,7 +36,8 @@ otherwise from there on: every random choice of the scheduler, the network, the 
 the clients is another one, and the faults stay those of the run. Of each moment it counts
 how many of these continuations break the same guarantee, and tells that with the 95 %
 confidence interval of the probability (Wilson's). Where the probability jumps it looks
-closer, until the moment is known to --resolution.
+closer, until the moment is known to --resolution. That takes some hundreds of runs; with
+less --continuations, a coarser --resolution, or --for, it knows less and sooner.
 
 It tells two things, each with what happened in the run just then: when the failure became
 likely, that is, more than every second continuation fails from there on; and when it was
@@ -49,6 +50,7 @@ Exit codes: 0 it has told; 2 usage; 7 the run does not fail; 70 internal error;
 130 interrupted.`,
 		Example: `  klamm why everything --seed 7714
   klamm why lost.yaml --continuations 50 --resolution 100us
+  klamm why everything --seed 7714 --continuations 8 --resolution 50ms --for 10m
   klamm diff lost.yaml lost.yaml@2.5s#3      the run, and a continuation that held`,
 		Args: oneArgument("a case file, or SCENARIO, one of " + strings.Join(scenarios.Names(), ", ")),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -79,6 +81,9 @@ func whyRun(cmd *cobra.Command, name string, f whyFlags) error {
 	if err == nil {
 		err = f.check()
 	}
+	if err == nil {
+		err = canTurnOff(name, spec)
+	}
 	if err == nil && spec.Continuation.Number != 0 {
 		err = fmt.Errorf("%s says how its run goes on from %s: another continuation would be of another run", name, spec.Continuation.From)
 	}
@@ -94,7 +99,7 @@ func whyRun(cmd *cobra.Command, name string, f whyFlags) error {
 	w := &asker{quest: q, flags: f, name: name, spec: spec, failed: failed, siblings: map[moments.Instant]sibling{}}
 	w.search = moments.Search{End: moments.Instant(w.failed.VirtualNanos), Grid: whyGrid, Each: f.each, Resolution: moments.Instant(f.resolution)}
 	found, ended := moments.Find(w.search, w.try)
-	if ended != nil && !errors.Is(ended, errInterrupted) && !errors.Is(ended, errRunsUsedUp) {
+	if ended != nil && !endedEarly(ended) {
 		return ended
 	}
 	report := w.report(found, ended)
@@ -112,6 +117,15 @@ func whyRun(cmd *cobra.Command, name string, f whyFlags) error {
 	return nil
 }
 
+// canTurnOff refuses a run that turns off from that of its seed somewhere: it can do so
+// but once.
+func canTurnOff(name string, spec scenarios.Spec) error {
+	if spec.Continuation.Number == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s goes on otherwise from %s on, and a run can do so only once: ask about one that does not", name, time.Duration(spec.Continuation.From))
+}
+
 // An asker makes continuations of a run that fails.
 type asker struct {
 	*quest
@@ -122,6 +136,7 @@ type asker struct {
 	search   moments.Search
 	odd      int // of the runs, that came to no verdict
 	siblings map[moments.Instant]sibling
+	shown    time.Time // when it last said how far it is
 }
 
 // A sibling is which continuations from a moment are the first that held, and the first
@@ -150,9 +165,7 @@ func (w *asker) try(at []moments.Instant, first, each int) ([]int, error) {
 			if made[i]++; w.take(f) {
 				hits[i]++
 			}
-			if made[i] == each {
-				w.tell(moments.Moment{At: at[i], Runs: each, Hits: hits[i]})
-			}
+			w.tell(moments.Moment{At: at[i], Runs: made[i], Hits: hits[i]}, each)
 			return true
 		})
 		ended = errors.Join(err, ended)
@@ -190,7 +203,18 @@ func earliest(a, b uint64) uint64 {
 	return a
 }
 
-// tell says how far it is.
-func (w *asker) tell(m moments.Moment) {
-	fmt.Fprintf(w.told, "  %s: from %s on %d of %d\n", w.sofar(), time.Duration(m.At), m.Hits, m.Runs)
+// whyPace is how often it says how far it is while a moment is not complete.
+const whyPace = 10 * time.Second
+
+// tell says how far it is: when a moment has all of its continuations, and now and then.
+func (w *asker) tell(m moments.Moment, each int) {
+	more := ""
+	if m.Runs < each {
+		if time.Since(w.shown) < whyPace {
+			return
+		}
+		more = fmt.Sprintf(", %d more", each-m.Runs)
+	}
+	w.shown = time.Now()
+	fmt.Fprintf(w.told, "  %s: from %s on %d of %d break it%s\n", w.sofar(), time.Duration(m.At), m.Hits, m.Runs, more)
 }

@@ -79,6 +79,8 @@ func (w *asker) report(f moments.Finding, ended error) whyReport {
 		r.Moments = append(r.Moments, whyMomentOf(m))
 	}
 	switch {
+	case len(f.Moments) < 2:
+		r.How = likelyUnsure
 	case r.Likely.Before == nil:
 		r.How = likelyAlways
 	case f.Sharp(w.search):
@@ -184,6 +186,10 @@ func (r whyReport) tell(out io.Writer, output string) error {
 // tellTurns says from when on the failure was likely, and from when on it was decided.
 func (r whyReport) tellTurns(out io.Writer) {
 	l, d := &r.Likely, &r.Decided
+	if len(r.Moments) < 2 {
+		fmt.Fprintln(out, "nothing is known: there was no time for all the continuations of a single moment")
+		return
+	}
 	switch {
 	case r.How == likelyAlways:
 		fmt.Fprintf(out, "it was likely from the beginning on, with %s of the continuations\n", percent(r.Moments[0].Share))

@@ -98,6 +98,16 @@ type Finding struct {
 	Open, Decided Moment
 }
 
+// round returns the last multiple of the resolution that is not after an instant: people
+// read these times, and write them.
+func (s Search) round(at Instant) Instant { return at / s.Resolution * s.Resolution }
+
+// between returns an instant about in the middle of two that are farther apart than the
+// resolution.
+func (s Search) between(a, b Instant) Instant {
+	return max(s.round(a+(b-a)/2), s.round(a)+s.Resolution)
+}
+
 // Sharp reports whether the failure became likely at once: Before and After are apart by
 // more than chance, and by no more time than the search was to tell apart. Open and
 // Decided need no such proof: that one continuation held is one.
@@ -114,7 +124,7 @@ func Find(s Search, try Trial) (Finding, error) {
 	moments := []Moment{{At: s.End, Runs: s.Each, Hits: s.Each}} // it did fail
 	var grid []Instant
 	for i := range s.Grid {
-		if at := s.End / Instant(s.Grid) * Instant(i); !slices.Contains(grid, at) && at < s.End {
+		if at := s.round(s.End / Instant(s.Grid) * Instant(i)); !slices.Contains(grid, at) && at < s.End {
 			grid = append(grid, at)
 		}
 	}
@@ -152,7 +162,7 @@ func next(s Search, moments []Moment) (at []Instant, first int) {
 	f := found(moments)
 	switch gap := f.Decided.At - f.Open.At; {
 	case gap > s.Resolution:
-		return []Instant{f.Open.At + gap/2}, 1
+		return []Instant{s.between(f.Open.At, f.Decided.At)}, 1
 	case gap > 0 && f.Decided.At < s.End && f.Decided.Runs < confirmed*s.Each:
 		return []Instant{f.Decided.At}, f.Decided.Runs + 1
 	}
@@ -167,7 +177,7 @@ func widest(s Search, moments []Moment) (middle Instant) {
 		a, b := moments[i-1], moments[i]
 		by := math.Abs(a.Share() - b.Share())
 		if b.At-a.At > s.Resolution && a.differs(b) && by > most {
-			most, middle = by, a.At+(b.At-a.At)/2
+			most, middle = by, s.between(a.At, b.At)
 		}
 	}
 	return middle

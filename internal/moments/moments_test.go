@@ -244,3 +244,25 @@ func TestFindIsWellBehaved(t *testing.T) {
 		}
 	})
 }
+
+// Moments are multiples of the resolution, which people can read and write, but for the
+// run's end.
+func TestMomentsAreRound(t *testing.T) {
+	for _, s := range []Search{
+		{End: 24_179_808_040, Grid: 8, Each: 20, Resolution: 1_000_000}, {End: 1_999_999_999, Grid: 8, Each: 10, Resolution: 1_000_000_000},
+		{End: 777, Grid: 8, Each: 10, Resolution: 1}, {End: 5, Grid: 8, Each: 10, Resolution: 7},
+	} {
+		for at := s.End / 7; at < s.End; at += s.End/7 + 1 {
+			tries := &tries{draws: rand.New(rand.NewPCG(uint64(at), 0)), fails: step(at, 0, 1)}
+			f, err := Find(s, tries.try)
+			if err != nil || f.Open.At > at || f.Decided.At <= at || f.Decided.At-f.Open.At > s.Resolution {
+				t.Errorf("%+v: decided from %d to %d, want %d; %v", s, f.Open.At, f.Decided.At, at, err)
+			}
+			for _, m := range f.Moments {
+				if m.At%s.Resolution != 0 && m.At != s.End {
+					t.Errorf("%+v: a moment at %d", s, m.At)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klammlog/klamm/internal/casefile"
+	"github.com/klammlog/klamm/node/kafka"
+	"github.com/klammlog/klamm/scenarios"
+	"github.com/klammlog/klamm/sim"
+)
+
+// A quest whose time is up tells what it knows: shrink has the run as it was, why knows
+// nothing, and neither claims more.
+func TestAQuestEndsWithItsTime(t *testing.T) {
+	inTheSimulator(t)
+	workersAreThisTest(t)
+	name := lossAt1s(t)
+	const up = "not complete: the time that --for gives is up"
+	out, code := exitOfCommand(t, "why", name, "--for", "1ns", "--jobs", "1")
+	if code != 0 || !strings.Contains(out, "nothing is known: ") || !strings.Contains(out, up) || strings.Contains(out, "likely") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	small := filepath.Join(t.TempDir(), "small.yaml")
+	out, code = exitOfCommand(t, "shrink", name, "--for", "1ns", "--jobs", "1", "--case", small)
+	if c, err := casefile.Read(small); code != 0 || err != nil || c.Shrunk == nil || c.Shrunk.Complete || !strings.Contains(out, up) {
+		t.Errorf("exit code %d, %+v, %v: %s", code, c, err, out)
+	}
+}
+
+// When nobody hears how far it is any more, as behind a pipe to head, shrink ends, and
+// keeps what it has found.
+func TestShrinkOutlivesItsAudience(t *testing.T) {
+	inTheSimulator(t)
+	name, small := lossAt1s(t), filepath.Join(t.TempDir(), "small.yaml")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	cmd := klamm(t, "shrink", name, "--jobs", "1", "--case", small)
+	cmd.Stderr = w
+	err = cmd.Run()
+	w.Close()
+	if c, broken := casefile.Read(small); err == nil || broken != nil || c.Shrunk == nil || c.Shrunk.Complete {
+		t.Errorf("%v; %+v, %v", err, c, broken)
+	}
+}
+
+type deaf struct{}
+
+func (deaf) Write([]byte) (int, error) { return 0, os.ErrClosed }
+
+func TestAnAudienceMayGo(t *testing.T) {
+	gone := false
+	a := audience{deaf{}, func() { gone = true }}
+	if n, err := a.Write([]byte("how far it is")); n != 13 || err != nil || !gone {
+		t.Errorf("%d, %v, gone: %v", n, err, gone)
+	}
+	for err, early := range map[error]bool{errInterrupted: true, errRunsUsedUp: true, errTimeUp: true, os.ErrClosed: false, nil: false} {
+		if endedEarly(errors.Join(err)) != early {
+			t.Errorf("%v: ended early: %v", err, !early)
+		}
+	}
+}
+
+// A run that turns off somewhere cannot turn off elsewhere, too.
+func TestWhyAsksAboutRunsThatDoNotTurnOff(t *testing.T) {
+	spec := scenarios.Spec{Scenario: "quiet", Seed: 1}
+	if err := canTurnOff("quiet", spec); err != nil {
+		t.Error(err)
+	}
+	spec.Continuation = sim.Continuation{From: kafka.Instant(2500 * time.Millisecond), Number: 3}
+	const want = "lost.yaml goes on otherwise from 2.5s on, and a run can do so only once: ask about one that does not"
+	if err := canTurnOff("lost.yaml", spec); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
