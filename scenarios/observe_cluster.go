@@ -2,7 +2,9 @@ package scenarios
 
 import (
 	"fmt"
+	"io"
 	"slices"
+	"strconv"
 
 	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/node/kafka"
@@ -59,6 +61,7 @@ const complaintsKept = 4
 // and change nothing.
 type window struct {
 	id       kafka.NodeID
+	name     string               // of its machine, as everything else calls it
 	replicas func() []replicaView // nil while there is no broker
 	closeup  func(place) (closeup, bool)
 	snapshot func() kafka.Offset     // on its disk: it stands for the metadata up to there
@@ -143,12 +146,39 @@ func (o *clusterObserver) subject(p place) *subject {
 	return s
 }
 
-// complain tells of a broken invariant.
+// complain tells of a broken invariant. Nodes are called by their names, whatever verb the
+// format has for them: faults and logs speak of n4 or q1, and not of 4 or 101.
 func (o *clusterObserver) complain(guarantee, format string, args ...any) {
-	if o.told++; o.told <= complaintsKept {
-		o.tell(guarantee, fmt.Sprintf(format, args...)+" at "+o.now().String())
+	if o.told++; o.told > complaintsKept {
+		return
 	}
+	for i, a := range args {
+		switch a := a.(type) {
+		case kafka.NodeID:
+			args[i] = o.called(a)
+		case []kafka.NodeID:
+			names := make([]nodeName, len(a))
+			for j, id := range a {
+				names[j] = o.called(id)
+			}
+			args[i] = names
+		}
+	}
+	o.tell(guarantee, fmt.Sprintf(format, args...)+" at "+o.now().String())
 }
+
+// called returns what a node is called: its number, if nobody knows its name.
+func (o *clusterObserver) called(id kafka.NodeID) nodeName {
+	if w := o.window(id); w != nil && w.name != "" {
+		return nodeName(w.name)
+	}
+	return nodeName(strconv.Itoa(int(id)))
+}
+
+// A nodeName is written as it is with every verb.
+type nodeName string
+
+func (n nodeName) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, string(n)) }
 
 // changed says that something of a node may have changed.
 func (o *clusterObserver) changed(id kafka.NodeID) {

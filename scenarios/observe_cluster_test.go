@@ -788,3 +788,15 @@ func TestTheObserverSaysWhereAndWhen(t *testing.T) {
 		t.Errorf("%v %s", h.said, h.sentence)
 	}
 }
+
+// A sentence calls nodes what faults and logs call them.
+func TestTheObserverCallsNodesByTheirNames(t *testing.T) {
+	h := newHandmade(clusterPromise{})
+	for _, w := range h.o.windows {
+		w.name = fmt.Sprintf("n%d", w.id)
+	}
+	h.o.complain(isrAlive, "%s: %d and %v, %d of %v", handmadePlace.partition, kafka.NodeID(3), kafka.NodeID(77), 3, []kafka.NodeID{1, 2})
+	if want := "orders-0: n3 and 77, 3 of [n1 n2] at 0s"; h.sentence != want {
+		t.Errorf("%q, want %q", h.sentence, want)
+	}
+}

@@ -53,7 +53,7 @@ func (r *run) windowInto(b *brokerHost) window {
 	disk := newDiskReader(r.drawn.Flush, b.disk)
 	disk.compacts = r.drawn.compacts()
 	w := window{
-		id: kafka.NodeID(b.seat.id), refresh: disk.refresh, forget: disk.forget,
+		id: kafka.NodeID(b.seat.id), name: b.seat.name, refresh: disk.refresh, forget: disk.forget,
 		copyOf:   disk.logOf,
 		keptIn:   disk.keptIn,
 		snapshot: func() kafka.Offset { return disk.snapshot },

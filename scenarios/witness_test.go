@@ -93,3 +93,30 @@ func checkSeen(t *testing.T, spec Spec, r report.Run) {
 		t.Errorf("%s: %d groups were seen, and not every kind of message was read", spec.Scenario, len(r.Groups))
 	}
 }
+
+// What a node that is stopped in order holds is what it held, though its logs are closed
+// and cannot be asked: a story of what was lost begins there.
+func TestAWitnessKnowsWhatAStoppedNodeHolds(t *testing.T) {
+	w := NewWitness()
+	spec := Spec{Scenario: "leader-crash", Seed: 7, Set: []string{"run.sends=20", "run.safety=4s", "run.raws=0"}, Script: &Script{Faults: []string{"graceful-stop node=n1 at=3s for=500ms n=0"}}}
+	o, err := Run(spec, Watch{Witness: w})
+	if err != nil || o.Verdict == Violated {
+		t.Fatalf("%v, %v", o.Headline(), err)
+	}
+	r, held := w.Report(o), false
+	for _, v := range r.Replicas {
+		for i := 1; i < len(v.States); i++ {
+			was, is := v.States[i-1], v.States[i]
+			if is.Role != "down" {
+				continue
+			}
+			held = held || is.End > 0
+			if is.End != was.End || is.HighWatermark != was.HighWatermark || is.Durable != was.Durable {
+				t.Errorf("%s holds %d of %s, %d committed, and %d, %d when it is down", r.Lanes[v.Lane].Name, was.End, r.Partitions[v.Partition], was.HighWatermark, is.End, is.HighWatermark)
+			}
+		}
+	}
+	if !held {
+		t.Error("no node that is down holds anything")
+	}
+}

@@ -181,6 +181,10 @@ func (s *states) replica(b *brokerHost, v *broker.View) {
 		At: s.w.now(), Role: roleOf(v), Epoch: int32(v.LeaderEpoch), PartitionEpoch: v.PartitionEpoch, InSync: numbers(v.ISR),
 		Start: int64(v.LogStart), HighWatermark: int64(v.HighWatermark), End: int64(v.LogEnd), Durable: int64(v.Durable), Epochs: seen.told.Epochs,
 	}
+	if v.Broken != nil {
+		// A log that is closed cannot be asked: it holds what it held.
+		next.Start, next.HighWatermark, next.End, next.Durable = seen.told.Start, seen.told.HighWatermark, seen.told.End, seen.told.Durable
+	}
 	if c, ok := b.running.Closeup(v.Topic, v.Partition.Partition); ok && c.Epochs != nil {
 		next.Epochs = epochsOf(c.Epochs, seen.told.Epochs)
 	}

@@ -46,6 +46,14 @@ func focusOf(r *Run) focus {
 			f.offset--
 		}
 	}
+	if len(f.lanes) == 0 && len(r.Violations) > 0 {
+		// Whoever the sentence speaks of: what one of them did the others may never hear of.
+		for i := range r.Lanes {
+			if wordIn(text, r.Lanes[i].Name) >= 0 {
+				f.lanes = append(f.lanes, i)
+			}
+		}
+	}
 	if len(f.lanes) == 0 {
 		if lane := named(text, len(r.Lanes), func(i int) string { return r.Lanes[i].Name }); lane != None {
 			f.lanes = []int{lane}

@@ -263,6 +263,7 @@ func (s *teller) replicas() {
 				if was.Role == "down" {
 					m.Text = fmt.Sprintf("%s has started again: its log of %s ends at %d, and ended at %d before", where, name, is.End, was.End)
 				}
+				m.Text += fmt.Sprintf("; the high watermark that it knows is %d, and was %d", is.HighWatermark, was.HighWatermark)
 				s.add(weight, m)
 			case is.HighWatermark < was.HighWatermark && was.Role != "down":
 				m.Text = fmt.Sprintf("the high watermark of %s on %s goes back from %d to %d", name, where, was.HighWatermark, is.HighWatermark)

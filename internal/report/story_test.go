@@ -22,7 +22,7 @@ func TestTheStoryOfALostRecord(t *testing.T) {
 1.960s commit: offset 3 of orders-0 is committed: the high watermark of its leader n1 reaches 4; in sync are {n1}
 2.000s ack: p1 sent record 4
 3.000s fault: power-loss strikes n1, until 4.000s
-4.000s lost: n1 has started again: its log of orders-0 ends at 2, and ended at 4 before
+4.000s lost: n1 has started again: its log of orders-0 ends at 2, and ended at 4 before; the high watermark that it knows is 2, and was 4
 4.000s error: n1 logs: log directory is broken
 6.000s heal: the faults end for good: from here on everything has to finish
 8.000s read: c1 polled orders-0
@@ -147,5 +147,21 @@ func TestTheStoryOfAGroup(t *testing.T) {
 	}
 	if strings.Contains(s, "at offset 77") {
 		t.Errorf("the story tells of offsets that nobody asked about:\n%s", s)
+	}
+}
+
+// A violation is about everybody whom its sentence names; a run that is stuck about the
+// first who has not finished.
+func TestTheFocusIsEverybodyWhoIsNamed(t *testing.T) {
+	r := example()
+	r.Lanes = append(r.Lanes, Lane{"n2", Broker, 2})
+	sentence := "orders-0: leader n2 counts offset 3 of n1, whose log ends at 0"
+	r.Violations = []Violation{{Sentence: sentence}}
+	if f := focusOf(r); !slices.Equal(f.lanes, []int{1, 4}) {
+		t.Errorf("it is about %v", f.lanes)
+	}
+	r.Violations, r.Reason = nil, sentence
+	if f := focusOf(r); !slices.Equal(f.lanes, []int{4}) {
+		t.Errorf("stuck, it is about %v", f.lanes)
 	}
 }
