@@ -13,17 +13,21 @@ import (
 )
 
 // all makes the run smaller in every direction, with other schedules where there is no
-// other way, until nothing helps.
+// other way, until nothing helps: faults, and the operations, which take most time to read.
 func (s *shrinker) all() error {
-	for smaller := true; smaller; {
+	for before := ""; before != keyOf(s.best); {
 		if err := s.everything(); err != nil {
 			return err
 		}
-		before := len(s.best.Script.Faults)
+		before = keyOf(s.best)
 		if err := s.faults(s.schedules()); err != nil {
 			return err
 		}
-		smaller = len(s.best.Script.Faults) < before
+		if len(s.result.Sizes) > 0 && before == keyOf(s.best) {
+			if err := s.size(s.result.Sizes[0], s.schedules()); err != nil {
+				return err
+			}
+		}
 	}
 	return s.prove()
 }
@@ -108,19 +112,33 @@ func (s *shrinker) switches() error {
 // sizes has fewer operations, clients, partitions and guests.
 func (s *shrinker) sizes() error {
 	for _, size := range s.result.Sizes {
-		spec := func(n int) scenarios.Spec { return s.with(size.Name + "=" + strconv.Itoa(n)) }
-		_, err := shrink.Number(size.Least, size.Is, func(ns []int) (int, error) {
-			var specs []scenarios.Spec
-			for _, n := range ns {
-				specs = append(specs, spec(n))
-			}
-			return s.first(specs)
-		}, func(n int) { s.take(spec(n), fmt.Sprintf("%s=%d", size.Name, n)) })
-		if err != nil {
+		if err := s.size(size, []sim.Continuation{s.best.Continuation}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// size has less of something, as long as the run fails with one of some schedules.
+func (s *shrinker) size(size scenarios.Size, schedules []sim.Continuation) error {
+	var smaller scenarios.Spec
+	_, err := shrink.Number(size.Least, size.Is, func(ns []int) (int, error) {
+		var specs []scenarios.Spec
+		for _, c := range schedules {
+			for _, n := range ns {
+				spec := s.with(size.Name + "=" + strconv.Itoa(n))
+				spec.Continuation = c
+				specs = append(specs, spec)
+			}
+		}
+		at, err := s.first(specs)
+		if at < 0 || err != nil {
+			return -1, err
+		}
+		smaller = specs[at]
+		return at % len(ns), nil
+	}, func(n int) { s.take(smaller, fmt.Sprintf("%s=%d", size.Name, n)) })
+	return err
 }
 
 // time ends the faults' time soon after the last of them begins.
