@@ -36,6 +36,7 @@ type brokerHost struct {
 	ofOneHost hostCeiling
 	stopping  bool
 	absent    bool // it has not joined the cluster yet, or has left it
+	stormy    *stormy
 }
 
 // restartPause is how long the supervisor waits before it starts a broker again
@@ -114,6 +115,7 @@ func (r *run) topicConfig() []config.Pair {
 func (b *brokerHost) start() {
 	b.starts++
 	b.node.Go("main", b.main)
+	b.stormy.started(b)
 }
 
 // main is the life of one process: it ends when the broker cannot go on, and the

@@ -54,7 +54,7 @@ func (o *Options) drawLoser(s *Scenario, r *rand.Rand) {
 // log.flush=os whoever ends uncleanly has given up its seat in the in-sync set, whether
 // its page cache is there or not: if all did, they would wait for an operator for ever.
 func (o *Options) loses(f Family) bool {
-	return o.Loser != "" && (disksim.FaultKind(f).Destroys() || o.Flush == "os" && (losesPageCache(f) || f == Family(sim.FaultCrash) || isDisk(f)))
+	return o.Loser != "" && (disksim.FaultKind(f).Destroys() || o.Flush == "os" && (losesPageCache(f) || f == Family(sim.FaultCrash) || f == Family(sim.FaultStorm) || isDisk(f)))
 }
 
 func isDisk(f Family) bool { return slices.Contains(diskFamilies(), f) }
@@ -86,7 +86,7 @@ func endsProcess(f Family) bool {
 
 // deadly reports whether a family ends a process.
 func deadly(f Family) bool {
-	return f == Family(sim.FaultCrash) || f == Family(sim.FaultPowerLoss) || f == Family(sim.FaultStop)
+	return f == Family(sim.FaultCrash) || f == Family(sim.FaultPowerLoss) || f == Family(sim.FaultStop) || f == Family(sim.FaultStorm)
 }
 
 // knownPause is how long a disk that is to be lost waits until who has it is known.

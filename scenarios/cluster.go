@@ -101,6 +101,7 @@ type seat struct {
 	id   int
 	role role
 	rack string
+	port int  // of a broker, for clients
 	late bool // it joins when it is told to
 }
 
@@ -110,7 +111,7 @@ const (
 	controllerPort = 9093
 )
 
-func (s seat) clients() string     { return fmt.Sprintf("%s:%d", s.name, clientPort) }
+func (s seat) clients() string     { return fmt.Sprintf("%s:%d", s.name, s.port) }
 func (s seat) controllers() string { return fmt.Sprintf("%s:%d", s.name, controllerPort) }
 func (s seat) isBroker() bool      { return s.role != controlOnly }
 func (s seat) isVoter() bool       { return s.role != brokerOnly }
@@ -123,12 +124,12 @@ const firstController = 101
 func (c Cluster) seats() []seat {
 	var out []seat
 	for i := range c.Brokers + c.Spares {
-		s := seat{name: fmt.Sprintf("n%d", i+1), id: i + 1, role: brokerOnly, late: i >= c.Brokers}
+		s := seat{name: fmt.Sprintf("n%d", i+1), id: i + 1, role: brokerOnly, port: clientPort, late: i >= c.Brokers}
 		if c.Controllers == 0 && i < min(c.Voters, c.Brokers) {
 			s.role = both
 		}
 		if c.Racks > 0 {
-			s.rack = fmt.Sprintf("rack%d", 1+i%c.Racks)
+			s.rack = rackOf(i % c.Racks)
 		}
 		out = append(out, s)
 	}
@@ -137,6 +138,8 @@ func (c Cluster) seats() []seat {
 	}
 	return out
 }
+
+func rackOf(n int) string { return fmt.Sprintf("rack%d", 1+n) }
 
 // pairs returns the settings that give a node its place. One on its own needs
 // none: it is the only voter of its own quorum.

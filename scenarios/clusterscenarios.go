@@ -307,7 +307,7 @@ var reassignUnderFire = &Scenario{
 
 // clusterFamilies are all families that a cluster survives.
 func clusterFamilies() []Family {
-	return slices.Concat(processFamilies(), networkFamilies(), diskFamilies())
+	return slices.Concat(swarmed(), networkFamilies(), diskFamilies())
 }
 
 var everyCluster = &Scenario{

@@ -104,11 +104,16 @@ type Habits struct {
 	Recreate      bool          // somebody deletes a topic and creates it again, over and over
 	LookupPause   time.Duration // at most, between two lookups of offsets
 	ClientClocks  bool          // clocks of clients go wrong too
+	ClientIdle    time.Duration // connections.max.idle.ms of clients; 0: as nobody sets it
 }
 
 func defaultHabits() Habits { return Habits{LookupPause: 300 * time.Millisecond} }
 
 func (h Habits) String() string {
-	return fmt.Sprintf("keys=%d tombstone.one.in=%d oversized.one.in=%d backdated=%s dawdle=%s any.reset=%t delete.records=%t recreate=%t lookup.pause=%s client.clocks=%t",
+	out := fmt.Sprintf("keys=%d tombstone.one.in=%d oversized.one.in=%d backdated=%s dawdle=%s any.reset=%t delete.records=%t recreate=%t lookup.pause=%s client.clocks=%t",
 		h.Keys, h.Tombstones, h.Oversized, h.Backdated, h.Dawdle, h.AnyReset, h.DeleteRecords, h.Recreate, h.LookupPause, h.ClientClocks)
+	if h.ClientIdle > 0 {
+		out += fmt.Sprintf(" client.idle=%s", h.ClientIdle)
+	}
+	return out
 }

@@ -54,6 +54,9 @@ func (r *run) clientConfig(name string) client.Config {
 	c.ClientID = name
 	c.RequestTimeout = r.requestTimeout
 	c.DialTimeout = r.requestTimeout / 2
+	if idle := r.options.ClientIdle; idle > 0 {
+		c.MaxIdle = idle
+	}
 	if r.options.grouped() {
 		c.MetadataMaxAge = 500 * time.Millisecond // topics come and grow
 	}

@@ -54,7 +54,6 @@ type Options struct {
 	HoldMax   time.Duration
 	Preempt   uint64 // time passes between two looks at a clock, once in so many; 0 never
 	Profile   string // what the disk does when power is lost
-	HardCrash bool   // sectors being written may turn into garbage
 	StaleTail bool   // what files grew by may hold what others freed
 	SlowLink  bool
 }

@@ -29,6 +29,13 @@ func processFamilies() []Family {
 	return out
 }
 
+// swarmed are those of them that a scenario of all faults has. A restart storm is none:
+// one more to draw from would change which families all its seeds have, and a storm has a
+// scenario of its own.
+func swarmed() []Family {
+	return slices.DeleteFunc(processFamilies(), func(f Family) bool { return f == Family(sim.FaultStorm) })
+}
+
 func networkFamilies() []Family {
 	var out []Family
 	for _, f := range netsim.Families() {
@@ -161,8 +168,11 @@ func drawFault(family Family, r *rand.Rand, cast cast, in netsim.Window) Fault {
 		if f.At > 0 {
 			f.At += in.Start
 		}
-		if slices.Contains(ofAPartition, node) {
+		switch {
+		case slices.Contains(ofAPartition, node) && kind != sim.FaultStorm:
 			f.N = r.Int64N(int64(cast.partitions))
+		case node == aRack:
+			f.N = r.Int64N(int64(cast.options.Racks))
 		}
 		if tune := cast.scenario.TuneProcess; tune != nil {
 			tune(&f, r)

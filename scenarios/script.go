@@ -114,7 +114,7 @@ func (r *run) knows(f Fault) error {
 
 // targetWords are the words for whoever it is when a fault strikes.
 var targetWords = []target{theLeader, aFollower, theController, everyNode, theBrokers, theOthers, inTurn, theAhead, theOtherNodes,
-	theHeirs, theReturned, theJoining, theWisher, allButOne, allButOneInTurn}
+	theHeirs, theReturned, theJoining, theWisher, allButOne, allButOneInTurn, aRack}
 
 func (r *run) isHost(name string) bool {
 	return slices.Contains(r.network.Hosts(), name)

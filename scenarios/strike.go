@@ -98,6 +98,8 @@ func (r *run) strikeNode(f Fault, b *brokerHost) {
 		r.k.After(f.Process.For, b.bringUp)
 	case sim.FaultStop:
 		r.took(f.Family, b.stop(f.Process.For))
+	case sim.FaultStorm:
+		r.storm(f, b)
 	default:
 		r.took(f.Family, f.Process.Apply(b.node))
 	}

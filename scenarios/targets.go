@@ -25,6 +25,7 @@ const (
 	theBrokers    target = "@brokers"
 	theLoser      target = "@loser" // who may lose what it acknowledged
 	theOthers     target = "@all-but-leader"
+	aRack         target = "@rack"     // the brokers of one rack, the n-th
 	inTurn        target = "@in-turn"  // every node, the next when the last is back
 	theAhead      target = "@ahead"    // a leader with records that no follower in sync has; after a while any leader
 	theOtherNodes target = "@others"   // in cuts of the network: all nodes that are not on the other side
@@ -51,11 +52,11 @@ func (c cast) drawTarget(kind Family, r *rand.Rand) target {
 	if c.options.loses(kind) {
 		return c.options.Loser
 	}
-	if aims := c.scenario.Aims[kind]; len(aims) > 0 {
-		return c.named(pick(r, aims...), r)
-	}
 	if len(c.nodes) == 1 {
 		return c.nodes[0]
+	}
+	if aims := c.scenario.Aims[kind]; len(aims) > 0 {
+		return c.named(pick(r, aims...), r)
 	}
 	one := c.victim(r)
 	switch kind {
@@ -103,6 +104,8 @@ func (r *run) resolve(f *sim.Fault) []*brokerHost {
 		return found(r.controller())
 	case aFollower:
 		return found(r.follower(r.partition(f.N)))
+	case aRack:
+		return r.inRack(f.N)
 	case everyNode, inTurn:
 		return r.nodes
 	case theBrokers:
@@ -122,6 +125,12 @@ func (r *run) resolve(f *sim.Fault) []*brokerHost {
 		}
 		return out
 	}
+}
+
+// inRack returns the brokers of a rack, by a number that may be too large.
+func (r *run) inRack(n int64) []*brokerHost {
+	rack := rackOf(int(n % int64(max(r.options.Racks, 1))))
+	return slices.DeleteFunc(slices.Clone(r.brokers), func(b *brokerHost) bool { return b.seat.rack != rack })
 }
 
 func found(b *brokerHost) []*brokerHost {

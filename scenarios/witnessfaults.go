@@ -59,7 +59,8 @@ func bandOf(f Fault) report.BandKind {
 		return report.Cut
 	case f.Disk != nil:
 		return report.Disk
-	case f.Family == clientCrash, f.Process.Kind == sim.FaultCrash, f.Process.Kind == sim.FaultPowerLoss, f.Process.Kind == sim.FaultStop:
+	case f.Family == clientCrash, f.Process.Kind == sim.FaultCrash, f.Process.Kind == sim.FaultPowerLoss, f.Process.Kind == sim.FaultStop,
+		f.Process.Kind == sim.FaultStorm:
 		return report.Down
 	}
 	return report.Held

@@ -13,9 +13,10 @@ import (
 // A FaultKind names what happens to a process, a machine or its clocks.
 type FaultKind string
 
-// The faults of processes and clocks. N is a multiple (slow-node), millionths
-// (clock-drift) or milliseconds (clock-jump, clock-skew); For is how long the
-// fault lasts, and for crash and power-loss how long the node is away.
+// The faults of processes and clocks. N is a multiple (slow-node), how many deaths
+// (restart-storm), millionths (clock-drift) or milliseconds (clock-jump, clock-skew);
+// For is how long the fault lasts, and for crash, power-loss and restart-storm how long
+// the node is away, each time.
 const (
 	FaultCrash     FaultKind = "crash"         // the process dies, the page cache lives on
 	FaultPowerLoss FaultKind = "power-loss"    // the machine dies, and with it what was not synced
@@ -27,12 +28,13 @@ const (
 	FaultDrift     FaultKind = "clock-drift"   // both clocks run N millionths too fast
 	FaultJump      FaultKind = "clock-jump"    // the wall clock jumps by N
 	FaultFreeze    FaultKind = "clock-freeze"  // the wall clock stands still
+	FaultStorm     FaultKind = "restart-storm" // the process dies, and again while it starts, N times in all
 )
 
 // FaultKinds lists the kinds in the order they are documented.
 func FaultKinds() []FaultKind {
 	return []FaultKind{FaultCrash, FaultPowerLoss, FaultStop, FaultPause, FaultTaskStall, FaultSlowNode,
-		FaultSkew, FaultDrift, FaultJump, FaultFreeze}
+		FaultSkew, FaultDrift, FaultJump, FaultFreeze, FaultStorm}
 }
 
 // About says in a sentence what the fault does.
@@ -58,6 +60,8 @@ func (f FaultKind) About() string {
 		return "the wall clock jumps forward or back"
 	case FaultFreeze:
 		return "the wall clock stands still"
+	case FaultStorm:
+		return "the process dies, and again whenever it starts before it serves, n times in all; the page cache survives"
 	}
 	return ""
 }
@@ -136,6 +140,8 @@ func DrawFault(kind FaultKind, node string, end kafka.Instant, stream *rand.Rand
 		f.N = stream.Int64N(3_600_000) - 1_800_000
 	case FaultFreeze:
 		f.For = drawBetween(stream, time.Second, 10*time.Second)
+	case FaultStorm:
+		f.For, f.N = drawBetween(stream, time.Millisecond, 500*time.Millisecond), 3+stream.Int64N(5)
 	}
 	return f
 }
@@ -145,8 +151,8 @@ func drawBetween(stream *rand.Rand, low, high time.Duration) time.Duration {
 }
 
 // Apply makes the fault happen now, and its end where it has one, and reports
-// whether it took effect: a dead node cannot be paused. Crash, power
-// loss and graceful stop are the caller's to apply, for they concern disks and what
+// whether it took effect: a dead node cannot be paused. Crash, power loss, graceful
+// stop and restart storm are the caller's to apply, for they concern disks and what
 // runs on the node.
 func (f Fault) Apply(n *Node) (effective bool) {
 	if !n.alive && f.Kind != FaultSkew && f.Kind != FaultJump && f.Kind != FaultDrift {

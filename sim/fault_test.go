@@ -33,7 +33,7 @@ func TestBadFaultsAreRefused(t *testing.T) {
 
 func TestHealEndsEveryFault(t *testing.T) {
 	for _, kind := range FaultKinds() {
-		if kind == FaultCrash || kind == FaultPowerLoss || kind == FaultStop || kind == FaultSkew || kind == FaultJump {
+		if kind == FaultCrash || kind == FaultPowerLoss || kind == FaultStop || kind == FaultStorm || kind == FaultSkew || kind == FaultJump {
 			continue
 		}
 		k := New(Options{Seed: 1})
