@@ -5,9 +5,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/klammlog/klamm/internal/casefile"
@@ -42,7 +44,8 @@ neither to see that it is the same.
 The recordings are some hundred megabytes of a long run, in the system's directory for
 temporary files (TMPDIR).
 
-Exit codes: 0 the runs are the same; 1 they differ; 2 usage; 70 internal error.`,
+Exit codes: 0 the runs are the same; 1 they differ; 2 usage; 70 internal error;
+130 interrupted.`,
 		Example: `  klamm diff leader-crash:7                          the same run twice
   klamm diff leader-crash:7 --with ./klamm-before     this version, and another
   klamm diff lost.yaml lost.yaml@2.5s#3               a failing run, and one that held
@@ -54,7 +57,7 @@ Exit codes: 0 the runs are the same; 1 they differ; 2 usage; 70 internal error.`
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return judging(diffRuns(cmd.OutOrStdout(), args, f))
+			return judging(diffRuns(cmd, args, f))
 		},
 	}
 	flags := cmd.Flags()
@@ -102,13 +105,14 @@ func (f diffFlags) specs(args []string) (first, second scenarios.Spec, err error
 	}
 	if err == nil && f.with != "" {
 		if _, missing := exec.LookPath(f.with); missing != nil {
-			err = fmt.Errorf("--with: %w", missing)
+			err = fmt.Errorf("--with %s: want a program that can be run", f.with)
 		}
 	}
 	return first, second, err
 }
 
-func diffRuns(out io.Writer, args []string, f diffFlags) error {
+func diffRuns(cmd *cobra.Command, args []string, f diffFlags) error {
+	out := cmd.OutOrStdout()
 	if err := checkOutput(f.output); err != nil {
 		return err
 	}
@@ -121,12 +125,15 @@ func diffRuns(out io.Writer, args []string, f diffFlags) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	// An interrupt must not leave the recordings behind.
+	ctx, stop := signal.NotifyContext(background(cmd), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	files := [2]string{filepath.Join(dir, "first"), filepath.Join(dir, "second")}
 	r := diffReport{Kind: "klamm.diff", Version: 1}
 	results := [2]scenarios.Result{}
 	for i, spec := range []scenarios.Spec{first, second} {
 		with := []string{"", f.with}[i]
-		if results[i], err = recordRun(order{Spec: spec, Record: files[i]}, with); err != nil {
+		if results[i], err = recordRun(ctx, order{Spec: spec, Record: files[i]}, with); err != nil {
 			return fmt.Errorf("the %s run: %w", []string{"first", "second"}[i], err)
 		}
 		if results[i].Continuation != spec.Continuation {

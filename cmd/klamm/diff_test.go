@@ -110,3 +110,22 @@ func TestDiffRefuses(t *testing.T) {
 		}
 	}
 }
+
+// An interrupt leaves no recordings behind.
+func TestDiffInterrupted(t *testing.T) {
+	inTheSimulator(t)
+	dir := t.TempDir()
+	cmd := klamm(t, "diff", "quiet:1")
+	cmd.Env = append(cmd.Env, "TMPDIR="+dir)
+	var said strings.Builder
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	awaitChild(t, cmd)
+	cmd.Process.Signal(os.Interrupt)
+	code := codeOfProcess(cmd)
+	if left, err := os.ReadDir(dir); code != exitInterrupted || err != nil || len(left) > 0 {
+		t.Errorf("exit code %d, %v are left, %v: %s", code, left, err, &said)
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,7 +35,7 @@ func explainDivergence(out io.Writer, spec scenarios.Spec) error {
 	var files []string
 	for _, name := range []string{"first", "second"} {
 		file := filepath.Join(dir, name)
-		if _, err := recordRun(order{Spec: spec, Record: file}, ""); err != nil {
+		if _, err := recordRun(context.Background(), order{Spec: spec, Record: file}, ""); err != nil {
 			return err
 		}
 		files = append(files, file)
@@ -44,14 +45,13 @@ func explainDivergence(out io.Writer, spec scenarios.Spec) error {
 
 // recordRun makes a run in a fresh process of a klamm, this one if binary is empty, with
 // every event written to the order's file.
-func recordRun(o order, binary string) (scenarios.Result, error) {
-	c, err := pool{binary: binary, repeat: 1}.startCrew()
-	if err != nil {
-		return scenarios.Result{}, err
-	}
-	defer c.stop()
-	f := c.run(o)
-	return f.Result, errors.Join(f.Died, textError(f.Error))
+func recordRun(ctx context.Context, o order, binary string) (scenarios.Result, error) {
+	var f finding
+	orders := make(chan order, 1)
+	orders <- o
+	close(orders)
+	err := pool{binary: binary, jobs: 1, repeat: 1}.run(ctx, orders, func(made finding) bool { f = made; return true })
+	return f.Result, errors.Join(err, f.Died, textError(f.Error))
 }
 
 func textError(s string) error {

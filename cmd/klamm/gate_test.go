@@ -247,7 +247,7 @@ func TestRunRefusesGates(t *testing.T) {
 		"it is another gate":              {"--gate", good, "--set", "log.flush=os"},
 		`seed "tomorrow"`:                 {"--gate", good, "--seed", "tomorrow"},
 		`scenarios: no scenario "loud"`:   {"--seed", "1", "--gate", aGate(t, "klamm: 1\nscenarios: [loud]\nbudget: 1h\n")},
-		"field cases not found":           {"--seed", "1", "--gate", aGate(t, "klamm: 1\ncases: [gate.yaml]\nbudget: 1h\n")},
+		"there is no key cases":           {"--seed", "1", "--gate", aGate(t, "klamm: 1\ncases: [gate.yaml]\nbudget: 1h\n")},
 		"no such file or directory":       {"--gate", good + ".yaml"},
 		"--junit: open /proc/klamm/x.xml": {"quiet", "--junit", "/proc/klamm/x.xml"},
 	} {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -41,7 +40,7 @@ never finished after the faults stopped; 70 internal error; 130 interrupted.`,
 		Example: `  klamm hunt everything --runs 2000
   klamm hunt leader-crash --for 10m --seed 7 --case found.yaml
   klamm shrink found.yaml --case small.yaml`,
-		Args: oneArgument("SCENARIO, one of " + strings.Join(scenarios.Names(), ", ")),
+		Args: oneArgument("one of the scenarios that klamm list scenarios prints"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return judging(huntRun(cmd, args[0], f))
 		},
@@ -90,11 +89,14 @@ func (f *huntFlags) check(scenario string) (seed uint64, err error) {
 	}
 	switch {
 	case scenarios.Find(scenario) == nil:
-		return 0, fmt.Errorf("no scenario %q; there are %v", scenario, scenarios.Names())
+		return 0, noScenario(scenario)
 	case f.out == "":
 		f.out = fmt.Sprintf("%s-hunt-%d.yaml", scenario, seed)
 	case !casefile.IsName(f.out):
 		return 0, fmt.Errorf("--case %s: want a name that ends in .yaml", f.out)
+	}
+	if err := checkTarget(f.out); err != nil {
+		return 0, err
 	}
 	return seed, scenarios.CheckSettings(f.set)
 }

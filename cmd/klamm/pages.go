@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,6 +61,23 @@ func (e *explanation) draw(page string) (name string, err error) {
 	name = strings.TrimSuffix(page, ".html") + ".porcupine.html"
 	e.run.Picture.File = filepath.Base(name)
 	return name, writeWhole(name, b)
+}
+
+// checkTarget returns what is wrong with the name of a file that is to be written once
+// some time has been spent on what is to be in it.
+func checkTarget(name string) error {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return fmt.Errorf("%s cannot be written: it is a folder", name)
+	}
+	trial, err := os.CreateTemp(filepath.Dir(name), ".klamm-*")
+	if err != nil {
+		var why *fs.PathError
+		if errors.As(err, &why) {
+			err = why.Err
+		}
+		return fmt.Errorf("%s cannot be written: %w", name, err)
+	}
+	return errors.Join(trial.Close(), os.Remove(trial.Name()))
 }
 
 // writeWhole writes a file, whole or not at all.

@@ -106,11 +106,14 @@ func (w *worker) do(o order) (answer, error) {
 			return a, json.Unmarshal(line, &a)
 		}
 	}
-	err := w.wait()
-	if said := w.stderr.String(); said != "" {
-		return a, fmt.Errorf("the process that ran it died (%v):\n%s", err, said)
+	end := "ended"
+	if err := w.wait(); err != nil {
+		end = fmt.Sprintf("died (%v)", err)
 	}
-	return a, fmt.Errorf("the process that ran it died (%v) without a word", err)
+	if said := w.stderr.String(); said != "" {
+		return a, fmt.Errorf("the process that ran it %s:\n%s", end, said)
+	}
+	return a, fmt.Errorf("the process that ran it %s without a word", end)
 }
 
 func (w *worker) stop() {

@@ -31,6 +31,9 @@ type replayFlags struct {
 	output string
 }
 
+// aCaseOrScenario is the one argument of the commands that are about one run.
+const aCaseOrScenario = "CASE.yaml, or one of the scenarios that klamm list scenarios prints"
+
 func newReplayCommand() *cobra.Command {
 	var f replayFlags
 	cmd := &cobra.Command{
@@ -56,7 +59,7 @@ klamm help exit-codes tells.`,
   klamm replay leader-crash --seed 7 --until event#20000 --state
   klamm replay everything --seed 7714 --case 7714.yaml
   git bisect run sh -c 'go build -o /tmp/klamm ./cmd/klamm || exit 125; /tmp/klamm replay 7714.yaml --bisect'`,
-		Args: oneArgument("a case file, or SCENARIO, one of " + strings.Join(scenarios.Names(), ", ")),
+		Args: oneArgument(aCaseOrScenario),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return judging(replay(cmd.OutOrStdout(), args[0], f))
 		},
@@ -85,6 +88,11 @@ func replay(out io.Writer, name string, f replayFlags) error {
 	}
 	if f.output != "text" && f.output != "json" {
 		return usage(fmt.Errorf("--output %q: want text or json", f.output))
+	}
+	if f.write != "" {
+		if err := checkTarget(f.write); err != nil {
+			return usage(err)
+		}
 	}
 	want, err := newFilter(f)
 	if err != nil {

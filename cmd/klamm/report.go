@@ -37,7 +37,7 @@ Exit codes: 0 the page was written, whatever the verdict; 2 usage; 5 the two run
 the same; 70 internal error.`,
 		Example: `  klamm report power-loss --seed 7714
   klamm report lost.yaml --out lost.html`,
-		Args: oneArgument("a case file, or SCENARIO, one of " + strings.Join(scenarios.Names(), ", ")),
+		Args: oneArgument(aCaseOrScenario),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return judging(reportRun(cmd.OutOrStdout(), args[0], f))
 		},
@@ -82,6 +82,9 @@ func reportRun(out io.Writer, name string, f reportFlags) error {
 	}
 	if f.out != "" {
 		page = f.out
+	}
+	if err := checkTarget(page); err != nil {
+		return usage(err)
 	}
 	first, err := guarded(spec, scenarios.Watch{})
 	if err != nil {

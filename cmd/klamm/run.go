@@ -173,13 +173,19 @@ func (c *campaign) exitAfter(telling error, errs io.Writer) error {
 	return exit
 }
 
+// noScenario says where the names of scenarios are to be had: there are too many of them
+// for a line.
+func noScenario(name string) error {
+	return fmt.Errorf("no scenario %q: klamm list scenarios prints those that there are", name)
+}
+
 func chosenScenarios(args []string) ([]string, error) {
 	if len(args) == 0 || slices.Equal(args, []string{"all"}) {
 		return scenarios.Names(), nil
 	}
 	for _, name := range args {
 		if scenarios.Find(name) == nil {
-			return nil, fmt.Errorf("no scenario %q; there are %v", name, scenarios.Names())
+			return nil, noScenario(name)
 		}
 	}
 	return args, nil

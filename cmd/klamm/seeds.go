@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -56,6 +57,9 @@ func parseSeeds(s string) (seedRange, error) {
 		return seedRange{first, end - first}, nil
 	}
 	a, n, ok := strings.Cut(s, "+")
+	if count, err := strconv.ParseUint(n, 10, 64); ok && (errors.Is(err, strconv.ErrRange) || err == nil && count > maxSeeds) {
+		return seedRange{}, fmt.Errorf("seeds %q: want at most %d of them", s, maxSeeds)
+	}
 	first, err1 := parseSeed(a)
 	count, err2 := strconv.ParseUint(n, 10, 64)
 	if !ok || err1 != nil || err2 != nil || count == 0 || count > maxSeeds || first > math.MaxUint64-count {

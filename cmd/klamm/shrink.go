@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/klammlog/klamm/internal/casefile"
@@ -42,7 +41,7 @@ Exit codes: 0 a case was written; 2 usage; 7 the run does not fail; 70 internal 
 		Example: `  klamm shrink everything --seed 7714
   klamm shrink everything --seed 7714 --case lost.yaml --runs 100 --for 10m
   klamm replay lost.yaml`,
-		Args: oneArgument("a case file, or SCENARIO, one of " + strings.Join(scenarios.Names(), ", ")),
+		Args: oneArgument(aCaseOrScenario),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return judging(shrinkRun(cmd, args[0], f))
 		},
@@ -67,6 +66,9 @@ func shrinkRun(cmd *cobra.Command, name string, f shrinkFlags) error {
 		f.out = fmt.Sprintf("%s-%d.yaml", spec.Scenario, spec.Seed)
 	case !casefile.IsName(f.out):
 		return usage(fmt.Errorf("--case %s: want a name that ends in .yaml", f.out))
+	}
+	if err := checkTarget(f.out); err != nil {
+		return usage(err)
 	}
 	q, stop := f.begin(cmd)
 	defer stop()

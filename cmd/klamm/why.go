@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/klammlog/klamm/internal/moments"
@@ -52,7 +51,7 @@ Exit codes: 0 it has told; 2 usage; 7 the run does not fail; 70 internal error;
   klamm why lost.yaml --continuations 50 --resolution 100us
   klamm why everything --seed 7714 --continuations 8 --resolution 50ms --for 10m
   klamm diff lost.yaml lost.yaml@2.5s#3      the run, and a continuation that held`,
-		Args: oneArgument("a case file, or SCENARIO, one of " + strings.Join(scenarios.Names(), ", ")),
+		Args: oneArgument(aCaseOrScenario),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return judging(whyRun(cmd, args[0], f))
 		},

@@ -100,6 +100,8 @@ func Decode(b []byte) (Case, error) {
 	switch {
 	case err != nil:
 		return Case{}, err
+	case c.Klamm == 0:
+		return Case{}, fmt.Errorf("it is no case file: those begin with klamm: %d", Version)
 	case c.Klamm != Version:
 		return Case{}, fmt.Errorf("klamm: %d: this klamm reads cases of version %d", c.Klamm, Version)
 	case c.Scenario == "":
@@ -128,13 +130,6 @@ func decode(b []byte, v any) error {
 		return errors.New("it holds more than one document")
 	}
 	return nil
-}
-
-// oneLine joins the lines of an error of YAML.
-func oneLine(err error) string {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	text = strings.TrimPrefix(text, "unmarshal errors:\n")
-	return strings.Join(strings.Fields(strings.ReplaceAll(text, "\n", ";")), " ")
 }
 
 // heading is what every case file begins with.

@@ -45,6 +45,8 @@ func DecodeGate(b []byte) (Gate, error) {
 	switch {
 	case err != nil:
 		return Gate{}, err
+	case g.Klamm == 0:
+		return Gate{}, fmt.Errorf("it is no gate: those begin with klamm: %d", Version)
 	case g.Klamm != Version:
 		return Gate{}, fmt.Errorf("klamm: %d: this klamm reads gates of version %d", g.Klamm, Version)
 	case len(g.Cases) == 0 && len(g.Scenarios) == 0:

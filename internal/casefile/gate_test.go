@@ -50,17 +50,18 @@ func TestWhatIsNoGateIsRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "it is empty",
 		"klamm: 2\nscenarios: [quiet]\nbudget: 1m\n":                                 "klamm: 2: this klamm reads gates of version 1",
+		"scenarios: [quiet]\nbudget: 1m\n":                                           "it is no gate: those begin with klamm: 1",
 		"klamm: 1\nbudget: 1m\n":                                                     "it names neither cases nor scenarios",
 		"klamm: 1\nscenarios: [quiet]\n":                                             "budget: 0s: want at least 1s",
-		"klamm: 1\nscenarios: [quiet]\nbudget: 300\n":                                "line 3: cannot unmarshal !!int `300` into time.Duration",
+		"klamm: 1\nscenarios: [quiet]\nbudget: 300\n":                                "line 3: want a time such as 5m, not 300",
 		"klamm: 1\nscenarios: [quiet]\nbudget: -5m\n":                                "budget: -5m0s: want at least 1s",
-		"klamm: 1\nscenarios: [quiet]\nbudget: soon\n":                               "line 3: cannot unmarshal !!str `soon` into time.Duration",
-		"klamm: 1\nscenarios: [quiet]\nbudget: 1m\nseeds: 5\n":                       "line 4: field seeds not found",
+		"klamm: 1\nscenarios: [quiet]\nbudget: soon\n":                               "line 3: want a time such as 5m, not soon",
+		"klamm: 1\nscenarios: [quiet]\nbudget: 1m\nseeds: 5\n":                       "line 4: there is no key seeds",
 		"klamm: 1\ncases: [no*.yaml]\nbudget: 1m\n":                                  `cases: "no*.yaml": there is no such file`,
 		"klamm: 1\ncases: [\"[\"]\nbudget: 1m\n":                                     `cases: "[": syntax error in pattern`,
 		"klamm: 1\nscenarios: [quiet]\nbudget: 1m\n---\nklamm: 1\n":                  "it holds more than one document",
 		"klamm: 1\nscenarios: [quiet]\nbudget: 1m\n" + strings.Repeat("#", maxBytes): "it has more than 1048576 bytes",
-		"klamm: 1\nscenarios: &a [*a]\nbudget: 1m\n":                                 "line 2: cannot unmarshal !!seq into string",
+		"klamm: 1\nscenarios: &a [*a]\nbudget: 1m\n":                                 "line 2: want text, not a list",
 	} {
 		file := filepath.Join(write(t, map[string]string{"gate.yaml": text}), "gate.yaml")
 		_, err := ReadGate(file)
