@@ -3,6 +3,7 @@ package commitlog
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -748,4 +749,47 @@ func TestLeaderEpochsSurviveRecovery(t *testing.T) {
 		}
 		r.check(10)
 	}
+}
+
+// A wrongReader reads a wrong bit, so many times: a cable, a controller.
+type wrongReader struct {
+	env.FS
+	left int
+}
+
+type wrongFile struct {
+	env.File
+	fs *wrongReader
+}
+
+func (w *wrongReader) OpenFile(name string, flag env.Flag) (env.File, error) {
+	f, err := w.FS.OpenFile(name, flag)
+	if err == nil && strings.HasSuffix(name, logSuffix) {
+		f = wrongFile{f, w}
+	}
+	return f, err
+}
+
+func (f wrongFile) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.File.ReadAt(p, off)
+	if f.fs.left > 0 && n > 200 {
+		f.fs.left--
+		p[n/2] ^= 1
+	}
+	return n, err
+}
+
+// What a recovery reads wrong once is read again before it is cut off.
+func TestWhatWasReadWrongOnceIsNotCut(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	r.fill(60, 3, 50)
+	r.settle()
+	r.kill()
+	r.w.LogDirs[0].FS = &wrongReader{FS: r.w.LogDirs[0].FS, left: 1}
+	r.open()
+	if !r.probed("recovery read again what seemed bad and it was good") {
+		t.Error("nothing was read again")
+	}
+	r.check(60)
 }
