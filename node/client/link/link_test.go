@@ -419,6 +419,37 @@ func TestAnOlderBrokerIsAskedAgain(t *testing.T) {
 	})
 }
 
+// Who asks more than a broker is sent is told so, and does not wait.
+func TestAFullQueueIsToldAtOnce(t *testing.T) {
+	play(t, func(w *env.World, l *link.Link) {
+		most := link.DefaultConfig(brokerPort).MaxQueued
+		var calls []*link.Call
+		for range most + 1 {
+			calls = append(calls, l.Start(metadataRequest(), link.Options{}))
+		}
+		now := w.Now()
+		_, err := calls[most].Wait(kafka.Never)
+		want(t, "one too many", err, link.ErrNotSent)
+		if w.Now() != now {
+			t.Error("it had to wait")
+		}
+		for _, c := range calls[:most] {
+			if _, err := c.Wait(kafka.Never); err != nil {
+				t.Error(err)
+			}
+		}
+	}, func(s session) {
+		s.negotiate()
+		for {
+			req, ok := s.read()
+			if !ok {
+				return
+			}
+			s.answer(req.correlation, named(req.version, "x"))
+		}
+	})
+}
+
 func TestUnansweredRequestsAreDoneWhenWritten(t *testing.T) {
 	play(t, func(w *env.World, l *link.Link) {
 		for range 3 {
