@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,4 +37,64 @@ func TestReadmeShowsARealViolation(t *testing.T) {
 		}
 	}
 	t.Errorf("the README shows\n%s\nand runs print\n%s", shown, strings.Join(printed, "\n"))
+}
+
+// readmeCommands are the lines of the README that begin with klamm, as words.
+func readmeCommands(t *testing.T) (text string, lines [][]string) {
+	t.Helper()
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = string(b)
+	joined := strings.ReplaceAll(text, "\\\n", " ")
+	for _, line := range regexp.MustCompile(`(?m)^(?:go run ./cmd/)?klamm .*$`).FindAllString(joined, -1) {
+		line, _, _ = strings.Cut(line, "  #")
+		for _, end := range []string{" | ", " < ", " > "} {
+			line, _, _ = strings.Cut(line, end)
+		}
+		words, err := splitLine(line)
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		lines = append(lines, words[slices.IndexFunc(words, func(w string) bool { return strings.HasSuffix(w, "klamm") })+1:])
+	}
+	return text, lines
+}
+
+// What the README has a reader type has the commands, the flags and the arguments that
+// this klamm takes.
+func TestReadmeCommandsAreUnderstood(t *testing.T) {
+	_, lines := readmeCommands(t)
+	if len(lines) < 30 {
+		t.Fatalf("the README has %d commands", len(lines))
+	}
+	for _, words := range lines {
+		cmd, rest, err := newRoot().Find(words)
+		if err == nil {
+			err = cmd.ParseFlags(rest)
+		}
+		if err == nil {
+			err = cmd.ValidateArgs(cmd.Flags().Args())
+		}
+		if err != nil {
+			t.Errorf("klamm %s: %v", strings.Join(words, " "), err)
+		}
+	}
+}
+
+// Every command can be found from the README, by its name; what is below one, by its help.
+func TestReadmeNamesEveryCommand(t *testing.T) {
+	text, _ := readmeCommands(t)
+	root := newRoot()
+	campaign, _, err := root.Find([]string{"campaign"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cmd := range slices.Concat(root.Commands(), campaign.Commands()) {
+		named := regexp.MustCompile(`\b` + regexp.QuoteMeta(cmd.CommandPath()) + `\b`).MatchString(text)
+		if !cmd.Hidden && cmd.Name() != "completion" && cmd.Name() != "help" && !named && !cmd.IsAdditionalHelpTopicCommand() {
+			t.Errorf("the README does not name %s", cmd.CommandPath())
+		}
+	}
 }
