@@ -260,6 +260,7 @@ func claimsOf(v groupView) map[kafka.TopicPartition]claim {
 // A coordinating is a coordinator that answers, and the leadership that its broker has
 // of the partition: NoLeaderEpoch if it does not lead.
 type coordinating struct {
+	broker        string
 	partition     kafka.TopicPartition
 	epoch, leader kafka.LeaderEpoch
 }
@@ -267,9 +268,14 @@ type coordinating struct {
 // checkLed: who no longer leads has forgotten the groups, and who leads again has read
 // them again.
 func (o *groupObserver) checkLed(c coordinating) {
-	if c.epoch != c.leader {
-		o.complain(coordinatesLed, fmt.Sprintf("%s: a broker coordinates as the leader of epoch %d, and leads in %d", c.partition, c.epoch, c.leader))
+	if c.epoch == c.leader {
+		return
 	}
+	leads := fmt.Sprintf("leads it in epoch %d", c.leader)
+	if c.leader == kafka.NoLeaderEpoch {
+		leads = "does not lead it any more"
+	}
+	o.complain(coordinatesLed, fmt.Sprintf("%s: %s coordinates its groups as the leader of epoch %d, and %s", c.partition, c.broker, c.epoch, leads))
 }
 
 // checkSynced: who has joined a classic group and does not ask for its assignment is

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -181,18 +182,20 @@ func TestGroupObserverComplains(t *testing.T) {
 func TestGroupObserverComplainsOfFormerCoordinators(t *testing.T) {
 	for name, c := range map[string]struct {
 		epoch, leader kafka.LeaderEpoch
-		bad           bool
+		said          string
 	}{
-		"not of a leader":                       {3, 3, false},
-		"of one that does not lead":             {3, kafka.NoLeaderEpoch, true},
-		"of one that knows of an earlier reign": {3, 5, true},
+		"not of a leader": {3, 3, ""},
+		"of one that does not lead": {3, kafka.NoLeaderEpoch,
+			coordinatesLed + ": orders-0: n2 coordinates its groups as the leader of epoch 3, and does not lead it any more"},
+		"of one that knows of an earlier reign": {3, 5,
+			coordinatesLed + ": orders-0: n2 coordinates its groups as the leader of epoch 3, and leads it in epoch 5"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var said []string
-			o := newGroupObserver(func(guarantee, _ string) { said = append(said, guarantee) }, nil)
-			o.checkLed(coordinating{orders(0)[0], c.epoch, c.leader})
-			if got := slices.Contains(said, coordinatesLed); got != c.bad {
-				t.Errorf("said %v", said)
+			o := newGroupObserver(func(guarantee, sentence string) { said = append(said, guarantee+": "+sentence) }, nil)
+			o.checkLed(coordinating{"n2", orders(0)[0], c.epoch, c.leader})
+			if got := strings.Join(said, "; "); got != c.said {
+				t.Errorf("said %q, want %q", got, c.said)
 			}
 		})
 	}

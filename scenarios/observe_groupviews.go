@@ -104,7 +104,7 @@ const syncSlack = 10 * time.Second
 // coordinator with it in the same step.
 func (w *groupWatch) looked(b *brokerHost) {
 	b.running.Groups(func(p kafka.TopicPartition, epoch kafka.LeaderEpoch, m *group.Shard) {
-		c := coordinating{partition: p, epoch: epoch, leader: kafka.NoLeaderEpoch}
+		c := coordinating{broker: b.seat.name, partition: p, epoch: epoch, leader: kafka.NoLeaderEpoch}
 		if v, ok := b.running.Partition(p); ok && v.Role == broker.Leading {
 			c.leader = v.LeaderEpoch
 		}

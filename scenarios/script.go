@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/klammlog/klamm/node/kafka"
 )
 
 // A Script is a schedule of faults that somebody wrote: a line a fault, as Result.Drawn
@@ -31,6 +34,41 @@ func (s *Script) parse() ([]Fault, error) {
 	}
 	sortFaults(out)
 	return out, nil
+}
+
+// FirstFault returns when the first fault of a script begins that does not last from the
+// beginning on; FaultsBegin, if there is none.
+func FirstFault(lines []string) (kafka.Instant, error) {
+	faults, err := (&Script{Faults: lines}).parse()
+	for _, f := range faults {
+		if f.at() > 0 {
+			return f.at(), err
+		}
+	}
+	return FaultsBegin, err
+}
+
+// Sooner returns the faults of a script, each of which begins earlier by some time, but
+// those that last from the beginning on.
+func Sooner(lines []string, by time.Duration) ([]string, error) {
+	faults, err := (&Script{Faults: lines}).parse()
+	out := make([]string, 0, len(faults))
+	for _, f := range faults {
+		var at *kafka.Instant
+		switch {
+		case f.Net != nil:
+			at = &f.Net.At
+		case f.Disk != nil:
+			at = &f.Disk.At
+		default:
+			at = &f.Process.At
+		}
+		if *at > 0 {
+			*at -= kafka.Instant(by)
+		}
+		out = append(out, f.String())
+	}
+	return out, err
 }
 
 // CheckSpec returns what is wrong with a run that somebody describes, if anything.

@@ -4,6 +4,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/klammlog/klamm/node/kafka"
 )
 
 func mustRun(t *testing.T, s Spec) *Outcome {
@@ -84,4 +87,37 @@ func TestAScriptCanTakeMoreThanTheSeed(t *testing.T) {
 		}
 	}
 	t.Error("no seed relies on memory")
+}
+
+func TestFaultsAreMovedTogether(t *testing.T) {
+	lines := []string{
+		"clock-drift node=n1 at=0s for=1m0s n=-47000",
+		"crash node=@leader at=4.5s for=1s n=0",
+		"isolate at=4.75s for=2s hosts=n2",
+		"disk-rot disk=n3/0 path=orders-*.log at=5s for=3s times=0 onein=0 n=0",
+	}
+	if at, err := FirstFault(lines); err != nil || at != kafka.Instant(4500*time.Millisecond) {
+		t.Errorf("the first begins at %s, %v", at, err)
+	}
+	got, err := Sooner(lines, 4*time.Second)
+	want := []string{
+		"clock-drift node=n1 at=0s for=1m0s n=-47000",
+		"crash node=@leader at=500ms for=1s n=0",
+		"isolate at=750ms for=2s hosts=n2",
+		"disk-rot disk=n3/0 path=orders-*.log at=1s for=3s times=0 onein=0 n=0",
+	}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v, want %q", got, err, want)
+	}
+	if at, err := FirstFault(nil); err != nil || at != FaultsBegin {
+		t.Errorf("of no fault the first begins at %s, %v", at, err)
+	}
+}
+
+// A schedule that somebody wrote need not have what the scenario is about.
+func TestAScriptLeavesOutWhatAScenarioIsAbout(t *testing.T) {
+	o := mustRun(t, Spec{Scenario: "crash", Seed: 7, Set: []string{"run.sends=20", "run.safety=1s"}, Script: &Script{}})
+	if o.Verdict != Held {
+		t.Errorf("without faults: %s %s", o.Verdict, o.Reason)
+	}
 }

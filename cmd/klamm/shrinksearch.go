@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/klammlog/klamm/internal/shrink"
+	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/scenarios"
 	"github.com/klammlog/klamm/sim"
 )
@@ -29,6 +31,15 @@ func (s *shrinker) all() error {
 			}
 		}
 	}
+	// Last: a run that ends sooner may need a fault only because it goes on until that strikes.
+	for _, step := range []func() error{s.sooner, s.time} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	if err := s.faults(s.schedules()); err != nil {
+		return err
+	}
 	return s.prove()
 }
 
@@ -40,7 +51,7 @@ func (s *shrinker) everything() error {
 		return err
 	}
 	before := s.result.Chain
-	for _, step := range []func() error{s.sizes, s.switches, s.time} {
+	for _, step := range []func() error{s.sizes, s.switches} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -121,14 +132,50 @@ func (s *shrinker) sizes() error {
 
 // size has less of something, as long as the run fails with one of some schedules.
 func (s *shrinker) size(size scenarios.Size, schedules []sim.Continuation) error {
+	setting := func(n int) string { return size.Name + "=" + strconv.Itoa(n) }
+	return s.number(size.Least, size.Is, schedules, func(n int) scenarios.Spec { return s.with(setting(n)) }, setting)
+}
+
+// timeStep is how close times are looked at.
+const timeStep = 500 * time.Millisecond
+
+// sooner has all faults begin earlier: a run that waits for them takes long, and says
+// nothing meanwhile.
+func (s *shrinker) sooner() error {
+	faults := s.best.Script.Faults
+	first, err := scenarios.FirstFault(faults)
+	if err != nil {
+		return err
+	}
+	steps := int((first - scenarios.FaultsBegin) / kafka.Instant(timeStep))
+	var wrong error
+	err = s.number(0, steps, s.schedules(), func(n int) scenarios.Spec {
+		moved, err := scenarios.Sooner(faults, time.Duration(steps-n)*timeStep)
+		if err != nil {
+			wrong = err
+		}
+		return s.scripted(moved, s.best.Continuation)
+	}, func(n int) string { return "faults earlier by " + (time.Duration(steps-n) * timeStep).String() })
+	return errors.Join(wrong, err)
+}
+
+// time ends the faults' time soon after the last of them begins.
+func (s *shrinker) time() error {
+	setting := func(n int) string { return "run.safety=" + (time.Duration(n) * timeStep).String() }
+	own := []sim.Continuation{s.best.Continuation}
+	return s.number(1, int(time.Duration(s.result.SafetyNanos)/timeStep), own, func(n int) scenarios.Spec { return s.with(setting(n)) }, setting)
+}
+
+// number makes a number of the run smaller, as long as it fails with one of some schedules.
+func (s *shrinker) number(least, is int, schedules []sim.Continuation, spec func(int) scenarios.Spec, called func(int) string) error {
 	var smaller scenarios.Spec
-	_, err := shrink.Number(size.Least, size.Is, func(ns []int) (int, error) {
+	_, err := shrink.Number(least, is, func(ns []int) (int, error) {
 		var specs []scenarios.Spec
 		for _, c := range schedules {
 			for _, n := range ns {
-				spec := s.with(size.Name + "=" + strconv.Itoa(n))
-				spec.Continuation = c
-				specs = append(specs, spec)
+				candidate := spec(n)
+				candidate.Continuation = c
+				specs = append(specs, candidate)
 			}
 		}
 		at, err := s.first(specs)
@@ -137,23 +184,7 @@ func (s *shrinker) size(size scenarios.Size, schedules []sim.Continuation) error
 		}
 		smaller = specs[at]
 		return at % len(ns), nil
-	}, func(n int) { s.take(smaller, fmt.Sprintf("%s=%d", size.Name, n)) })
-	return err
-}
-
-// time ends the faults' time soon after the last of them begins.
-func (s *shrinker) time() error {
-	const step = 500 * time.Millisecond
-	_, err := shrink.Number(1, int(time.Duration(s.result.SafetyNanos)/step), func(ns []int) (int, error) {
-		var specs []scenarios.Spec
-		for _, n := range ns {
-			specs = append(specs, s.with("run.safety="+(time.Duration(n)*step).String()))
-		}
-		return s.first(specs)
-	}, func(n int) {
-		safety := "run.safety=" + (time.Duration(n) * step).String()
-		s.take(s.with(safety), safety)
-	})
+	}, func(n int) { s.take(smaller, called(n)) })
 	return err
 }
 

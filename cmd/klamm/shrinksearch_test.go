@@ -13,6 +13,9 @@ import (
 	"github.com/klammlog/klamm/sim"
 )
 
+// They begin when faults do: none can be moved to begin earlier.
+const first, second = "crash node=n1 at=300ms for=1s n=0", "crash node=n2 at=400ms for=1s n=0"
+
 // knowing returns a shrinker of a run with two faults, which may make no run and knows
 // all: that without the second fault the run breaks what it is to break with some
 // schedules only, and without the first with none.
@@ -20,7 +23,7 @@ func knowing(others int, breaksWith ...uint64) *shrinker {
 	broken := &scenarios.Result{Verdict: scenarios.Violated, Violations: []scenarios.Violation{{Guarantee: "no-lost-ack"}}}
 	s := &shrinker{
 		quest: &quest{told: io.Discard, guarantee: "no-lost-ack"}, flags: shrinkFlags{others: others},
-		best:   scenarios.Spec{Scenario: "crash", Seed: 7, Script: &scenarios.Script{Faults: []string{"first", "second"}}},
+		best:   scenarios.Spec{Scenario: "crash", Seed: 7, Script: &scenarios.Script{Faults: []string{first, second}}},
 		result: broken, known: map[string]*scenarios.Result{},
 	}
 	for n := range uint64(others + 1) {
@@ -28,9 +31,9 @@ func knowing(others int, breaksWith ...uint64) *shrinker {
 		if n > 0 {
 			c = sim.Continuation{From: scenarios.FaultsBegin, Number: n}
 		}
-		for _, faults := range [][]string{{}, {"first"}, {"second"}, {"first", "second"}} {
+		for _, faults := range [][]string{{}, {first}, {second}, {first, second}} {
 			r := &scenarios.Result{Verdict: scenarios.Held}
-			if len(faults) == 2 || len(faults) == 1 && faults[0] == "first" && slices.Contains(breaksWith, n) {
+			if len(faults) == 2 || len(faults) == 1 && faults[0] == first && slices.Contains(breaksWith, n) {
 				r = broken
 			}
 			s.known[keyOf(s.scripted(faults, c))] = r
@@ -49,10 +52,10 @@ func TestShrinkTriesOtherSchedules(t *testing.T) {
 		number uint64
 		needed []neededFault
 	}{
-		{"with its own", knowing(2, 0, 1), []string{"first"}, 0, []neededFault{{"first", "held", 3}}},
-		{"with the second other one", knowing(2, 2), []string{"first"}, 2, []neededFault{{"first", "held", 3}}},
-		{"with none", knowing(2), []string{"first", "second"}, 0, []neededFault{{"first", "held", 3}, {"second", "held", 3}}},
-		{"others are not wanted", knowing(0, 1), []string{"first", "second"}, 0, []neededFault{{"first", "held", 1}, {"second", "held", 1}}},
+		{"with its own", knowing(2, 0, 1), []string{first}, 0, []neededFault{{first, "held", 3}}},
+		{"with the second other one", knowing(2, 2), []string{first}, 2, []neededFault{{first, "held", 3}}},
+		{"with none", knowing(2), []string{first, second}, 0, []neededFault{{first, "held", 3}, {second, "held", 3}}},
+		{"others are not wanted", knowing(0, 1), []string{first, second}, 0, []neededFault{{first, "held", 1}, {second, "held", 1}}},
 	} {
 		if err := c.s.all(); err != nil {
 			t.Errorf("%s: %v", c.name, err)
@@ -65,9 +68,25 @@ func TestShrinkTriesOtherSchedules(t *testing.T) {
 		}
 	}
 	s := knowing(2)
-	delete(s.known, keyOf(s.scripted([]string{"first"}, sim.Continuation{From: scenarios.FaultsBegin, Number: 1})))
+	delete(s.known, keyOf(s.scripted([]string{first}, sim.Continuation{From: scenarios.FaultsBegin, Number: 1})))
 	if err := s.all(); !errors.Is(err, errRunsUsedUp) || len(s.needed) > 0 {
 		t.Errorf("a run that is neither known nor allowed: %v, %v", err, s.needed)
+	}
+}
+
+// So may a run with fewer operations; what else is large is not tried with other schedules.
+func TestShrinkTriesFewerOperationsWithOtherSchedules(t *testing.T) {
+	s := knowing(1)
+	s.best.Script.Faults = []string{}
+	s.result.Sizes = []scenarios.Size{{Name: "run.sends", Is: 2, Least: 1}, {Name: "run.producers", Is: 1, Least: 1}}
+	other := sim.Continuation{From: scenarios.FaultsBegin, Number: 1}
+	broken, fewer := *s.result, s.with("run.sends=1")
+	broken.Sizes = []scenarios.Size{{Name: "run.sends", Is: 1, Least: 1}}
+	s.known[keyOf(fewer)] = &scenarios.Result{Verdict: scenarios.Held}
+	fewer.Continuation = other
+	s.known[keyOf(fewer)] = &broken
+	if err := s.all(); err != nil || !slices.Equal(s.best.Set, []string{"run.sends=1"}) || s.best.Continuation != other {
+		t.Errorf("%v: %+v", err, s.best)
 	}
 }
 
