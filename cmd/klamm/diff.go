@@ -143,6 +143,10 @@ func diffRuns(cmd *cobra.Command, args []string, f diffFlags) error {
 	if err := r.compare(files, results); err != nil {
 		return err
 	}
+	// Whoever prints into a pipe that nobody reads any more dies of it.
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
 	if f.output == "json" {
 		err = printJSON(out, r)
 	} else {

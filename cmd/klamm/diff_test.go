@@ -129,3 +129,22 @@ func TestDiffInterrupted(t *testing.T) {
 		t.Errorf("exit code %d, %v are left, %v: %s", code, left, err, &said)
 	}
 }
+
+// Nor does somebody who does not read what it prints.
+func TestDiffIntoAClosedPipe(t *testing.T) {
+	dir := t.TempDir()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	cmd := klamm(t, "diff", "quiet:1", "--until", "10ms")
+	cmd.Env, cmd.Stdout = append(cmd.Env, "TMPDIR="+dir), w
+	if err := cmd.Run(); err == nil {
+		t.Error("nobody could read what it printed, and it exited with 0")
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v are left, %v", left, err)
+	}
+}

@@ -41,7 +41,8 @@ less --continuations, a coarser --resolution, or --for, it knows less and sooner
 It tells two things, each with what happened in the run just then: when the failure became
 likely, that is, more than every second continuation fails from there on; and when it was
 decided: the last moment from which a continuation held. What was likely from the beginning
-on is made so by faults and settings: klamm shrink says by which.
+on is made so by the code, whatever happens, or by faults and settings: klamm shrink says
+by which.
 
 An interrupt shows what is known so far.
 

@@ -201,7 +201,7 @@ func (r whyReport) tellTurns(out io.Writer) {
 		fmt.Fprintf(out, "it became likely %s\n", l.sentence())
 	}
 	if d.Before == nil {
-		fmt.Fprintln(out, "no continuation held: the faults and the settings decide it (klamm shrink says which)")
+		fmt.Fprintln(out, "no continuation held: the code, the faults and the settings decide it, and no chance (klamm shrink says by which faults)")
 		return
 	}
 	if l.Before != nil && (*l.Before != *d.Before || l.After != d.After) {
