@@ -783,7 +783,7 @@ func TestTheObserverSaysWhereAndWhen(t *testing.T) {
 	h.look()
 	h.copies[3].batches = h.copies[3].batches[:3]
 	h.look()
-	want := "orders-0: offset 40 was exposed by 1, and in-sync replica 3 holds the records up to 30 at 0s"
+	want := "orders-0: records up to offset 40 were exposed by 1, and in-sync replica 3 holds the records up to 30 at 0s"
 	if fmt.Sprint(h.said, h.sentence) != "["+committedDurable+"]"+want && h.sentence != want {
 		t.Errorf("%v %s", h.said, h.sentence)
 	}

@@ -42,16 +42,16 @@ func (o *clusterObserver) checkCounted(s *subject, leader *closeup, id kafka.Nod
 		return
 	}
 	if known := max(v.LeaderEpoch, f.read[s.place].last.LeaderEpoch); known < leader.LeaderEpoch && !f.damaged {
-		o.complain(countsTruly, "%s: leader %d of epoch %d counts offset %d of %d, which knows of epoch %d only", s.partition, id, leader.LeaderEpoch, c.Held, c.ID, known)
+		o.complain(countsTruly, "%s: leader %d of epoch %d counts records up to offset %d on %d, which knows of epoch %d only", s.partition, id, leader.LeaderEpoch, c.Held, c.ID, known)
 		return
 	}
 	at := c.Held - 1
 	switch {
 	case v.LogEnd < c.Held && c.Held > leader.LogStart:
-		o.complain(countsTruly, "%s: leader %d of epoch %d counts offset %d of %d, whose log ends at %d", s.partition, id, leader.LeaderEpoch, c.Held, c.ID, v.LogEnd)
+		o.complain(countsTruly, "%s: leader %d of epoch %d counts records up to offset %d on %d, whose log ends at %d", s.partition, id, leader.LeaderEpoch, c.Held, c.ID, v.LogEnd)
 	case at < max(leader.LogStart, v.LogStart) || o.compacts(s) || f.damaged:
 	case leader.epochAt(at) != v.epochAt(at):
-		o.complain(countsTruly, "%s: leader %d of epoch %d counts offset %d of %d, and what is there is of epoch %d, and of %d on %d",
+		o.complain(countsTruly, "%s: leader %d of epoch %d counts records up to offset %d on %d, and what is there is of epoch %d, and of %d on %d",
 			s.partition, id, leader.LeaderEpoch, at, c.ID, leader.epochAt(at), v.epochAt(at), c.ID)
 	}
 }
@@ -73,7 +73,7 @@ func (o *clusterObserver) checkMembers(s *subject) {
 		switch {
 		case !ok:
 		case v.LogEnd < s.exposed:
-			o.complain(committedDurable, "%s: offset %d was exposed by %d, and the log of in-sync replica %d ends at %d", s.partition, s.exposed, s.exposedBy, id, v.LogEnd)
+			o.complain(committedDurable, "%s: records up to offset %d were exposed by %d, and the log of in-sync replica %d ends at %d", s.partition, s.exposed, s.exposedBy, id, v.LogEnd)
 		case at < v.LogStart || o.compacts(s) || s.exposedIn == kafka.NoLeaderEpoch:
 		case v.epochAt(at) != s.exposedIn:
 			o.complain(committedDurable, "%s: offset %d of epoch %d was exposed by %d, and is of epoch %d on in-sync replica %d", s.partition, at, s.exposedIn, s.exposedBy, v.epochAt(at), id)

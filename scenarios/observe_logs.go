@@ -214,7 +214,7 @@ func (o *clusterObserver) checkCommitted(s *subject) {
 // batch that ends it if it is there and not deleted.
 func (o *clusterObserver) checkMember(s *subject, id kafka.NodeID, c *logCopy) (batchKey, bool) {
 	if c.end() < s.exposed {
-		o.complain(committedDurable, "%s: offset %d was exposed by %d, and in-sync replica %d holds the records up to %d",
+		o.complain(committedDurable, "%s: records up to offset %d were exposed by %d, and in-sync replica %d holds the records up to %d",
 			s.partition, s.exposed, s.exposedBy, id, c.end())
 		return batchKey{}, false
 	}

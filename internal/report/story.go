@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -271,11 +272,21 @@ func (s *teller) replicas() {
 			case s.f.offset >= 0 && !committed && is.Role == "leader" && was.HighWatermark <= s.f.offset && is.HighWatermark > s.f.offset:
 				committed = true
 				m.Kind = "commit"
-				m.Text = fmt.Sprintf("offset %d of %s is committed: the high watermark of its leader %s reaches %d; in sync are %s", s.f.offset, name, where, is.HighWatermark, s.names(is.InSync))
+				m.Text = fmt.Sprintf("offset %d of %s is committed: the high watermark of its leader %s reaches %d; in sync are %s%s", s.f.offset, name, where, is.HighWatermark, s.names(is.InSync), s.tooFew(is.InSync))
 				s.add(80, m)
 			}
 		}
 	}
+}
+
+// tooFew says so if fewer replicas are in sync than it takes to commit anything.
+func (s *teller) tooFew(inSync []int32) string {
+	for _, o := range s.r.Options {
+		if least, err := strconv.Atoi(o.Value); err == nil && o.Name == "min.insync.replicas" && len(inSync) < least {
+			return ", and min.insync.replicas is " + o.Value
+		}
+	}
+	return ""
 }
 
 // names names nodes.

@@ -155,7 +155,7 @@ func TestTheStoryOfAGroup(t *testing.T) {
 func TestTheFocusIsEverybodyWhoIsNamed(t *testing.T) {
 	r := example()
 	r.Lanes = append(r.Lanes, Lane{"n2", Broker, 2})
-	sentence := "orders-0: leader n2 counts offset 3 of n1, whose log ends at 0"
+	sentence := "orders-0: leader n2 counts records up to offset 3 on n1, whose log ends at 0"
 	r.Violations = []Violation{{Sentence: sentence}}
 	if f := focusOf(r); !slices.Equal(f.lanes, []int{1, 4}) {
 		t.Errorf("it is about %v", f.lanes)
@@ -163,5 +163,18 @@ func TestTheFocusIsEverybodyWhoIsNamed(t *testing.T) {
 	r.Violations, r.Reason = nil, sentence
 	if f := focusOf(r); !slices.Equal(f.lanes, []int{4}) {
 		t.Errorf("stuck, it is about %v", f.lanes)
+	}
+}
+
+// What was committed with fewer in sync than it takes is told so.
+func TestTheStoryOfACommitByTooFew(t *testing.T) {
+	r := example()
+	r.Options = append(r.Options, Option{"min.insync.replicas", "2", Drawn})
+	if s := told(r); !strings.Contains(s, "reaches 4; in sync are {n1}, and min.insync.replicas is 2\n") {
+		t.Errorf("the story is\n%s", s)
+	}
+	r.Options[len(r.Options)-1].Value = "1"
+	if s := told(r); strings.Contains(s, "min.insync.replicas") {
+		t.Errorf("one is enough, and the story is\n%s", s)
 	}
 }
