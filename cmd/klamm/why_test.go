@@ -138,11 +138,17 @@ func TestWhyTellsItInWords(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d: %s", code, out)
 	}
-	for _, want := range []string{"continuations of " + name + " that break no-lost-ack too:", "\nFROM ", "\n0s ", "it was decided between ",
+	for _, want := range []string{"continuations of " + name + " that break no-lost-ack too:", "\nFROM ", "\n0s ", "  100 %  the run's end", "it was decided between ",
 		"the run and the last continuation that held: klamm diff " + name + " " + name + "@"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
 		}
+	}
+	// What is pasted is about the run with the settings that it had.
+	out, code = exitOfCommand(t, "why", name, "--set", "run.buggify=false", "--continuations", "5", "--resolution", "500ms", "--jobs", "1")
+	line := regexp.MustCompile(`klamm diff (.*)`).FindStringSubmatch(out)
+	if code != 0 || line == nil || !strings.HasSuffix(line[1], " --set run.buggify=false") {
+		t.Errorf("exit code %d: %s", code, out)
 	}
 	// As many runs as are allowed, and what is known then; the same, however many processes
 	// make them.

@@ -21,6 +21,7 @@ type whyReport struct {
 	Kind      string      `json:"_kind"`
 	Version   int         `json:"_version"`
 	Run       string      `json:"run"` // as klamm diff takes it
+	Set       []string    `json:"set"` // settings of it, likewise, on top
 	Guarantee string      `json:"guarantee"`
 	Headline  string      `json:"headline"`
 	End       int64       `json:"end_ns"`
@@ -33,8 +34,9 @@ type whyReport struct {
 	Odd       int         `json:"unfinished"` // of them, that came to no verdict
 	Complete  bool        `json:"complete"`
 
-	ended error  // why it is not complete
-	took  string // in time
+	ended    error  // why it is not complete
+	took     string // in time
+	settings string // of the run, as a shell takes them
 }
 
 // A whyTurn is two moments next to each other, and what happened from one to the other.
@@ -74,6 +76,7 @@ func (w *asker) report(f moments.Finding, ended error) whyReport {
 		Kind: "klamm.why", Version: 1, Run: w.runWord(), Guarantee: w.guarantee, Headline: w.failed.Headline(), End: w.failed.VirtualNanos,
 		Likely: whyTurnOf(f.Before, f.After), Decided: whyTurnOf(f.Open, f.Decided), Runs: w.runs, Odd: w.odd,
 		Complete: ended == nil, ended: ended, took: time.Since(w.begun).Round(time.Second).String(),
+		Set: append([]string{}, w.flags.set...), settings: strings.TrimPrefix(scenarios.ReplayCommand("", w.flags.set), scenarios.ReplayCommand("", nil)),
 	}
 	for _, m := range f.Moments {
 		r.Moments = append(r.Moments, whyMomentOf(m))
@@ -160,7 +163,11 @@ func (r whyReport) tell(out io.Writer, output string) error {
 		return printJSON(out, r)
 	}
 	lines := [][]string{{"FROM", "BROKE", "OF", "SHARE", "95 %", ""}}
-	for _, m := range r.Moments {
+	for i, m := range r.Moments {
+		if i == len(r.Moments)-1 { // from there nothing is tried
+			lines = append(lines, []string{time.Duration(m.At).String(), "", "", percent(m.Share), "the run's end", ""})
+			continue
+		}
 		lines = append(lines, []string{time.Duration(m.At).String(), fmt.Sprint(m.Broke), fmt.Sprint(m.Runs),
 			percent(m.Share), percent(m.Low) + " to " + percent(m.High), strings.Repeat("#", int(m.Share*40+0.5))})
 	}
@@ -178,7 +185,7 @@ func (r whyReport) tell(out io.Writer, output string) error {
 	}
 	_, err := fmt.Fprintf(out, "%d runs, %s\n", r.Runs, r.took)
 	if r.Sibling != "" && err == nil {
-		_, err = fmt.Fprintf(out, "the run and the last continuation that held: klamm diff %s %s\n", r.Run, r.Sibling)
+		_, err = fmt.Fprintf(out, "the run and the last continuation that held: klamm diff %s %s%s\n", r.Run, r.Sibling, r.settings)
 	}
 	return err
 }
