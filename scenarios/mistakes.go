@@ -30,6 +30,7 @@ var mistakes = &Scenario{
 		o.ClientIdle = pick(r, 300*time.Millisecond, time.Second)
 		o.MessageMax, o.Oversized = 0, 0 // it is what the mistaken turn
 		o.Raws = 2
+		o.Safety = max(o.Safety, 8*time.Second)
 	},
 	TuneProcess: func(f *sim.Fault, r *rand.Rand) {
 		if f.Kind == sim.FaultPause { // mostly for longer than its session
@@ -68,17 +69,20 @@ func (b *bungler) main() {
 	}
 	const acts = 30
 	for !b.r.healed {
-		switch b.draws.IntN(6) {
+		switch b.draws.IntN(8) {
 		case 0:
 			b.knock()
-		case 1:
+		case 1, 2, 3:
 			b.turnLimit(cl)
-		case 2:
+		case 4:
 			b.move()
 		default:
 			b.unregister(cl)
 		}
 		b.world.Sleep(time.Duration(b.draws.Int64N(int64(2 * b.r.options.Safety / acts))))
+	}
+	for !b.limit(cl, usualLimit) { // so that everybody can finish
+		b.world.Sleep(100 * time.Millisecond)
 	}
 	cl.Close(kafka.Never)
 	b.done = true
@@ -120,17 +124,27 @@ func (b *bungler) knock() {
 	b.r.took(operatorMistakes, code == kafka.ErrInconsistentClusterID)
 }
 
-// turnLimit has the topic take less than before, or more: any record fits, and what
-// producers batch does not always. What was appended before is known all the same.
-// Blocks.
+// least is the least that the topic may take. Any record fits, and what producers batch
+// does not always: klamm's client splits it, others are refused.
+func (b *bungler) least() int { return b.r.options.ValueMax + 200 }
+
+// usualLimit is Kafka's default.
+const usualLimit = 1<<20 + 12
+
+// turnLimit has the topic take less than before, or more. What was appended before is
+// known all the same. Blocks.
 func (b *bungler) turnLimit(cl *client.Client) {
-	limit := strconv.Itoa((b.r.options.ValueMax + 200) * 4)
-	if b.draws.IntN(2) == 0 {
-		limit = "1048588"
-	}
+	b.limit(cl, pick(b.draws, b.least(), b.least(), usualLimit))
+}
+
+// limit reports whether the topic takes so much now. Blocks.
+func (b *bungler) limit(cl *client.Client, bytes int) bool {
+	limit := strconv.Itoa(bytes)
 	change := client.Alteration{Resource: client.TopicSettings(topicName), Changes: []config.Change{client.SetConfig("max.message.bytes", limit)}}
 	results, err := cl.IncrementalAlterConfigs([]client.Alteration{change}, client.CarryOut, b.soon())
-	b.r.took(operatorMistakes, err == nil && results[0].Err == nil)
+	done := err == nil && results[0].Err == nil
+	b.r.took(operatorMistakes, done)
+	return done
 }
 
 // otherPort is where the broker is that somebody has given another port.
