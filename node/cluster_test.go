@@ -304,3 +304,37 @@ func TestThreeNodesAreACluster(t *testing.T) {
 		})
 	}
 }
+
+// Records that wait for followers do not take the room of what followers ask: without
+// room for more than one request they would wait until the followers are out of sync.
+func TestWhatWaitsForFollowersLeavesRoomForThem(t *testing.T) {
+	c := newCluster(t, 2, "bc", "bc", "bc")
+	for _, h := range c.hosts {
+		h.with("queued.max.request.bytes", "100000")
+		h.with("socket.request.max.bytes", "100000")
+	}
+	c.start()
+	c.create("orders")
+	c.inSync()
+	c.admin("many produce at once", func(cl *client.Client, _ kafka.Instant) error {
+		var sent []*client.Delivery
+		for range 6 {
+			p, err := cl.NewProducer(client.DefaultProducer())
+			if err != nil {
+				return err
+			}
+			d, err := p.SendTo(0, client.Record{Topic: "orders", Value: make([]byte, 60_000)})
+			if err != nil {
+				return err
+			}
+			sent = append(sent, d)
+		}
+		deadline := c.user.Now().Add(5 * time.Second)
+		for _, d := range sent {
+			if r, err := d.Wait(deadline); err != nil || r.Err != nil {
+				return errors.Join(err, r.Err)
+			}
+		}
+		return nil
+	})
+}

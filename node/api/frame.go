@@ -144,6 +144,15 @@ func (f *frame) grow(n int64) {
 
 func (f *frame) hold() { f.users++ }
 
+// keep returns n of the frame's bytes' worth, and what is charged besides from here on,
+// as something that is given back by itself: what a request leaves behind that its
+// bytes are not needed for.
+func (f *frame) keep(n int64) frame {
+	n = min(n, f.taken)
+	f.taken -= n
+	return frame{c: f.c, taken: n, users: 1, dirty: true}
+}
+
 // release ends one use.
 func (f *frame) release() {
 	f.users--

@@ -37,6 +37,7 @@ const (
 	maxProduceItems  = 1 << 14
 	fewProduceItems  = 64
 	leastProduceItem = 64  // bytes of a batch with its partition, at least
+	leastPlace       = 6   // bytes of a partition and the size of its records, at least
 	weightOfItem     = 512 // bytes of memory
 )
 
@@ -152,7 +153,10 @@ func (r *produceFields) tags() {
 
 var errNoAnswer = errors.New("a request without an answer failed")
 
-// beginProduce appends; the answer waits for the acks.
+// beginProduce appends; the answer waits for the acks. Records are charged until the
+// logs of this node have them, and not until followers do: what followers ask has to
+// get in, for the answer to come. Until then the partitions count, with their places in
+// the request.
 func beginProduce(s *Server, call *Call) (answer, error) {
 	q, err := decodeProduce(call.body, call.Version)
 	if err != nil {
@@ -163,14 +167,19 @@ func beginProduce(s *Server, call *Call) (answer, error) {
 		Acks: q.acks, Deadline: call.deadlineIn(q.timeout), Items: q.items,
 	}}
 	f := call.frame
-	f.charge(int64(weightOfItem * len(q.items)))
+	p.items = f.keep(int64(leastPlace * len(q.items)))
+	p.items.charge(int64(weightOfItem * len(q.items)))
+	p.items.hold()
 	f.hold()
 	p.append.Done = func(state broker.Bytes) {
 		f.dirty = f.dirty || state == broker.BytesInDoubt
 		f.release()
+		p.items.release()
 	}
 	s.broker.Append(&p.append)
 	f.grow(p.append.Grown)
+	call.frame, call.body = &p.items, nil
+	f.release()
 	if q.acks != kafka.AcksNone {
 		return p, nil
 	}
@@ -212,9 +221,10 @@ type produced struct {
 	s       *Server
 	request *produceRequest
 	append  broker.Append
+	items   frame // what is charged for the request once its bytes are not
 }
 
-func (p *produced) drop() {}
+func (p *produced) drop() { p.append.Release() }
 
 func (p *produced) send(c *conn, call *Call) error {
 	if err := p.s.broker.AwaitAppend(&p.append); err != nil {

@@ -26,7 +26,9 @@ type Append struct {
 	Grown int64
 
 	most int64 // of Grown
-	wait wait
+
+	held      wait // until this machine holds the records: then no log needs their bytes
+	committed wait // AcksAll: until the high watermarks are there
 }
 
 // Bytes says what is known of bytes that a log was given.
@@ -102,7 +104,10 @@ func (b *Broker) Append(a *Append) {
 	default:
 		a.check(nil)
 	}
-	a.wait.grow(len(a.Items))
+	a.held.grow(len(a.Items))
+	if a.Acks == kafka.AcksAll {
+		a.committed.grow(len(a.Items))
+	}
 	need := int64(0)
 	for i := range a.Items {
 		if b.append(a, &a.Items[i]) {
@@ -114,19 +119,34 @@ func (b *Broker) Append(a *Append) {
 
 // finish says how many partitions the request waits for. If it is none, nobody
 // needs the bytes.
+//
+// The bytes are let go of when this machine holds them, whether or not followers do:
+// what they ask has to be read, and may be waiting for the room of these bytes.
 func (a *Append) finish(need int64) {
-	a.wait.need = need
-	a.wait.done = func() {
+	a.held.need, a.committed.need = need, need
+	a.held.done = func() {
 		switch {
 		case a.Done == nil:
-		case a.wait.lost:
+		case a.held.lost:
 			a.Done(BytesInDoubt)
 		default:
 			a.Done(BytesFree)
 		}
 	}
-	a.wait.finish()
+	a.held.finish()
 }
+
+// awaited returns what the answer waits for.
+func (a *Append) awaited() *wait {
+	if a.Acks == kafka.AcksAll {
+		return &a.committed
+	}
+	return &a.held
+}
+
+// Release says that nobody waits for the answer any more. What the logs have the
+// bytes for goes on. It does not block.
+func (a *Append) Release() { a.committed.leave() }
 
 // admit finds the partition of an item and what its topic allows. An item that the
 // caller has refused stays refused.
@@ -269,11 +289,10 @@ func (b *Broker) append(a *Append, it *AppendItem) bool {
 	if !r.Duplicate {
 		it.p.sizes = append(it.p.sizes, sized{end: r.End, bytes: int64(len(it.Records))})
 	}
-	list := &it.p.held
+	a.held.add(&it.p.held, r)
 	if a.Acks == kafka.AcksAll {
-		list = &it.p.committed
+		a.committed.add(&it.p.committed, r)
 	}
-	a.wait.add(list, r)
 	it.p.advance() // a duplicate may be held already
 	return true
 }
@@ -293,18 +312,19 @@ func (it *AppendItem) recognised() bool {
 // AwaitAppend waits until every append is held as its acks demand, or failed, or
 // the deadline has passed, and fills in the errors. Blocks.
 func (b *Broker) AwaitAppend(a *Append) error {
-	if !a.wait.satisfied() {
+	defer a.Release()
+	if w := a.awaited(); !w.satisfied() {
 		b.stats.AppendWaits++
 		b.waiting.produce++
-		err := a.wait.await(b.w, a.Deadline)
+		err := w.await(b.w, a.Deadline)
 		b.waiting.produce--
 		if err != nil {
 			return err
 		}
-		if !a.wait.satisfied() {
+		if !w.satisfied() {
 			b.w.Probe("an append was not held in time")
 		}
-		a.wait.cond = nil // the marks stay: the logs still have the bytes
+		w.cond = nil // marks of held stay: the logs still have the bytes
 	}
 	for i := range a.Items {
 		if it := &a.Items[i]; it.Err == nil {

@@ -459,7 +459,7 @@ func TestALostLeadershipIsOneOfWhatAnAppendWaitsFor(t *testing.T) {
 		return err
 	})
 	at.End = 100 // of its era, and never committed
-	w.add(&c.machine(1).p().committed, at)
+	w.add(&c.machine(1).p().held, at)
 	w.add(&other, commitlog.AppendResult{End: 1})
 	c.fence(1)
 	c.until("it resigned", func() bool { return w.lost })
@@ -500,6 +500,32 @@ func TestBytesOfALostLeadershipAreGivenBackWhenTheyAreWritten(t *testing.T) {
 		if given != 1 || m.b.Usage().Waits != 0 {
 			t.Errorf("acks=%d: given back %d times, %d waits", acks, given, m.b.Usage().Waits)
 		}
+	}
+}
+
+// The bytes of an append are given back when this machine holds them. Followers fetch
+// by requests, which may wait for the room of these bytes.
+func TestBytesAreGivenBackBeforeFollowersHaveThem(t *testing.T) {
+	c := start(t, 3)
+	c.create([]kafka.NodeID{1, 2, 3}, twoInSync)
+	m := c.machine(1)
+	c.ack(m, "a")
+	c.lose = func(_, _ kafka.NodeID, what string) bool { return what == "fetch" }
+	c.sleep(150 * time.Millisecond)
+	var given []Bytes
+	a := &Append{Acks: kafka.AcksAll, Deadline: m.w.Now().Add(time.Minute), Done: func(b Bytes) { given = append(given, b) },
+		Items: []AppendItem{{Topic: "orders", Records: batchOf("b")}}}
+	c.must(m, func() error { m.b.Append(a); return nil })
+	c.until("the log has it", func() bool { return m.p().log.Held() == 2 })
+	if len(given) != 1 || given[0] != BytesFree || m.p().high != 1 {
+		t.Errorf("given back: %v, high watermark %d", given, m.p().high)
+	}
+	c.must(m, func() error { return m.b.AwaitAppend(a) })
+	if err := a.Items[0].Err; kafka.ErrorOf(err) != kafka.ErrNotEnoughReplicasAfterAppend {
+		t.Errorf("nobody has it besides: %v", err)
+	}
+	if n := m.b.Usage().Waits; n != 0 || len(given) != 1 {
+		t.Errorf("it is answered: %d waits, given back %d times", n, len(given))
 	}
 }
 
