@@ -93,13 +93,20 @@ func writeWhole(name string, b []byte) error {
 	return err
 }
 
-// commandsFor returns the commands that make a run again, make it smaller, and find out
-// since when it fails.
+// commandsFor returns the commands that make a run again, and of one that fails those that
+// make it smaller, ask when it was decided, and find out since which commit it fails.
 func commandsFor(o order, r scenarios.Result) []report.Command {
 	words := strings.TrimPrefix(r.Replay(), "klamm replay ")
-	bisected, before := caseIn(o), ""
 	if o.File != "" {
 		words = strings.TrimPrefix(scenarios.ReplayCommand(o.File, o.Given), "klamm replay ")
+	}
+	again := []report.Command{{What: "make the run again", Line: "klamm replay " + words}}
+	page := report.Command{What: "make this page again", Line: "klamm report " + words}
+	if brokenBy(&r) == "" {
+		return append(again, page)
+	}
+	bisected, before := caseIn(o), ""
+	if o.File != "" {
 		bisected = words
 	}
 	if bisected == "" {
@@ -110,13 +117,13 @@ func commandsFor(o order, r scenarios.Result) []report.Command {
 	if o.File != "" {
 		shrunk += " --case smaller.yaml"
 	}
-	return []report.Command{
-		{What: "make the run again", Line: "klamm replay " + words},
+	return append(again, []report.Command{
 		{What: "leave out what it can fail without", Line: "klamm shrink " + shrunk},
+		{What: "ask from when on it was likely to fail", Line: "klamm why " + words},
 		{What: "find the commit since which it fails, from one on that is good",
 			Line: before + "git bisect start HEAD GOOD && git bisect run sh -c '" + strings.ReplaceAll(bisecting(bisected), "'", `'\''`) + "'"},
-		{What: "make this page again", Line: "klamm report " + words},
-	}
+		page,
+	}...)
 }
 
 // caseIn names the case file among the evidence of a run, as a shell takes it; it is

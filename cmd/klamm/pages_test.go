@@ -94,7 +94,7 @@ func TestAPageIsWrittenWholeOrNotAtAll(t *testing.T) {
 func TestWhatIsBisectedIsACase(t *testing.T) {
 	const script = `git bisect start HEAD GOOD && git bisect run sh -c 'go build -o /tmp/klamm ./cmd/klamm || exit 125; /tmp/klamm replay `
 	spec := scenarios.Spec{Scenario: "quiet", Seed: 7}
-	r := scenarios.Result{Scenario: "quiet", Seed: 7}
+	r := scenarios.Result{Scenario: "quiet", Seed: 7, Verdict: scenarios.Violated}
 	for _, c := range []struct {
 		what string
 		o    order
@@ -113,5 +113,10 @@ func TestWhatIsBisectedIsACase(t *testing.T) {
 		if line != c.want {
 			t.Errorf("%s: %s", c.what, line)
 		}
+	}
+	// Of a run that held nothing can be left out, asked or bisected.
+	r.Verdict = scenarios.Held
+	if commands := commandsFor(order{Spec: spec}, r); len(commands) != 2 || commands[0].Line != "klamm replay quiet --seed 7" || commands[1].Line != "klamm report quiet --seed 7" {
+		t.Errorf("%+v", commands)
 	}
 }
