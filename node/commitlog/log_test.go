@@ -723,6 +723,32 @@ func TestDuplicatesAreRecognisedAfterEveryEnd(t *testing.T) {
 	}
 }
 
+// A snapshot of producers that has rotted is not taken: what it said is read from the log.
+func TestABadProducerSnapshotIsNotTaken(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, smallConfig())
+	r.open()
+	p := &kafkaProducer{id: 9}
+	var last []byte
+	for range 200 {
+		last = p.batch(3)
+		r.append(slices.Clone(last))
+	}
+	r.settle()
+	r.kill()
+	for name := range r.files() { //klamm:unordered all of them
+		if strings.HasSuffix(name, snapshotSuffix) {
+			r.scribble(rigPath+"/"+name, headerSize+3)
+		}
+	}
+	r.open()
+	if !r.probed("a producer snapshot was bad and an older one was taken") {
+		t.Error("every snapshot was good")
+	}
+	if again := r.append(last); !again.Duplicate {
+		t.Errorf("%+v, want a duplicate", again)
+	}
+}
+
 // What recovery reads again does not move the beginning of a leader epoch that
 // began before.
 func TestLeaderEpochsSurviveRecovery(t *testing.T) {
