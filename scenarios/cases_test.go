@@ -11,6 +11,7 @@ import (
 
 	"github.com/klammlog/klamm/checker"
 	"github.com/klammlog/klamm/internal/casefile"
+	"github.com/klammlog/klamm/sim"
 )
 
 // pastBugs reads testdata/cases: runs that once showed a bug, each with the story that
@@ -18,7 +19,13 @@ import (
 // the test that a story names is what holds its bug. They are run because they are cheap.
 func pastBugs(t *testing.T) map[string]casefile.Case {
 	t.Helper()
-	files, err := filepath.Glob("testdata/cases/*")
+	return casesIn(t, "testdata/cases")
+}
+
+// casesIn reads the cases of a folder, by the names of their files.
+func casesIn(t *testing.T, folder string) map[string]casefile.Case {
+	t.Helper()
+	files, err := filepath.Glob(folder + "/*")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no cases: %v", err)
 	}
@@ -38,15 +45,37 @@ func TestCasesOfFixedBugs(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(cases)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := cases[name]
-			o, err := Run(Spec{Scenario: c.Scenario, Seed: c.Seed, Set: c.Set, Script: &Script{Faults: c.Faults}}, Watch{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if o.Verdict != Held {
-				t.Errorf("%s, again: %s\npending: %v", c.About, o.Headline(), o.Pending)
-			}
+			holds(t, cases[name])
 		})
+	}
+}
+
+// What shows a planted bug holds without it: go run ./internal/mutants -cases plants them.
+func TestCasesOfMutantsHoldWithoutThem(t *testing.T) {
+	cases := casesIn(t, "testdata/mutants")
+	for _, name := range slices.Sorted(maps.Keys(cases)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			holds(t, cases[name])
+		})
+	}
+}
+
+func holds(t *testing.T, c casefile.Case) {
+	t.Helper()
+	spec := Spec{Scenario: c.Scenario, Seed: c.Seed, Set: c.Set, Script: &Script{Faults: c.Faults}}
+	if c.Continue != "" {
+		var err error
+		if spec.Continuation, err = sim.ParseContinuation(c.Continue); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o, err := Run(spec, Watch{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Verdict != Held {
+		t.Errorf("%s: %s\npending: %v", c.About, o.Headline(), o.Pending)
 	}
 }
 
