@@ -89,7 +89,14 @@ func deadly(f Family) bool {
 	return f == Family(sim.FaultCrash) || f == Family(sim.FaultPowerLoss) || f == Family(sim.FaultStop) || f == Family(sim.FaultStorm)
 }
 
-// knownPause is how long a disk that is to be lost waits until who has it is known.
+// ruinsNothing reports whether a fault would destroy the only copy before there is any:
+// a broker that can never serve shows nothing of what becomes of what it acknowledged.
+func (r *run) ruinsNothing(f disksim.Fault) bool {
+	return r.drawn.Unrestricted && f.Kind.Destroys() && r.lastAck == 0
+}
+
+// knownPause is how long a disk that is to be lost, or to lose something, waits until who
+// has it is known, and there is something to lose.
 const knownPause = 100 * time.Millisecond
 
 // isKnown reports whether all other voters of the controllers' quorum have durably

@@ -121,3 +121,18 @@ func TestAScriptLeavesOutWhatAScenarioIsAbout(t *testing.T) {
 		t.Errorf("without faults: %s %s", o.Verdict, o.Reason)
 	}
 }
+
+// What destroys the only copy waits until something is acknowledged: a broker that has
+// lost its vote before is right never to serve, and the run shows nothing.
+func TestWhatRuinsTheOnlyCopyWaitsUntilThereIsOne(t *testing.T) {
+	for _, family := range []string{"disk-rot", "disk-bad-sector"} {
+		o := mustRun(t, Spec{Scenario: "bad-disk", Seed: 910012, Set: []string{"run.sends=300", "run.safety=3s"}, Script: &Script{Faults: []string{
+			family + " disk=n1/0 path=quorum/state at=20ms for=0s times=0 onein=0 n=0",
+			"crash node=n1 at=21ms for=100ms n=0",
+			"crash node=n1 at=2s for=100ms n=0",
+		}}})
+		if o.Verdict != Held || !slices.Contains(o.Effective(), family) {
+			t.Errorf("%s: %v %s, effective: %v", family, o.Verdict, o.Reason, o.Effective())
+		}
+	}
+}

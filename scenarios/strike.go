@@ -36,13 +36,14 @@ func (r *run) strike(f Fault) {
 	}
 }
 
-// strikeDisk has a fault happen to the disk that it is for.
+// strikeDisk has a fault happen to the disk that it is for, or looks again soon if it is
+// too early for it.
 func (r *run) strikeDisk(f disksim.Fault) {
 	for _, b := range r.nodes {
 		if b.disk.Name() != f.Disk {
 			continue
 		}
-		if f.Kind == disksim.FaultEmpty && !r.isKnown(b) {
+		if f.Kind == disksim.FaultEmpty && !r.isKnown(b) || r.ruinsNothing(f) {
 			r.k.After(knownPause, func() {
 				if !r.healed {
 					r.strikeDisk(f)
