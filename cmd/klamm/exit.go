@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"syscall"
 )
 
 // Exit codes. They are documented in `klamm help exit-codes` and stay as they are:
@@ -71,6 +72,9 @@ func (e internalError) Unwrap() error { return e.err }
 // judging gives the errors of a command whose exit code is a verdict: those
 // without a code of their own are internal, as 1 means a broken guarantee.
 func judging(err error) error {
+	if errors.Is(err, syscall.EPIPE) {
+		return errInterrupted // by who was to read what it says
+	}
 	if err == nil || codeOf(err) != exitFailed || errors.As(err, new(exitCode)) {
 		return err
 	}

@@ -149,7 +149,6 @@ type audience struct {
 func (a audience) Write(b []byte) (int, error) {
 	// Whoever writes to standard error and is not heard dies of it, if he does not ask not to.
 	signal.Ignore(syscall.SIGPIPE)
-	defer signal.Reset(syscall.SIGPIPE)
 	if _, err := a.out.Write(b); err != nil {
 		a.gone()
 	}

@@ -43,10 +43,10 @@ func TestShrinkOutlivesItsAudience(t *testing.T) {
 	}
 	r.Close()
 	cmd := klamm(t, "shrink", name, "--jobs", "1", "--case", small)
-	cmd.Stderr = w
+	cmd.Stdout, cmd.Stderr = w, w
 	err = cmd.Run()
 	w.Close()
-	if c, broken := casefile.Read(small); err == nil || broken != nil || c.Shrunk == nil || c.Shrunk.Complete {
+	if c, broken := casefile.Read(small); cmd.ProcessState.ExitCode() != exitInterrupted || broken != nil || c.Shrunk == nil || c.Shrunk.Complete {
 		t.Errorf("%v; %+v, %v", err, c, broken)
 	}
 }
