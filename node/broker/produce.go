@@ -21,13 +21,17 @@ type Append struct {
 	// It must not block.
 	Done func(Bytes)
 
+	// Landed is called once with AcksAll, when the high watermarks are there or never
+	// will be, and the logs have the bytes; not after Release. It must not block.
+	Landed func()
+
 	// Grown is how many bytes the records that were compressed anew have more
 	// than those that came. It is told when Append returns.
 	Grown int64
 
 	most int64 // of Grown
 
-	held      wait // until this machine holds the records: then no log needs their bytes
+	held      wait // until this machine holds the records: then no log needs their bytes; AcksAll has it for Done
 	committed wait // AcksAll: until the high watermarks are there
 }
 
@@ -133,7 +137,9 @@ func (a *Append) finish(need int64) {
 			a.Done(BytesFree)
 		}
 	}
+	a.committed.done = a.Landed
 	a.held.finish()
+	a.committed.finish()
 }
 
 // awaited returns what the answer waits for.
@@ -289,7 +295,9 @@ func (b *Broker) append(a *Append, it *AppendItem) bool {
 	if !r.Duplicate {
 		it.p.sizes = append(it.p.sizes, sized{end: r.End, bytes: int64(len(it.Records))})
 	}
-	a.held.add(&it.p.held, r)
+	if a.Acks != kafka.AcksAll || a.Done != nil {
+		a.held.add(&it.p.held, r)
+	}
 	if a.Acks == kafka.AcksAll {
 		a.committed.add(&it.p.committed, r)
 	}

@@ -459,7 +459,7 @@ func TestALostLeadershipIsOneOfWhatAnAppendWaitsFor(t *testing.T) {
 		return err
 	})
 	at.End = 100 // of its era, and never committed
-	w.add(&c.machine(1).p().held, at)
+	w.add(&c.machine(1).p().committed, at)
 	w.add(&other, commitlog.AppendResult{End: 1})
 	c.fence(1)
 	c.until("it resigned", func() bool { return w.lost })
@@ -514,7 +514,8 @@ func TestBytesAreGivenBackBeforeFollowersHaveThem(t *testing.T) {
 	c.sleep(150 * time.Millisecond)
 	var given []Bytes
 	a := &Append{Acks: kafka.AcksAll, Deadline: m.w.Now().Add(time.Minute), Done: func(b Bytes) { given = append(given, b) },
-		Items: []AppendItem{{Topic: "orders", Records: batchOf("b")}}}
+		Landed: func() { t.Error("landed, and it is not committed") },
+		Items:  []AppendItem{{Topic: "orders", Records: batchOf("b")}}}
 	c.must(m, func() error { m.b.Append(a); return nil })
 	c.until("the log has it", func() bool { return m.p().log.Held() == 2 })
 	if len(given) != 1 || given[0] != BytesFree || m.p().high != 1 {

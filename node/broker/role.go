@@ -103,8 +103,8 @@ func (p *Partition) resign() {
 	p.leader = nil
 	p.b.stats.Resignations++
 	p.sizes = nil
-	p.unwritten.take(&p.held)
-	p.committed.lose()
+	p.held.lose(p.unwritten)
+	p.committed.lose(p.unwritten)
 	p.tails.drop()
 	p.pulls.drop()
 	p.stirAll()

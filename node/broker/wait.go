@@ -141,11 +141,14 @@ func (l *marks) dropLost(lost func(*mark) bool) {
 }
 
 // lose credits every mark, and empties the list: appends wait for as many as they have,
-// and those in other lists count still.
-func (l *marks) lose() {
+// and those in other lists count still. What the log has still to write goes to to.
+func (l *marks) lose(to *unwritten) {
 	for m := l.first; m != nil; m = l.first {
 		m.remove()
-		m.wait.lost = true
+		if m.wait.lost = true; to.has(m) {
+			m.wait.unwritten++
+			to.insert(m)
+		}
 		m.wait.credit(1)
 	}
 }
@@ -157,19 +160,6 @@ func (l *marks) lose() {
 type unwritten struct {
 	marks
 	log *commitlog.Log
-}
-
-// take credits every mark of a list, as lose does, and keeps those of which the log
-// has still to write the bytes.
-func (u *unwritten) take(l *marks) {
-	for m := l.first; m != nil; m = l.first {
-		m.remove()
-		if m.wait.lost = true; u.has(m) {
-			m.wait.unwritten++
-			u.insert(m)
-		}
-		m.wait.credit(1)
-	}
 }
 
 // has reports whether the log has still to write what a mark waits for. A log that

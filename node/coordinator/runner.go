@@ -165,7 +165,7 @@ func (r *runner[M]) append(a machine.Append) {
 		Items: []broker.AppendItem{{
 			Topic: r.name.Topic, Partition: r.name.Partition, Records: encoded, Within: &r.epoch,
 		}},
-		Done: func(broker.Bytes) {
+		Landed: func() {
 			f.landed = true
 			r.c.usage.Appends--
 			r.c.usage.Bytes -= size
