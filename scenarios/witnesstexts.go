@@ -22,7 +22,7 @@ func (x *wire) describe(m *report.Message, q kmsg.Request) {
 		t.say("acks=%d", q.Acks)
 		for _, topic := range q.Topics {
 			for _, p := range topic.Partitions {
-				t.of(topic.Topic, topic.TopicID, p.Partition, "%s", batchesIn(p.Records).count())
+				t.of(topic.Topic, topic.TopicID, p.Partition, "%s", batchesIn(p.Records).sent())
 			}
 		}
 	case *kmsg.FetchRequest:
@@ -261,6 +261,7 @@ func (t *messageText) fetched(a *kmsg.FetchResponse) {
 type batches struct {
 	records    int
 	first, end int64
+	sequence   int32 // of the first record, -1 without
 }
 
 func (b batches) String() string {
@@ -268,6 +269,14 @@ func (b batches) String() string {
 		return "no records"
 	}
 	return fmt.Sprintf("%s %d..%d", b.count(), b.first, b.end-1)
+}
+
+// sent says what a producer sends: its log gives offsets, and the producer sequences.
+func (b batches) sent() string {
+	if b.records == 0 || b.sequence < 0 {
+		return b.count()
+	}
+	return fmt.Sprintf("%s from sequence %d on", b.count(), b.sequence)
 }
 
 func (b batches) count() string {
@@ -282,6 +291,7 @@ const (
 	batchHeader = 61
 	batchSize   = 8
 	lastOffset  = 23
+	batchFirst  = 53 // sequence
 	batchCount  = 57
 )
 
@@ -290,7 +300,7 @@ func batchesIn(b []byte) (out batches) {
 	for len(b) >= batchHeader {
 		first, size := int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint32(b[batchSize:]))+12
 		if out.records == 0 {
-			out.first = first
+			out.first, out.sequence = first, int32(binary.BigEndian.Uint32(b[batchFirst:]))
 		}
 		out.end = first + int64(binary.BigEndian.Uint32(b[lastOffset:])) + 1
 		out.records += int(int32(binary.BigEndian.Uint32(b[batchCount:])))

@@ -38,6 +38,7 @@ func Story(r *Run) []Moment {
 	s.evidence()
 	s.progress()
 	s.replicas()
+	s.refusals()
 	s.group()
 	s.events()
 	s.faults()
@@ -269,6 +270,13 @@ func (s *teller) replicas() {
 			case is.HighWatermark < was.HighWatermark && was.Role != "down":
 				m.Text = fmt.Sprintf("the high watermark of %s on %s goes back from %d to %d", name, where, was.HighWatermark, is.HighWatermark)
 				s.add(75, m)
+			case was.Role == "down" && slices.Contains(s.f.lanes, v.Lane):
+				m.Kind = "life"
+				m.Text = fmt.Sprintf("%s has started again: its log of %s ends at %d; the high watermark that it knows is %d; in sync are %s", where, name, is.End, is.HighWatermark, s.names(is.InSync))
+				s.add(66, m)
+			case is.Start > was.Start && was.Role != "down":
+				m.Text = fmt.Sprintf("the log of %s on %s begins at %d, and began at %d before; it ends at %d", name, where, is.Start, was.Start, is.End)
+				s.add(s.ofDeletion(), m)
 			case s.f.offset >= 0 && !committed && is.Role == "leader" && was.HighWatermark <= s.f.offset && is.HighWatermark > s.f.offset:
 				committed = true
 				m.Kind = "commit"
@@ -277,6 +285,48 @@ func (s *teller) replicas() {
 			}
 		}
 	}
+}
+
+// ofDeletion is what it weighs that records were deleted: much, if it is about that.
+func (s *teller) ofDeletion() int {
+	if len(s.r.Violations) > 0 && strings.Contains(s.r.Violations[0].Sentence, "log start") {
+		return 90
+	}
+	return 15
+}
+
+// errorSaid finds the names of errors in the text of an answer.
+var errorSaid = regexp.MustCompile(`\b[A-Z]+(_[A-Z]+)+\b`)
+
+// refusals tells what somebody was told, of the partition in question, who is named: that
+// it was an error, of what he had asked for, and how often he had asked for the same.
+func (s *teller) refusals() {
+	type asking struct {
+		m     *Message
+		times int
+	}
+	asked, times := map[int]asking{}, map[string]int{}
+	for i := range s.r.Messages {
+		m := &s.r.Messages[i]
+		switch {
+		case m.Call == 0 || m.Name != "Produce" || !slices.Contains(m.Partitions, s.f.partition):
+		case !m.Answer && slices.Contains(s.f.lanes, m.From):
+			key := fmt.Sprint(m.From, m.Text)
+			times[key]++
+			asked[m.Call] = asking{m, times[key]}
+		case m.Answer && asked[m.Call].m != nil && errorSaid.MatchString(m.Text):
+			a := asked[m.Call]
+			s.add(72, Moment{At: m.Sent, Kind: "error", Lane: m.From, Partition: s.f.partition, Operation: None, Text: fmt.Sprintf(
+				"%s tells %s: %s, when that asks for the %s time: Produce: %s", s.r.Lanes[m.From].Name, s.r.Lanes[m.To].Name, m.Text, ordinal(a.times), a.m.Text)})
+		}
+	}
+}
+
+func ordinal(n int) string {
+	if names := []string{"first", "second", "third"}; n <= len(names) {
+		return names[n-1]
+	}
+	return fmt.Sprintf("%dth", n)
 }
 
 // tooFew says so if fewer replicas are in sync than it takes to commit anything.

@@ -178,3 +178,45 @@ func TestTheStoryOfACommitByTooFew(t *testing.T) {
 		t.Errorf("one is enough, and the story is\n%s", s)
 	}
 }
+
+// Of those whom a violation names it is told that they have started again, with what, and
+// who was in sync just then; of a log that is cut at its beginning, where that was.
+func TestTheStoryOfAReplicaThatIsNamed(t *testing.T) {
+	r := example()
+	r.Lanes = append(r.Lanes, Lane{"n2", Broker, 2})
+	r.Violations = []Violation{{Sentence: "orders-0: log start 3, and in-sync replica n2 holds the records up to 4"}}
+	r.Replicas = []Replica{{Partition: 0, Lane: 4, States: []ReplicaState{
+		{At: 1e9, Role: "follower", End: 4, HighWatermark: 4, InSync: []int32{1, 2}},
+		{At: 3e9, Role: "down", End: 4, HighWatermark: 4},
+		{At: 35e8, Role: "follower", End: 4, InSync: []int32{1, 2}},
+		{At: 4e9, Role: "follower", Start: 3, End: 4, InSync: []int32{1, 2}},
+	}}}
+	s := told(r)
+	for _, want := range []string{
+		"3.500s life: n2 has started again: its log of orders-0 ends at 4; the high watermark that it knows is 0; in sync are {n1, n2}\n",
+		"4.000s lost: the log of orders-0 on n2 begins at 3, and began at 0 before; it ends at 4\n",
+	} {
+		if !strings.Contains(s, want) {
+			t.Errorf("the story does not say %q:\n%s", want, s)
+		}
+	}
+}
+
+// What a client that is named was refused is told, and how often it had asked for it.
+func TestTheStoryOfARefusal(t *testing.T) {
+	r := example()
+	r.Violations = []Violation{{Sentence: "orders-0 send #7 of p1 ended as unknown"}}
+	const batch = "acks=-1; orders-0 1 record from sequence 6 on"
+	r.Messages = append(r.Messages,
+		Message{From: 2, To: 1, Sent: 3e9, Arrived: 3e9, Call: 91, Name: "Produce", Text: batch, Partitions: []int{0}},
+		Message{From: 2, To: 1, Sent: 4e9, Arrived: 4e9, Call: 92, Name: "Produce", Text: batch, Partitions: []int{0}},
+		Message{From: 1, To: 2, Sent: 5e9, Arrived: 5e9, Call: 92, Answer: true, Name: "Produce", Text: "orders-0 OUT_OF_ORDER_SEQUENCE_NUMBER", Partitions: []int{0}},
+		Message{From: 1, To: 3, Sent: 5e9, Arrived: 5e9, Call: 93, Answer: true, Name: "Produce", Text: "orders-0 NOT_LEADER_OR_FOLLOWER", Partitions: []int{0}})
+	s := told(r)
+	if want := "5.000s error: n1 tells p1: orders-0 OUT_OF_ORDER_SEQUENCE_NUMBER, when that asks for the second time: Produce: " + batch + "\n"; !strings.Contains(s, want) || strings.Contains(s, "NOT_LEADER") {
+		t.Errorf("the story does not say %q, or tells of others:\n%s", want, s)
+	}
+	if ordinal(4) != "4th" {
+		t.Error(ordinal(4))
+	}
+}
