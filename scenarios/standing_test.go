@@ -11,7 +11,7 @@ func TestLastReplicaStandingHasOneToFiveReplicasAndBothOrders(t *testing.T) {
 	for seed := range uint64(200) {
 		s := lastReplicaStanding
 		o := draw(s, seed)
-		schedule := drawSchedule(o, seed, cast{nodes: []string{"n1"}, clients: []string{"p1"}, partitions: 1, options: &o, scenario: s})
+		schedule := drawSchedule(o, seed, cast{nodes: []string{"n1", "q1", "q2", "q3"}, clients: []string{"p1"}, partitions: 1, options: &o, scenario: s})
 		cases[s.Case(&o, schedule)]++
 		if o.Controllers != 3 || o.MinISR != 1 || o.Replicas != o.Brokers || len(schedule) != 1 {
 			t.Errorf("seed %d: %s, schedule %v", seed, o.Cluster, schedule)
