@@ -5,6 +5,9 @@
 // shipped binary has no switch for any of them. A mutant whose scripted test
 // passes with it planted does nothing, and is an error. A complaint counts only
 // if the same run without the mutant earns none.
+//
+// With -compare it reports instead how many runs klamm hunt makes until it finds a
+// mutant, and how many fresh seeds it takes.
 package main
 
 import (
