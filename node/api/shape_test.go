@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"reflect"
 	"runtime"
 	"testing"
@@ -178,15 +179,19 @@ func TestShapesWeighRequests(t *testing.T) {
 				body := q.AppendTo(nil)
 				w := walker{fields: fields{b: body}, version: version, flexible: q.IsFlexible(), most: 1 << 40}
 				w.structure(shapes[h.key])
-				var before, after runtime.MemStats
-				runtime.ReadMemStats(&before)
-				again := h.request()
-				again.SetVersion(version)
-				if err := again.ReadFrom(body); err != nil {
-					rt.Fatal(err)
+				took := int64(math.MaxInt64)
+				for range 3 { // the rest of the process allocates now and then, too
+					var before, after runtime.MemStats
+					runtime.ReadMemStats(&before)
+					again := h.request()
+					again.SetVersion(version)
+					if err := again.ReadFrom(body); err != nil {
+						rt.Fatal(err)
+					}
+					runtime.ReadMemStats(&after)
+					took = min(took, int64(after.TotalAlloc-before.TotalAlloc))
 				}
-				runtime.ReadMemStats(&after)
-				if took := int64(after.TotalAlloc - before.TotalAlloc); took > w.weight+1024 {
+				if took > w.weight+1024 {
 					rt.Fatalf("version %d: %d bytes take %d, the shape says %d", version, len(body), took, w.weight)
 				}
 			})
