@@ -15,6 +15,7 @@ import (
 // What the help shows can be pasted. Runs are made shorter, and those that read for
 // ever end.
 func TestExamplesWork(t *testing.T) {
+	inTheSimulator(t)
 	t.Parallel()
 	p := throwAway(t)
 	defer p.stop()

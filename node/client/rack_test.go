@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ func TestAConsumerGoesWhereItsLeaderSendsIt(t *testing.T) {
 		x.fill(3)
 		leader := int32(ok(x, call(x.client.DescribeTopics([]string{"orders"}, x.deadline)))[0].Partitions[0].Leader)
 		near := (leader + 1) % 3
-		sent, refused := 0, 0
+		var sent, refused atomic.Int64
 		answer := func(req kmsg.Request, change func(*kmsg.FetchResponseTopicPartition)) (kmsg.Response, error, bool) {
 			r := req.(*kmsg.FetchRequest)
 			resp := req.ResponseKind().(*kmsg.FetchResponse)
@@ -36,10 +37,10 @@ func TestAConsumerGoesWhereItsLeaderSendsIt(t *testing.T) {
 			x.brokers.KeepControl()
 			switch node := x.brokers.CurrentNode(); {
 			case node == near:
-				refused++
+				refused.Add(1)
 				return answer(req, func(p *kmsg.FetchResponseTopicPartition) { p.ErrorCode = kerr.OffsetNotAvailable.Code })
-			case refused == 0 && req.(*kmsg.FetchRequest).Rack == "near":
-				sent++
+			case refused.Load() == 0 && req.(*kmsg.FetchRequest).Rack == "near":
+				sent.Add(1)
 				return answer(req, func(p *kmsg.FetchResponseTopicPartition) { p.PreferredReadReplica = near })
 			}
 			return nil, nil, false
@@ -51,8 +52,8 @@ func TestAConsumerGoesWhereItsLeaderSendsIt(t *testing.T) {
 		if got := x.values(cons, 3); len(got) != 3 {
 			t.Errorf("%v", got)
 		}
-		if sent != 1 || refused != 1 {
-			t.Errorf("sent away %d times, refused %d times, want once", sent, refused)
+		if sent.Load() != 1 || refused.Load() != 1 {
+			t.Errorf("sent away %d times, refused %d times, want once", sent.Load(), refused.Load())
 		}
 		x.check("close", cons.Close(x.deadline))
 	})
@@ -63,13 +64,14 @@ func TestAConsumerGoesWhereItsLeaderSendsIt(t *testing.T) {
 func TestAConsumerSentToABrokerThatItDoesNotKnowRests(t *testing.T) {
 	run(t, func(x *fixture) {
 		x.fill(3)
-		sent, stranger := 0, true
+		var sent atomic.Int64
+		var known atomic.Bool
 		x.brokers.ControlKey(int16(kmsg.Fetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
 			x.brokers.KeepControl()
-			if !stranger {
+			if known.Load() {
 				return nil, nil, false
 			}
-			sent++
+			sent.Add(1)
 			r := req.(*kmsg.FetchRequest)
 			resp := req.ResponseKind().(*kmsg.FetchResponse)
 			for _, rt := range r.Topics {
@@ -89,10 +91,10 @@ func TestAConsumerSentToABrokerThatItDoesNotKnowRests(t *testing.T) {
 		if got, err := cons.Poll(x.w.Now().Add(time.Second), 10); len(got) > 0 || err != nil {
 			t.Errorf("%d records, %v", len(got), err)
 		}
-		if sent < 2 || sent > 500 { // without a rest it is thousands
-			t.Errorf("it was sent away %d times within a second", sent)
+		if n := sent.Load(); n < 2 || n > 500 { // without a rest it is thousands
+			t.Errorf("it was sent away %d times within a second", n)
 		}
-		stranger = false
+		known.Store(true)
 		if got := x.values(cons, 3); len(got) != 3 {
 			t.Errorf("%v", got)
 		}
