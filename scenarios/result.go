@@ -34,9 +34,10 @@ type Result struct {
 	Set      []string `json:"set,omitempty"`
 	Case     string   `json:"case,omitempty"` // of a scenario with several, which it was
 
-	Continuation sim.Continuation `json:"continuation,omitzero"`
-	Verdict      Verdict          `json:"verdict"`
-	Reason       string           `json:"reason,omitempty"` // of a verdict that is not held
+	Continuation sim.Continuation   `json:"continuation,omitzero"`
+	Then         []sim.Continuation `json:"then,omitempty"` // as of the Spec
+	Verdict      Verdict            `json:"verdict"`
+	Reason       string             `json:"reason,omitempty"` // of a verdict that is not held
 
 	Violations []Violation `json:"violations,omitempty"`
 	Pending    []string    `json:"pending,omitempty"` // what never finished
@@ -79,11 +80,16 @@ func (o Operations) Add(p Operations) Operations {
 	}
 }
 
+// Turns returns the continuations of the run, by time.
+func (r Result) Turns() []sim.Continuation {
+	return Spec{Continuation: r.Continuation, Then: r.Then}.Turns()
+}
+
 // Replay returns the command that runs this run again.
 func (r Result) Replay() string {
 	what := fmt.Sprintf("%s --seed %d", r.Scenario, r.Seed)
-	if r.Continuation.Number != 0 {
-		what += " --continue " + r.Continuation.String()
+	for _, c := range r.Turns() {
+		what += " --continue " + c.String()
 	}
 	return ReplayCommand(what, r.Set)
 }

@@ -82,7 +82,7 @@ func Run(spec Spec, watch Watch) (*Outcome, error) {
 		watch.OnKernel(r.k)
 	}
 	o := r.play()
-	o.Continuation = spec.Continuation
+	o.Continuation, o.Then = spec.Continuation, spec.Then
 	if watch.Cluster != nil {
 		*watch.Cluster = r.clusterState()
 	}
@@ -106,7 +106,7 @@ func newRun(spec Spec, watch Watch) (*run, error) {
 	r.k = sim.New(sim.Options{
 		Seed: spec.Seed, HoldOneIn: r.options.HoldOneIn, HoldMax: r.options.HoldMax, PreemptOneIn: r.options.Preempt,
 		Buggify: r.options.Buggify, Recorder: watch.Recorder, Sink: watch.sink(),
-		Continuation: spec.Continuation, Stop: sim.Stop{At: spec.Until, Events: spec.UntilEvent},
+		Continuations: spec.Turns(), Stop: sim.Stop{At: spec.Until, Events: spec.UntilEvent},
 	})
 	r.witness.attends(r)
 	r.assemble()

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"encoding/json"
 	"io"
+	"slices"
 
 	"github.com/klammlog/klamm/checker"
 	"github.com/klammlog/klamm/checker/history"
@@ -21,6 +22,25 @@ type Spec struct {
 
 	UntilEvent   uint64           `json:"until_event,omitempty"` // stop when there were so many events, likewise
 	Continuation sim.Continuation `json:"continuation,omitzero"` // another way to go on from an instant on
+
+	Then []sim.Continuation `json:"then,omitempty"` // further ones, by time
+}
+
+// Turns returns the continuations of the run, by time.
+func (s Spec) Turns() []sim.Continuation {
+	if s.Continuation.Number == 0 {
+		return nil
+	}
+	return append([]sim.Continuation{s.Continuation}, s.Then...)
+}
+
+// Turned returns the run that is this one until a continuation begins, and goes on as that
+// says: what would have turned this one later is not part of it.
+func (s Spec) Turned(c sim.Continuation) Spec {
+	turns := slices.DeleteFunc(s.Turns(), func(other sim.Continuation) bool { return other.From > c.From })
+	turns = append(turns, c)
+	s.Continuation, s.Then = turns[0], turns[1:]
+	return s
 }
 
 // A Watch is who looks on. Watching leaves a run as it is.

@@ -45,9 +45,9 @@ type Options struct {
 	// Buggify lets the named points of node code misbehave legally.
 	Buggify bool
 
-	// Continuation has the run go on otherwise from an instant on; the zero value
-	// leaves it as it is.
-	Continuation Continuation
+	// Continuations have the run go on otherwise from instants on, which rise; none leaves
+	// it as it is.
+	Continuations []Continuation
 	// Stop ends the run early; the zero value does not.
 	Stop Stop
 
@@ -79,7 +79,8 @@ type Kernel struct {
 	chain   chain
 	streams streams
 	pick    *rand.PCG
-	turnAt  kafka.Instant // when the run goes on otherwise; Never if it does not, or has
+	turns   []Continuation // still to come
+	turnAt  kafka.Instant  // when the run goes on otherwise; Never if it does not, or has
 	sight   sight
 	panics  []Panic
 }
@@ -88,9 +89,7 @@ type Kernel struct {
 func New(o Options) *Kernel {
 	zeroEntropy()
 	k := &Kernel{options: o, chain: newChain(o.Seed), streams: newStreams(o.Seed), turnAt: kafka.Never}
-	if o.Continuation.Number != 0 {
-		k.turnAt = o.Continuation.From
-	}
+	k.awaitTurns(o.Continuations)
 	k.pick = rand.NewPCG(k.streams.seeds("schedule"))
 	k.sight = newSight(k)
 	return k
@@ -152,9 +151,7 @@ func (e Ending) String() string {
 // nothing is left, the next event lies beyond limit, a task panics, or Options.Stop says so.
 func (k *Kernel) Run(limit kafka.Instant, done func() bool) Ending {
 	assert.That(k.current == nil, "a task runs the kernel that runs it")
-	if k.now >= k.turnAt {
-		k.turn()
-	}
+	k.turn()
 	stop := k.options.Stop
 	for !done() {
 		switch {

@@ -58,6 +58,9 @@ func Stream(seed uint64, name string) *rand.Rand {
 // random stream, the scheduler's too, is that of another seed, which is a function of
 // the run's seed, From and Number. What was drawn before stays: options, the schedule
 // of faults, waits that have begun. Number 0 is the run itself.
+//
+// A run may have several. Each turns the run that those before it have made; of two from
+// one instant, the second has the last word, and is another run than it is alone.
 type Continuation struct {
 	From   kafka.Instant `json:"from_ns"`
 	Number uint64        `json:"number"`
@@ -78,10 +81,27 @@ func ParseContinuation(s string) (Continuation, error) {
 	return Continuation{From: kafka.Instant(d), Number: n}, nil
 }
 
-// turn takes the run to its continuation.
+// awaitTurns notes the continuations that are to come.
+func (k *Kernel) awaitTurns(list []Continuation) {
+	k.turns, k.turnAt = list, kafka.Never
+	if len(list) > 0 {
+		k.turnAt = list[0].From
+	}
+}
+
+// turn takes the run to the continuations whose time has come.
 func (k *Kernel) turn() {
-	c := k.options.Continuation
-	k.turnAt = kafka.Never
+	for k.now >= k.turnAt {
+		c := k.turns[0]
+		k.awaitTurns(k.turns[1:])
+		if c.Number != 0 {
+			k.turnTo(c)
+		}
+	}
+}
+
+// turnTo seeds every stream anew.
+func (k *Kernel) turnTo(c Continuation) {
 	k.NoteText(NoteRand, "continuation", c.Number)
 	mixed := chain{sum: k.streams.seed}
 	mixed.add(NoteRand, uint64(c.From), c.Number)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,8 +15,8 @@ import (
 // drawing runs two tasks that draw from streams of their own every millisecond, for
 // ten, and from one that nobody has used before in each. It returns a line for each
 // draw, and the chain.
-func drawing(c Continuation, stop Stop) ([]string, Chain, Ending) {
-	k := New(Options{Seed: 3, Continuation: c, Stop: stop, HoldOneIn: 8, HoldMax: time.Millisecond})
+func drawing(stop Stop, c ...Continuation) ([]string, Chain, Ending) {
+	k := New(Options{Seed: 3, Continuations: c, Stop: stop, HoldOneIn: 8, HoldMax: time.Millisecond})
 	n := k.NewNode("n1")
 	var out []string
 	for i := range 2 {
@@ -45,13 +46,13 @@ func before(lines []string, t kafka.Instant) (n int) {
 }
 
 func TestAContinuationIsTheRunUntilItBegins(t *testing.T) {
-	plain, chain, _ := drawing(Continuation{}, Stop{})
+	plain, chain, _ := drawing(Stop{})
 	for _, from := range []kafka.Instant{0, 1e6, 4e6 - 1, 4e6, 4e6 + 1, 9e6} {
 		seen := map[Chain]uint64{chain: 0}
 		for number := uint64(1); number < 4; number++ {
 			c := Continuation{From: from, Number: number}
-			lines, turned, _ := drawing(c, Stop{})
-			if again, twice, _ := drawing(c, Stop{}); strings.Join(again, "\n") != strings.Join(lines, "\n") || twice != turned {
+			lines, turned, _ := drawing(Stop{}, c)
+			if again, twice, _ := drawing(Stop{}, c); strings.Join(again, "\n") != strings.Join(lines, "\n") || twice != turned {
 				t.Fatalf("%s made two runs: %s and %s", c, turned, twice)
 			}
 			if other, dup := seen[turned]; dup {
@@ -75,9 +76,9 @@ func TestAContinuationIsTheRunUntilItBegins(t *testing.T) {
 
 // What begins when the run is over, or is number 0, is the run.
 func TestAContinuationThatNeverBeginsLeavesTheRunAlone(t *testing.T) {
-	_, want, _ := drawing(Continuation{}, Stop{})
+	_, want, _ := drawing(Stop{})
 	for _, c := range []Continuation{{From: 1e12, Number: 7}, {From: 1e6, Number: 0}, {From: kafka.Never, Number: 1}} {
-		if _, got, _ := drawing(c, Stop{}); got != want {
+		if _, got, _ := drawing(Stop{}, c); got != want {
 			t.Errorf("%s: chain %s, want %s", c, got, want)
 		}
 	}
@@ -85,16 +86,43 @@ func TestAContinuationThatNeverBeginsLeavesTheRunAlone(t *testing.T) {
 
 // Continuations of one number that begin at different instants have nothing in common.
 func TestContinuationsFromTwoInstantsDiffer(t *testing.T) {
-	first, _, _ := drawing(Continuation{From: 2e6, Number: 1}, Stop{})
-	second, _, _ := drawing(Continuation{From: 2e6 + 1, Number: 1}, Stop{})
+	first, _, _ := drawing(Stop{}, Continuation{From: 2e6, Number: 1})
+	second, _, _ := drawing(Stop{}, Continuation{From: 2e6 + 1, Number: 1})
 	if first[len(first)-1] == second[len(second)-1] {
 		t.Error("both drew the same in the end")
 	}
 }
 
+// A run that turns twice is the one that turns once until it does so again, and another
+// one from there on, also if both are of one instant.
+func TestARunTurnsSeveralTimes(t *testing.T) {
+	first := Continuation{From: 2e6, Number: 1}
+	plain, once, _ := drawing(Stop{}, first)
+	for _, from := range []kafka.Instant{2e6, 2e6 + 1, 6e6} {
+		for _, number := range []uint64{1, 2} {
+			second := Continuation{From: from, Number: number}
+			lines, twice, _ := drawing(Stop{}, first, second)
+			alone, other, _ := drawing(Stop{}, second)
+			n := before(plain, from)
+			if twice == once || twice == other || !slices.Equal(lines[:n], plain[:n]) {
+				t.Errorf("%s and %s: chains %s, %s and %s", first, second, once, other, twice)
+			}
+			if last := lines[len(lines)-1]; last == plain[len(plain)-1] || last == alone[len(alone)-1] {
+				t.Errorf("%s and %s end as one of them does: %s", first, second, last)
+			}
+			if _, again, _ := drawing(Stop{}, first, second); again != twice {
+				t.Errorf("%s and %s made two runs", first, second)
+			}
+			if _, never, _ := drawing(Stop{}, first, Continuation{From: 1e12, Number: 7}, Continuation{From: 2e12, Number: 7}); never != once {
+				t.Errorf("%s is another run with one that never begins", first)
+			}
+		}
+	}
+}
+
 func TestAStopEndsARunAtAnInstantOrAnEvent(t *testing.T) {
-	plain, whole, _ := drawing(Continuation{}, Stop{})
-	lines, chain, ending := drawing(Continuation{}, Stop{At: 5e6})
+	plain, whole, _ := drawing(Stop{})
+	lines, chain, ending := drawing(Stop{At: 5e6})
 	if n := before(plain, 5e6+1); ending != Stopped || len(lines) != n || strings.Join(lines, "\n") != strings.Join(plain[:n], "\n") {
 		t.Errorf("%s after %d lines, want %d", ending, len(lines), n)
 	}
@@ -102,12 +130,12 @@ func TestAStopEndsARunAtAnInstantOrAnEvent(t *testing.T) {
 		t.Errorf("%d events, %d without the stop", chain.Events, whole.Events)
 	}
 	for n := uint64(1); n <= whole.Events; n++ {
-		_, chain, ending := drawing(Continuation{}, Stop{Events: n})
+		_, chain, ending := drawing(Stop{Events: n})
 		if ending != Stopped || chain.Events < n || chain.Events > n+3 {
 			t.Errorf("asked for %d events: %s after %d", n, ending, chain.Events)
 		}
 	}
-	if _, chain, ending := drawing(Continuation{}, Stop{Events: whole.Events + 1}); ending != Idle || chain != whole {
+	if _, chain, ending := drawing(Stop{Events: whole.Events + 1}); ending != Idle || chain != whole {
 		t.Errorf("%s, chain %s", ending, chain)
 	}
 }

@@ -37,7 +37,7 @@ first event in which they differ, with some of each side; and the first thing th
 logged or traced in another way, whenever it was.
 
 A RUN is CASE.yaml or SCENARIO:SEED; with @TIME#N behind it, it goes on otherwise from
-that virtual time on (klamm why says which). Without a second one the second is the first
+that virtual time on (klamm why says which), with several by time. Without a second one the second is the first
 again: with --with by another klamm, with --other-set with other settings, and with
 neither to see that it is the same.
 
@@ -73,8 +73,9 @@ Exit codes: 0 the runs are the same; 1 they differ; 2 usage; 70 internal error;
 func parseRun(word string, set []string) (scenarios.Spec, error) {
 	flags := replayFlags{set: set}
 	name := word
-	if at := strings.LastIndex(word, "@"); at >= 0 && strings.Contains(word[at:], "#") {
-		name, flags.turn = word[:at], word[at+1:]
+	for at := strings.LastIndex(name, "@"); at >= 0 && strings.Contains(name[at:], "#"); at = strings.LastIndex(name, "@") {
+		flags.turns = append([]string{name[at+1:]}, flags.turns...)
+		name = name[:at]
 	}
 	if !casefile.IsName(name) {
 		scenario, seed, ok := strings.Cut(name, ":")
@@ -136,7 +137,7 @@ func diffRuns(cmd *cobra.Command, args []string, f diffFlags) error {
 		if results[i], err = recordRun(ctx, order{Spec: spec, Record: files[i]}, with); err != nil {
 			return fmt.Errorf("the %s run: %w", []string{"first", "second"}[i], err)
 		}
-		if results[i].Continuation != spec.Continuation {
+		if !slices.Equal(results[i].Turns(), spec.Turns()) {
 			return fmt.Errorf("%s knows no continuations: it made another run", with)
 		}
 	}

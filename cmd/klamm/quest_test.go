@@ -6,12 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/klammlog/klamm/internal/casefile"
-	"github.com/klammlog/klamm/node/kafka"
-	"github.com/klammlog/klamm/scenarios"
-	"github.com/klammlog/klamm/sim"
 )
 
 // A quest whose time is up tells what it knows: shrink has the run as it was, why knows
@@ -65,18 +61,5 @@ func TestAnAudienceMayGo(t *testing.T) {
 		if endedEarly(errors.Join(err)) != early {
 			t.Errorf("%v: ended early: %v", err, !early)
 		}
-	}
-}
-
-// A run that turns off somewhere cannot turn off elsewhere, too.
-func TestWhyAsksAboutRunsThatDoNotTurnOff(t *testing.T) {
-	spec := scenarios.Spec{Scenario: "quiet", Seed: 1}
-	if err := canTurnOff("quiet", spec); err != nil {
-		t.Error(err)
-	}
-	spec.Continuation = sim.Continuation{From: kafka.Instant(2500 * time.Millisecond), Number: 3}
-	const want = "lost.yaml goes on otherwise from 2.5s on, and a run can do so only once: ask about one that does not"
-	if err := canTurnOff("lost.yaml", spec); err == nil || err.Error() != want {
-		t.Errorf("%v, want %s", err, want)
 	}
 }

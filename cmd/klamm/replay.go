@@ -23,7 +23,7 @@ type replayFlags struct {
 	set    []string
 	trace  []string
 	until  string
-	turn   string
+	turns  []string
 	state  bool
 	log    bool
 	write  string
@@ -47,7 +47,8 @@ line an event: what nodes did, what clients did and were told, and faults. --log
 every node's log. --state shows the cluster as it is at the end, or where --until stops
 the run. None of them changes the run.
 
---continue has the run go on otherwise from an instant on; klamm why says which.
+--continue has the run go on otherwise from an instant on; klamm why says which. How a
+case goes on from a later instant on is left out then.
 
 Exit codes: 1 the run breaks a safety guarantee again; 3 it gets stuck again;
 4 it tests nothing; 7 it did not reproduce a failure: everything held;
@@ -69,7 +70,7 @@ klamm help exit-codes tells.`,
 	flags.StringArrayVar(&f.set, "set", nil, "the run's settings, `name=value`; repeatable")
 	flags.StringArrayVar(&f.trace, "trace", nil, "show the events of partition=NAME, node=NAME, conn=ID, client=NAME, group=NAME, or all; repeatable")
 	flags.StringVar(&f.until, "until", "", "stop at a `place`: a virtual time such as 12.5s, or event#N")
-	flags.StringVar(&f.turn, "continue", "", "go on otherwise from a virtual time on: `TIME#N`, N from 1 on, is one of many ways")
+	flags.StringArrayVar(&f.turns, "continue", nil, "go on otherwise from a virtual time on: `TIME#N`, N from 1 on, is one of many ways; repeatable, by time")
 	flags.BoolVar(&f.state, "state", false, "show nodes, replicas and groups as they are in the end")
 	flags.BoolVar(&f.log, "log", false, "show the nodes' logs")
 	flags.StringVar(&f.write, "case", "", "write the run to this case `file`, with its faults and its verdict")
@@ -140,22 +141,33 @@ func (f replayFlags) spec(name string) (scenarios.Spec, error) {
 	switch {
 	case f.write != "" && f.until != "":
 		return scenarios.Spec{}, errors.New("--case writes a run with its verdict, and --until stops before that")
-	case f.write != "" && f.turn != "":
+	case f.write != "" && f.turns != nil:
 		return scenarios.Spec{}, errors.New("--case writes a run that a scenario and a seed make, and --continue leaves it")
 	}
 	spec, err := f.named(name)
 	if err == nil && f.until != "" {
 		spec.Until, spec.UntilEvent, err = parsePlace(f.until)
 	}
-	if err == nil && f.turn != "" {
-		if spec.Continuation.Number != 0 {
-			return spec, fmt.Errorf("%s says how its run goes on: --continue would be a second time", name)
-		}
-		if spec.Continuation, err = sim.ParseContinuation(f.turn); err != nil {
-			err = fmt.Errorf("--continue %w", err)
-		}
+	if err == nil {
+		spec, err = turned(spec, f.turns)
 	}
 	return spec, err
+}
+
+// turned returns a run that goes on as continuations say, by time.
+func turned(spec scenarios.Spec, turns []string) (scenarios.Spec, error) {
+	var last sim.Continuation
+	for _, word := range turns {
+		c, err := sim.ParseContinuation(word)
+		switch {
+		case err != nil:
+			return spec, fmt.Errorf("--continue %w", err)
+		case c.From < last.From:
+			return spec, fmt.Errorf("--continue %s: want it before %s: the run would not come to that", c, last)
+		}
+		spec, last = spec.Turned(c), c
+	}
+	return spec, nil
 }
 
 // parsePlace reads where a run is stopped: an instant, or a number of events.
@@ -241,8 +253,8 @@ func printReplay(out io.Writer, o *scenarios.Outcome, state *scenarios.ClusterSt
 	r := o.Result
 	fmt.Fprintf(out, "%s seed %d, chain %s, %s of virtual time\n", r.Scenario, r.Seed, r.Chain,
 		time.Duration(r.VirtualNanos).Round(time.Millisecond))
-	if r.Continuation.Number != 0 {
-		fmt.Fprintf(out, "  continued otherwise from %s on: number %d\n", r.Continuation.From, r.Continuation.Number)
+	for _, c := range r.Turns() {
+		fmt.Fprintf(out, "  continued otherwise from %s on: number %d\n", c.From, c.Number)
 	}
 	for _, line := range r.Options {
 		fmt.Fprintf(out, "  option  %s\n", line)

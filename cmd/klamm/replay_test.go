@@ -37,7 +37,7 @@ func TestPlacesAreRead(t *testing.T) {
 
 func TestReplayRefuses(t *testing.T) {
 	for _, args := range [][]string{
-		{"--until", "-1s"}, {"--until", "event#0"}, {"--continue", "1s"}, {"--continue", "soon#1"}, {"--trace", "broker=n1"},
+		{"--until", "-1s"}, {"--until", "event#0"}, {"--continue", "1s"}, {"--continue", "soon#1"}, {"--continue", "2s#1", "--continue", "1s#1"}, {"--trace", "broker=n1"},
 		{"--trace", "node="}, {"--trace", "partition"}, {"--until", "1s", "--case", "x.yaml"}, {"--continue", "1s#1", "--case", "x.yaml"}, {"-o", "yaml"},
 	} {
 		if out, code := saidBy(t, append([]string{"replay", "quiet", "--seed", "1"}, args...)...); code != exitUsage || strings.Count(out, "\n") != 1 {

@@ -101,9 +101,12 @@ func TestACaseKeepsItsSchedule(t *testing.T) {
 	if err != nil || o.Spec.Continuation != spec.Continuation {
 		t.Errorf("%+v, %v", o.Spec, err)
 	}
-	for _, args := range [][]string{{"replay", file, "--continue", "1s#1"}, {"why", file}} {
-		if out, code := saidBy(t, args...); code != exitUsage {
-			t.Errorf("%v: exit code %d: %s", args, code, out)
+	// What the command line says comes on top, and takes the place of what would come later.
+	for turn, want := range map[string][]sim.Continuation{ //klamm:unordered each by itself
+		"1s#1": {spec.Continuation, {From: 1e9, Number: 1}}, "300ms#2": {spec.Continuation, spec.Continuation}, "299ms#2": {{From: 299e6, Number: 2}},
+	} {
+		if got, err := parseRun(file+"@"+turn, nil); err != nil || !slices.Equal(got.Turns(), want) {
+			t.Errorf("%s: %v, %v", turn, got.Turns(), err)
 		}
 	}
 	if err := (casefile.Case{Scenario: "quiet", Seed: 3, Continue: "soon"}).Write(file); err != nil {

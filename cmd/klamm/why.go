@@ -32,7 +32,8 @@ func newWhyCommand() *cobra.Command {
 		Short: "Find from when on a failing run was likely to fail",
 		Long: `Make the failing run again and again, each time the same up to some virtual time, and
 otherwise from there on: every random choice of the scheduler, the network, the disks and
-the clients is another one, and the faults stay those of the run. Of each moment it counts
+the clients is another one, and the faults stay those of the run. How a case goes on is
+part of its run. Of each moment it counts
 how many of these continuations break the same guarantee, and tells that with the 95 %
 confidence interval of the probability (Wilson's). Where the probability jumps it looks
 closer, until the moment is known to --resolution. That takes some hundreds of runs; with
@@ -81,12 +82,6 @@ func whyRun(cmd *cobra.Command, name string, f whyFlags) error {
 	if err == nil {
 		err = f.check()
 	}
-	if err == nil {
-		err = canTurnOff(name, spec)
-	}
-	if err == nil && spec.Continuation.Number != 0 {
-		err = fmt.Errorf("%s says how its run goes on from %s: another continuation would be of another run", name, spec.Continuation.From)
-	}
 	if err != nil {
 		return usage(err)
 	}
@@ -117,15 +112,6 @@ func whyRun(cmd *cobra.Command, name string, f whyFlags) error {
 	return nil
 }
 
-// canTurnOff refuses a run that turns off from that of its seed somewhere: it can do so
-// but once.
-func canTurnOff(name string, spec scenarios.Spec) error {
-	if spec.Continuation.Number == 0 {
-		return nil
-	}
-	return fmt.Errorf("%s goes on otherwise from %s on, and a run can do so only once: ask about one that does not", name, time.Duration(spec.Continuation.From))
-}
-
 // An asker makes continuations of a run that fails.
 type asker struct {
 	*quest
@@ -154,14 +140,12 @@ func (w *asker) try(at []moments.Instant, first, each int) ([]int, error) {
 	var orders []order
 	for _, t := range at {
 		for n := range each {
-			spec := w.spec
-			spec.Continuation = sim.Continuation{From: kafka.Instant(t), Number: uint64(first + n)}
-			orders = append(orders, order{Spec: spec})
+			orders = append(orders, order{Spec: w.spec.Turned(sim.Continuation{From: kafka.Instant(t), Number: uint64(first + n)})})
 		}
 	}
 	if len(at) > 0 {
 		err := w.make(orders, func(f finding) bool {
-			i := slices.Index(at, moments.Instant(f.Spec.Continuation.From))
+			i := slices.Index(at, moments.Instant(triedIn(f.Spec).From))
 			if made[i]++; w.take(f) {
 				hits[i]++
 			}
@@ -177,9 +161,17 @@ func (w *asker) try(at []moments.Instant, first, each int) ([]int, error) {
 	return hits[:whole], ended
 }
 
+// triedIn returns the continuation that try has given a run: those of the run that is asked
+// about come before it.
+func triedIn(spec scenarios.Spec) sim.Continuation {
+	turns := spec.Turns()
+	return turns[len(turns)-1]
+}
+
 // take notes what a continuation came to, and reports whether it broke the guarantee.
 func (w *asker) take(f finding) bool {
-	at, number := moments.Instant(f.Spec.Continuation.From), f.Spec.Continuation.Number
+	tried := triedIn(f.Spec)
+	at, number := moments.Instant(tried.From), tried.Number
 	s := w.siblings[at]
 	hit := false
 	switch {

@@ -21,8 +21,8 @@ const decidedAt = kafka.Instant(3_141_592_653)
 
 // oneDraw is a run of two tasks that draw now and then, and fails by one draw
 // alone, of one task at one instant, one time of eight.
-func oneDraw(seed uint64, c sim.Continuation) (failed bool) {
-	k := sim.New(sim.Options{Seed: seed, Continuation: c, HoldOneIn: 8, HoldMax: time.Millisecond})
+func oneDraw(seed uint64, c ...sim.Continuation) (failed bool) {
+	k := sim.New(sim.Options{Seed: seed, Continuations: c, HoldOneIn: 8, HoldMax: time.Millisecond})
 	defer k.Close()
 	n := k.NewNode("n1")
 	fate := n.Random().Rand("fate")
@@ -40,7 +40,7 @@ func oneDraw(seed uint64, c sim.Continuation) (failed bool) {
 func TestTheMomentOfAKnownDrawIsFound(t *testing.T) {
 	found := 0
 	for seed := uint64(1); found < 3; seed++ {
-		if !oneDraw(seed, sim.Continuation{}) {
+		if !oneDraw(seed) {
 			continue
 		}
 		found++
@@ -66,25 +66,79 @@ func TestTheMomentOfAKnownDrawIsFound(t *testing.T) {
 	}
 }
 
+// It is found, too, in a run that has turned off before it.
+func TestTheMomentIsFoundInARunThatHasTurned(t *testing.T) {
+	for number, found := uint64(1), 0; found < 2; number++ {
+		failing := scenarios.Spec{Continuation: sim.Continuation{From: kafka.Instant(time.Second), Number: number}}
+		if !oneDraw(1, failing.Turns()...) {
+			continue
+		}
+		found++
+		s := moments.Search{End: moments.Instant(10 * time.Second), Grid: whyGrid, Each: 30, Resolution: 1}
+		f, err := moments.Find(s, func(at []moments.Instant, first, each int) (hits []int, err error) {
+			for _, t := range at {
+				n := 0
+				for i := range each {
+					if oneDraw(1, failing.Turned(sim.Continuation{From: kafka.Instant(t), Number: uint64(first + i)}).Turns()...) {
+						n++
+					}
+				}
+				hits = append(hits, n)
+			}
+			return hits, nil
+		})
+		if at := moments.Instant(decidedAt); err != nil || !f.Sharp(s) || f.Open.At != at || f.Decided.At != at+1 {
+			t.Errorf("%s: likely from %d to %d, decided from %d to %d, want %d; %v", failing.Continuation, f.Before.At, f.After.At, f.Open.At, f.Decided.At, decidedAt, err)
+		}
+	}
+}
+
 // lossAt1s writes a case in which a broker that does not sync loses power after a second,
 // and what it acknowledged before is lost.
 func lossAt1s(t *testing.T) string {
 	t.Helper()
-	c := casefile.Case{
-		Scenario: "power-loss", Faults: []string{"power-loss node=n1 at=1s for=500ms n=0"},
+	return lossOf(t, casefile.Case{}, func(uint64) bool { return true })
+}
+
+// lossAt1sOnceTurned writes one that the seed's own schedule knows nothing of.
+func lossAt1sOnceTurned(t *testing.T) string {
+	t.Helper()
+	more := casefile.Case{Continue: "300ms#2", Set: []string{"run.operators=0", "run.recreate=0"}}
+	return lossOf(t, more, func(seed uint64) bool {
+		own := lossIn(seed)
+		o, err := scenarios.Run(scenarios.Spec{Scenario: own.Scenario, Seed: seed, Set: slices.Concat(own.Set, more.Set), Script: &scenarios.Script{Faults: own.Faults}}, scenarios.Watch{})
+		return err == nil && o.Verdict == scenarios.Held
+	})
+}
+
+// lossIn is such a case, if the seed has it that something is lost.
+func lossIn(seed uint64) casefile.Case {
+	return casefile.Case{
+		Scenario: "power-loss", Seed: seed, Faults: []string{"power-loss node=n1 at=1s for=500ms n=0"},
 		Set: []string{"log.flush=os", "run.sends=3", "run.producers=1", "run.consumers=1", "run.raws=0", "run.partitions=1",
 			"run.profile=prefix", "run.safety=2s", "run.buggify=false"},
 	}
-	for c.Seed = 39; c.Seed < 200; c.Seed++ { // some lose nothing
-		o, err := scenarios.Run(scenarios.Spec{Scenario: c.Scenario, Seed: c.Seed, Set: c.Set, Script: &scenarios.Script{Faults: c.Faults}}, scenarios.Watch{})
+}
+
+// lossOf writes the first of them, with more in it, whose seed is wanted.
+func lossOf(t *testing.T, more casefile.Case, wanted func(seed uint64) bool) string {
+	t.Helper()
+	for seed := uint64(39); seed < 200; seed++ { // some lose nothing
+		c := lossIn(seed)
+		c.Continue, c.Set = more.Continue, slices.Concat(c.Set, more.Set)
+		name := filepath.Join(t.TempDir(), "lost.yaml")
+		if err := c.Write(name); err != nil {
+			t.Fatal(err)
+		}
+		made, err := caseOrder(name, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(o.Violations) > 0 && o.Violations[0].Guarantee == "no-lost-ack" && o.Chain.Events < 10_000 {
-			name := filepath.Join(t.TempDir(), "lost.yaml")
-			if err := c.Write(name); err != nil {
-				t.Fatal(err)
-			}
+		o, err := scenarios.Run(made.Spec, scenarios.Watch{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(o.Violations) > 0 && o.Violations[0].Guarantee == "no-lost-ack" && o.Chain.Events < 10_000 && wanted(seed) {
 			return name
 		}
 	}
@@ -97,7 +151,19 @@ func lossAt1s(t *testing.T) string {
 func TestWhyFindsThePowerLoss(t *testing.T) {
 	inTheSimulator(t)
 	workersAreThisTest(t)
-	name := lossAt1s(t)
+	findsThePowerLoss(t, lossAt1s(t))
+}
+
+// How a case goes on is part of its run: without it this one would lose nothing, whatever
+// is tried.
+func TestWhyFindsThePowerLossOfACaseThatGoesOnOtherwise(t *testing.T) {
+	inTheSimulator(t)
+	workersAreThisTest(t)
+	findsThePowerLoss(t, lossAt1sOnceTurned(t))
+}
+
+func findsThePowerLoss(t *testing.T, name string) {
+	t.Helper()
 	var r whyReport
 	out, code := exitOfCommand(t, "why", name, "-o", "json", "--jobs", "2", "--continuations", "10", "--resolution", "10ms")
 	if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 {
