@@ -27,15 +27,21 @@ var softwareName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9]
 func beginApiVersions(s *Server, call *Call) (answer, error) {
 	if call.Version < 0 || call.Version > maxApiVersions {
 		s.w.Probe("a client asked for a version of ApiVersions that is not served")
-		call.Version = 0
-		return served(func() kmsg.Response { return apiVersionsRefused(kafka.ErrUnsupportedVersion) }), nil
+		return refuseVersion(call, maxApiVersions), nil
+	}
+	if call.Version > 0 && s.w.Buggify("a broker answers ApiVersions as an older one does") {
+		return refuseVersion(call, call.Version-1), nil
 	}
 	request := kmsg.NewPtrApiVersionsRequest()
 	if err := s.decode(request, call); err != nil {
 		return nil, err
 	}
 	if call.Version >= 3 && (!isSoftware(request.ClientSoftwareName) || !isSoftware(request.ClientSoftwareVersion)) {
-		return served(func() kmsg.Response { return apiVersionsRefused(kafka.ErrInvalidRequest) }), nil
+		return served(func() kmsg.Response {
+			r := kmsg.NewPtrApiVersionsResponse()
+			r.ErrorCode = int16(kafka.ErrInvalidRequest)
+			return r
+		}), nil
 	}
 	call.Client.Software, call.Client.SoftwareVersion = request.ClientSoftwareName, request.ClientSoftwareVersion
 	return served(func() kmsg.Response { return s.apiVersions(call.Client.via) }), nil
@@ -43,13 +49,15 @@ func beginApiVersions(s *Server, call *Call) (answer, error) {
 
 func isSoftware(name string) bool { return len(name) <= 1000 && softwareName.MatchString(name) }
 
-func apiVersionsRefused(code kafka.Error) kmsg.Response {
-	r := kmsg.NewPtrApiVersionsResponse()
-	r.ErrorCode = int16(code)
-	if code == kafka.ErrUnsupportedVersion {
-		r.ApiKeys = []kmsg.ApiVersionsResponseApiKey{{ApiKey: int16(kmsg.ApiVersions), MaxVersion: maxApiVersions}}
-	}
-	return r
+// refuseVersion tells the newest version of ApiVersions that is served.
+func refuseVersion(call *Call, newest int16) answer {
+	call.Version = 0
+	return served(func() kmsg.Response {
+		r := kmsg.NewPtrApiVersionsResponse()
+		r.ErrorCode = int16(kafka.ErrUnsupportedVersion)
+		r.ApiKeys = []kmsg.ApiVersionsResponseApiKey{{ApiKey: int16(kmsg.ApiVersions), MaxVersion: newest}}
+		return r
+	})
 }
 
 func (s *Server) apiVersions(via side) kmsg.Response {

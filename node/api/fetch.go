@@ -194,7 +194,7 @@ func (f *fetched) send(c *conn, call *Call) error {
 	}
 	defer c.giveForAnswer(taken)
 	f.finish()
-	parts := f.encode(call.encoder(c.out[:0], f.s.image()))
+	parts := f.encode(call.encoder(c.out[:0], f.s))
 	if f.fetch.Follower != nil {
 		parts.copied = true
 	}

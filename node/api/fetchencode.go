@@ -30,7 +30,7 @@ const copyBelow = 16 << 10
 // encode appends the body of a fetch answer and notes where the records belong.
 func (f *fetched) encode(e *encoder) *parts {
 	out := &parts{}
-	e.int32(0) // throttle time
+	e.int32(e.throttle)
 	if e.version >= 7 {
 		f.s.counts.code(int16(f.code))
 		e.int16(int16(f.code))

@@ -230,7 +230,7 @@ func (p *produced) send(c *conn, call *Call) error {
 	if err := p.s.broker.AwaitAppend(&p.append); err != nil {
 		return err
 	}
-	e := call.encoder(c.out[:0], p.s.image())
+	e := call.encoder(c.out[:0], p.s)
 	p.encode(e)
 	putSize(e.b, 0)
 	return c.write(e.b)

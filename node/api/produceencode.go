@@ -26,7 +26,7 @@ func (p *produced) encode(e *encoder) {
 		}
 		e.tags()
 	}
-	e.int32(0) // throttle time
+	e.int32(e.throttle)
 	if e.flexible {
 		e.nodes()
 	}
@@ -85,13 +85,14 @@ type encoder struct {
 	image    *meta.Image    // says who leads, and where the leaders are
 	listener string         // that the client came by
 	leaders  []kafka.NodeID // that the client was told of
+	throttle int32          // milliseconds for which the client shall wait
 }
 
 // encoder returns an encoder of a call's answer, which appends to dst.
-func (call *Call) encoder(dst []byte, image *meta.Image) *encoder {
+func (call *Call) encoder(dst []byte, s *Server) *encoder {
 	return &encoder{
 		b: call.appendHeader(dst), version: call.Version, flexible: call.flexible(),
-		image: image, listener: call.Client.Listener,
+		image: s.image(), listener: call.Client.Listener, throttle: s.throttle(),
 	}
 }
 

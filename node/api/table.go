@@ -314,6 +314,9 @@ func (f served) send(c *conn, call *Call) error {
 	defer c.giveForAnswer(taken)
 	response := f()
 	eachCode(response, c.s.counts.code)
+	if throttled, ok := response.(kmsg.SetThrottleResponse); ok {
+		throttled.SetThrottle(c.s.throttle())
+	}
 	response.SetVersion(call.Version)
 	b := call.appendResponse(c.out[:0], response)
 	if more := int64(len(b)) - taken; more > 0 {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/config"
+	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/record"
 	"github.com/klammlog/klamm/node/replica"
@@ -125,7 +126,11 @@ func (fo *following) truncate(d Diverging, leaderStart kafka.Offset) error {
 func (fo *following) append(it *ReplicaFetchedItem) (commitlog.AppendResult, error) {
 	none := commitlog.AppendResult{}
 	l := fo.p.log
-	first, records, err := fo.sound(it.Records)
+	sent := it.Records
+	if len(sent) > record.CRCFrom && fo.p.b.w.Buggify("records are damaged on their way to a follower") {
+		sent = env.Damaged(sent, record.CRCFrom)
+	}
+	first, records, err := fo.sound(sent)
 	if err != nil {
 		fo.p.b.w.Probe("a follower refused what its leader sent")
 		return none, fmt.Errorf("%s: %w", fo.p.name, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/client/link"
+	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/record"
 )
@@ -237,6 +238,9 @@ func (f *fetcher) accept(e errand, part *kmsg.FetchResponseTopicPartition) {
 	var ch chunk
 	var err error
 	d := decoder{codecs: &f.codecs, tp: e.cur.tp, limit: f.c.c.MaxUnpacked, check: checks(!f.c.c.SkipCRCs)}
+	if d.check == checkCRCs && len(part.RecordBatches) > record.CRCFrom && f.c.w.Buggify("records are damaged on their way to a consumer") {
+		part.RecordBatches = env.Damaged(part.RecordBatches, record.CRCFrom)
+	}
 	f.c.w.Offload(func() { ch, err = d.decode(part.RecordBatches, e.from) })
 	if cur.generation != e.generation {
 		return // second look

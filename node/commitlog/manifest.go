@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
@@ -274,6 +275,11 @@ func (m *manifest) append(n need, facts ...fact) error {
 // appendIf is append if the facts still hold when their turn has come: other
 // facts may have been appended before. Otherwise it does nothing. Blocks.
 func (m *manifest) appendIf(still func() bool, n need, facts ...fact) error {
+	if m.w.Buggify("a fact waits long for its turn") {
+		if err := m.w.Sleep(time.Duration(m.w.Rand("manifest/wait").Int64N(int64(longTurn)))); err != nil {
+			return err
+		}
+	}
 	if err := m.turn.Take(kafka.Never); err != nil {
 		return err
 	}
@@ -309,6 +315,9 @@ func (m *manifest) appendIf(still func() bool, n need, facts ...fact) error {
 	}
 	return nil
 }
+
+// longTurn is how long a fact may wait for its turn where it is unlucky.
+const longTurn = 300 * time.Millisecond
 
 // prove makes durable what the process before wrote last. It may have failed to sync
 // it, and what is read may be in memory only: nothing is removed because of it before.

@@ -45,7 +45,8 @@ func (p *Peers) Send(to kafka.NodeID, messages [][]byte) {
 		p.tasks.Go(fmt.Sprintf("peer/raft %d", to), s.run)
 	}
 	for _, m := range messages {
-		if len(s.queue) == maxQueuedMessages || len(s.queue) > 0 && s.bytes+len(m) > maxQueuedBytes {
+		full := len(s.queue) == maxQueuedMessages || len(s.queue) > 0 && s.bytes+len(m) > maxQueuedBytes
+		if full || p.w.Buggify("the queue of messages to a controller is full") {
 			p.w.Probe("messages of raft were dropped, for there were too many")
 			break
 		}

@@ -100,7 +100,7 @@ func (q *Quorum) Step(from kafka.NodeID, message []byte) error {
 }
 
 func (b *inbox) put(q *Quorum, m *pb.Message, size int) {
-	if len(b.messages) >= maxInbox || b.bytes+size > maxInboxBytes {
+	if len(b.messages) >= maxInbox || b.bytes+size > maxInboxBytes || q.w.Buggify("the inbox of a controller is full") {
 		q.w.Probe("a controller had no room for a message of raft")
 		return
 	}

@@ -234,6 +234,9 @@ func (b *Observer) piece(p Page) error {
 		*f = fetched{}
 		return nil // ask again, from the beginning
 	}
+	if b.w.Buggify("a piece of the metadata is damaged on its way") {
+		p.Piece = env.Damaged(p.Piece, 0)
+	}
 	f.data = append(f.data, p.Piece...)
 	if int64(len(f.data)) < f.total {
 		return nil

@@ -104,7 +104,7 @@ func (l *Link) Start(req kmsg.Request, o Options) *Call {
 	case l.closed:
 		call.fail(notSent(call, env.ErrClosed))
 		return call
-	case len(l.queue) >= l.c.MaxQueued:
+	case len(l.queue) >= l.c.MaxQueued || l.w.Buggify("the queue of requests to a broker is full"):
 		l.w.Probe("a request found the queue to its broker full")
 		call.fail(notSent(call, fmt.Errorf("%d requests wait: %w", len(l.queue), errQueueFull)))
 		return call
