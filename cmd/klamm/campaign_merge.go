@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -29,7 +30,8 @@ counts once, and is compared: two workers must have made the same runs. Damaged 
 and those of another plan, are refused.
 
 Exit codes: those of klamm run if they say that something is wrong; otherwise 6 if shards
-are missing, or if the canary was not found; 2 if results are damaged or another plan's.`,
+are missing, or if the canary was not found; 2 if results are damaged or another plan's,
+or if there is no such folder.`,
 		Example: `  klamm campaign merge plan.json --results results
   klamm campaign merge plan.json --results monday --results tuesday -o json`,
 		Args: oneArgument("a plan file"),
@@ -46,7 +48,8 @@ func newCampaignStatus() *cobra.Command {
 		Use:   "status PLAN",
 		Short: "Tell how far the workers of a plan are, and what they have found",
 		Long: `Tell which shards are done, which are missing, how many runs failed so far, and whether
-the canary has been found. The exit code is 0 if that could be told, whatever it is.`,
+the canary has been found. The exit code is 0 if that could be told, whatever it is, and
+2 if not: there is no such folder, or it holds damaged results, or another plan's.`,
 		Example: `  klamm campaign status plan.json --results results
   klamm campaign status plan.json --results results -o json | jq .missing`,
 		Args: oneArgument("a plan file"),
@@ -94,8 +97,8 @@ func (f *mergeFlags) gather(name string) (*merged, error) {
 	if err := checkOutput(f.output); err != nil {
 		return nil, err
 	}
-	if len(f.results) == 0 {
-		return nil, usage(errors.New("of which results? want --results FOLDER"))
+	if err := f.checkFolders(); err != nil {
+		return nil, usage(err)
 	}
 	plan, err := readPlan(name)
 	if err != nil {
@@ -106,8 +109,7 @@ func (f *mergeFlags) gather(name string) (*merged, error) {
 		m.canary = &canaryJSON{Scenario: c.Scenario, Set: append([]string{}, c.Set...), Mutant: c.Mutant, Planned: c.Seeds}
 	}
 	for _, dir := range f.results {
-		// A folder that is not there holds nothing yet.
-		if err := plan.CheckFolder(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := plan.CheckFolder(dir); err != nil {
 			return nil, usage(err)
 		}
 	}
@@ -119,6 +121,23 @@ func (f *mergeFlags) gather(name string) (*merged, error) {
 	m.campaign.progress.clear()
 	m.campaign.conclude()
 	return m, nil
+}
+
+// checkFolders refuses a folder that is not there: its name is mistyped, or no worker has
+// begun, which makes its own. Nobody shall take either for a campaign that has found
+// nothing yet.
+func (f *mergeFlags) checkFolders() error {
+	if len(f.results) == 0 {
+		return errors.New("of which results? want --results FOLDER")
+	}
+	for _, dir := range f.results {
+		if info, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("--results %s: there is no such folder: klamm campaign work makes it", dir)
+		} else if err == nil && !info.IsDir() {
+			return fmt.Errorf("--results %s: it is a file, and a folder is wanted", dir)
+		}
+	}
+	return nil
 }
 
 // A merged campaign is the union of result files.
