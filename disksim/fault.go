@@ -88,6 +88,8 @@ func DrawFault(kind FaultKind, disk string, end kafka.Instant, stream *rand.Rand
 	case FaultSyncError, FaultSyncKeep, FaultSyncRevert, FaultSyncLate, FaultSyncOthers,
 		FaultSyncNoSpace, FaultShutdown, FaultMisdirect, FaultLostWrite:
 		f.Times = 1
+	case FaultMisread:
+		f.Times, f.OneIn = 1+stream.Int64N(2), 1+stream.Int64N(4)
 	case FaultFull:
 		// Mostly little: a workload of a few hundred kilobytes has to feel it.
 		f.N = stream.Int64N(1 << (8 + stream.IntN(12)))

@@ -274,6 +274,15 @@ var effects = map[FaultKind]func(t *testing.T, b *bench, fs env.FS, f env.File){
 			t.Errorf("took %s until heal", d)
 		}
 	},
+	FaultMisread: func(t *testing.T, b *bench, fs env.FS, f env.File) {
+		once(FaultMisread).Apply(b.d)
+		for i, want := range []int{2*media.PageSize - 1, 2 * media.PageSize} {
+			s, err := get(f, 2*media.PageSize, 0)
+			if n := bytes.Count([]byte(s), []byte{'o'}); n != want || err != nil {
+				t.Errorf("read %d: %d bytes as before, want %d: %v", i, n, want, err)
+			}
+		}
+	},
 	FaultRot: func(t *testing.T, b *bench, fs env.FS, f env.File) {
 		if !fault(FaultRot).Apply(b.d) {
 			t.Error("no effect")

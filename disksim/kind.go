@@ -27,6 +27,7 @@ const (
 	FaultSlow         FaultKind = "disk-slow"
 	FaultStall        FaultKind = "disk-stall"
 
+	FaultMisread   FaultKind = "disk-misread"
 	FaultRot       FaultKind = "disk-rot"
 	FaultBadSector FaultKind = "disk-bad-sector"
 	FaultMisdirect FaultKind = "disk-misdirected-write"
@@ -59,6 +60,7 @@ var kindTexts = []struct {
 	{FaultTooManyFiles, "no file can be opened"},
 	{FaultSlow, "operations take n times as long, up to ten seconds"},
 	{FaultStall, "operations that begin do not end before the fault does"},
+	{FaultMisread, "a read returns a drawn bit that is wrong, without error; what is on the disk is right"},
 	{FaultRot, "a drawn bit of a durable page flips"},
 	{FaultBadSector, "a drawn durable page cannot be read until it is written"},
 	{FaultMisdirect, "a write lands at another place of the file, and reports success"},
@@ -87,10 +89,10 @@ func (f FaultKind) About() string {
 }
 
 // Destroys reports whether the fault can take what was acknowledged with a
-// successful sync: who promises to keep it must spend such faults sparingly.
+// successful sync, or hide it: who promises to keep it must spend such faults sparingly.
 func (f FaultKind) Destroys() bool {
 	switch f {
-	case FaultSyncLate, FaultSyncLies, FaultRot, FaultBadSector, FaultMisdirect, FaultLostWrite,
+	case FaultSyncLate, FaultSyncLies, FaultMisread, FaultRot, FaultBadSector, FaultMisdirect, FaultLostWrite,
 		FaultEmpty, FaultOld:
 		return true
 	}

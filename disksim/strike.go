@@ -36,6 +36,16 @@ func (d *Disk) strikeRead(o *op, p []byte) outcome {
 		n, err := d.v.Read(o.ino, p[:m], o.off)
 		return outcome{true, n, err}
 	}
+	if len(p) > 0 && d.strike(FaultMisread, o.path) != nil {
+		n, err := d.v.Read(o.ino, p, o.off)
+		if n > 0 {
+			r := d.chance(o.path)
+			at := r.IntN(n)
+			p[at] ^= 1 << r.UintN(8)
+			d.hurt(FaultMisread, o.path, o.off+int64(at), 1)
+		}
+		return outcome{true, n, err}
+	}
 	return outcome{}
 }
 

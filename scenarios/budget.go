@@ -24,10 +24,20 @@ import (
 var noticeable = []Family{Family(disksim.FaultEmpty), Family(disksim.FaultEmpty), Family(disksim.FaultBadSector), Family(disksim.FaultRot)}
 
 // confine has what destroys strike where that is budgeted: rot in the logs of the
-// workload's topic.
+// workload's topic, reads that are wrong there, too, and of the metadata, of which the
+// controllers have all.
 func (o *Options) confine(f *disksim.Fault, r *rand.Rand) {
-	if o.Loser != "" && f.Kind == disksim.FaultRot {
+	if o.Loser == "" {
+		return
+	}
+	switch f.Kind {
+	case disksim.FaultRot:
 		f.Path = pick(r, topicName+"-*.log", topicName+"-*.log", topicName+"-*")
+		if f.Path == topicName+"-*" && r.IntN(2) == 0 {
+			f.Path = topicName + "-*/partition" // small, and one in a log
+		}
+	case disksim.FaultMisread:
+		f.Path = pick(r, topicName+"-*.log", topicName+"-*.snapshot", "metadata/*")
 	}
 }
 

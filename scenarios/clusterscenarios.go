@@ -286,6 +286,7 @@ var lostDisk = &Scenario{
 		}
 	},
 	LoserOneIn: 1,
+	Extras:     []Family{Family(disksim.FaultMisread)},
 	Reaches:    []string{"a log directory of an earlier start is missing", "a scrub came upon damage", "a replica that was not whole is fetched anew"},
 }
 

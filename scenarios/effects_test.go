@@ -74,6 +74,7 @@ var bites = map[Family][]bite{
 	"disk-misdirected-write": {{scenario: "bad-disk", mode: "unrestricted", faults: "disk-misdirected-write times=1 at=1s for=2s", seed: largeSegments}},
 	"disk-lost-write":        {destroying("disk-lost-write times=1")},
 	"disk-old":               {destroying("disk-old;crash node=n1 at=900ms for=100ms")},
+	"disk-misread":           {destroying("disk-misread n=1"), budgeted("disk-misread path=orders-*.log at=800ms for=5s")},
 	"disk-rot":               {destroying("disk-rot at=800ms"), budgeted("disk-rot path=orders-*.log at=800ms")},
 	"disk-bad-sector":        {destroying("disk-bad-sector at=800ms"), budgeted("disk-bad-sector at=800ms")},
 	"disk-empty":             {destroying("disk-empty for=0s;crash node=n1 at=900ms for=100ms"), budgeted("disk-empty for=0s;crash node=LOSER at=2s for=100ms")},

@@ -6,7 +6,7 @@ import (
 
 // MayHave returns the families that seeds of the scenario may have, sorted by name.
 func (s *Scenario) MayHave() []Family {
-	out := slices.Concat(s.Always, s.Sometimes, s.OneOf, s.Guests, s.Destroying)
+	out := slices.Concat(s.Always, s.Sometimes, s.OneOf, s.Guests, s.Extras, s.Destroying)
 	if s.LoserOneIn > 0 {
 		out = append(out, noticeable...)
 	}

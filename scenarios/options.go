@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/klammlog/klamm/disksim"
 	"github.com/klammlog/klamm/sim"
 )
 
@@ -119,7 +120,18 @@ func draw(s *Scenario, seed uint64) Options {
 	if o.Unrestricted {
 		o.Families = withDestroying(o.Families, s.Destroying, sim.Stream(seed, "options/destroying"))
 	}
+	o.drawExtras(s, seed)
 	return o
+}
+
+// drawExtras adds families that the other draws know nothing of.
+func (o *Options) drawExtras(s *Scenario, seed uint64) {
+	for _, f := range s.Extras {
+		may := !disksim.FaultKind(f).Destroys() || o.Unrestricted || o.Loser != ""
+		if may && sim.Stream(seed, "extras/"+string(f)).IntN(4) == 0 {
+			o.Families = append(o.Families, f)
+		}
+	}
 }
 
 // withDestroying adds up to three families of faults that destroy, and a crash

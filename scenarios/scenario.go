@@ -39,6 +39,10 @@ type Scenario struct {
 	// the others so that they leave them as they are.
 	Guests []Family
 
+	// Extras are more families of faults, of which a seed has each one time in four, drawn
+	// apart from the others too. One that destroys is only where something may be lost.
+	Extras []Family
+
 	// FlushDrawn lets the seed draw log.flush=os, which lowers what is demanded
 	// of power loss. Without it log.flush is ack.
 	FlushDrawn bool

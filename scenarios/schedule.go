@@ -263,7 +263,9 @@ func Faults() []AboutFault {
 			switch {
 			case slices.Contains(slices.Concat(s.Always, s.Sometimes, s.OneOf, s.Guests), out[i].Family):
 				out[i].Scenarios = append(out[i].Scenarios, s.Name)
-			case slices.Contains(s.Destroying, out[i].Family):
+			case slices.Contains(s.Extras, out[i].Family) && s.Destroying == nil:
+				out[i].Scenarios = append(out[i].Scenarios, s.Name)
+			case slices.Contains(slices.Concat(s.Destroying, s.Extras), out[i].Family):
 				out[i].Scenarios = append(out[i].Scenarios, s.Name+" (unrestricted)")
 			}
 		}
