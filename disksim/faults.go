@@ -17,6 +17,7 @@ import (
 type faults struct {
 	live    []*liveFault
 	struck  map[FaultKind]int
+	strikes int // of all kinds
 	healed  bool
 	damages []Damage
 	down    bool      // shut down by a failed sync
@@ -133,6 +134,9 @@ func (d *Disk) Struck() []Count {
 	return counts
 }
 
+// Strikes returns how often any kind took effect.
+func (d *Disk) Strikes() int { return d.faults.strikes }
+
 // strike returns an armed fault of that kind that strikes this operation now, or
 // nil.
 func (d *Disk) strike(kind FaultKind, path string) *liveFault {
@@ -157,6 +161,7 @@ func (d *Disk) strike(kind FaultKind, path string) *liveFault {
 // hit counts a fault that took effect.
 func (d *Disk) hit(kind FaultKind, path string) {
 	d.faults.struck[kind]++
+	d.faults.strikes++
 	d.k.NoteText(sim.NoteFault, string(kind), uint64(d.faults.struck[kind]))
 	if d.k.Recording() {
 		d.k.Record("%s: %s strikes %s", d.name, kind, path)

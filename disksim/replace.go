@@ -79,6 +79,9 @@ func (d *Disk) Replace(v *media.Volume) {
 	d.writeBackUpTo = v.Seq()
 }
 
+// Empty puts an empty disk in the place of this one. The node has crashed.
+func (d *Disk) Empty() { d.Replace(media.New(d.options.Capacity)) }
+
 // swap does what faults of the whole disk wait for a crash to do.
 func (d *Disk) swap() {
 	for _, kind := range []FaultKind{FaultEmpty, FaultOld} {

@@ -32,6 +32,7 @@ type brokerHost struct {
 	starts    int
 	losses    int // of power
 	lastExit  error
+	refusals  int // to start, in a row
 	scrubs    scrubbed
 	ofOneHost hostCeiling
 	stopping  bool
@@ -127,9 +128,10 @@ func (b *brokerHost) main() {
 	if err != nil {
 		b.world.Log.Error("the broker did not start", "err", err)
 		b.exit(err)
+		b.refuses()
 		return
 	}
-	b.running = n
+	b.running, b.refusals = n, 0
 	b.r.observer.started(b)
 	for n.Failed() == nil && !b.stopping {
 		b.world.Sleep(watchPause)

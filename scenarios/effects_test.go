@@ -69,11 +69,11 @@ var bites = map[Family][]bite{
 	"disk-too-many-files":    disk("disk-too-many-files"),
 	"disk-slow":              disk("disk-slow n=20"),
 	"disk-stall":             disk("disk-stall"),
-	"disk-sync-late":         {destroying("disk-sync-late times=1")},
-	"disk-sync-lies":         {destroying("disk-sync-lies")},
-	"disk-misdirected-write": {{scenario: "bad-disk", mode: "unrestricted", faults: "disk-misdirected-write times=1 at=1s for=2s", seed: largeSegments}},
-	"disk-lost-write":        {destroying("disk-lost-write times=1")},
-	"disk-old":               {destroying("disk-old;crash node=n1 at=900ms for=100ms")},
+	"disk-sync-late":         {destroying("disk-sync-late times=1"), unreliable("disk-sync-late path=orders-*.log times=1")},
+	"disk-sync-lies":         {destroying("disk-sync-lies"), unreliable("disk-sync-lies for=3s")},
+	"disk-misdirected-write": {{scenario: "bad-disk", mode: "unrestricted", faults: "disk-misdirected-write times=1 at=1s for=2s", seed: largeSegments}, unreliable("disk-misdirected-write path=orders-*.log times=1 at=1500ms for=2s")},
+	"disk-lost-write":        {destroying("disk-lost-write times=1"), unreliable("disk-lost-write path=orders-*.log times=1")},
+	"disk-old":               {destroying("disk-old;crash node=n1 at=900ms for=100ms"), unreliable("disk-old for=0s")},
 	"disk-misread":           {destroying("disk-misread n=1"), budgeted("disk-misread path=orders-*.log at=800ms for=5s")},
 	"disk-rot":               {destroying("disk-rot at=800ms"), budgeted("disk-rot path=orders-*.log at=800ms")},
 	"disk-bad-sector":        {destroying("disk-bad-sector at=800ms"), budgeted("disk-bad-sector at=800ms")},
@@ -97,6 +97,11 @@ func destroying(lines string) bite {
 	return bite{scenario: "bad-disk", mode: "unrestricted", faults: lines}
 }
 func budgeted(lines string) bite { return bite{scenario: "lost-disk", faults: lines} }
+
+// unreliable is one of a copy on which nobody relies, and shows when power is lost.
+func unreliable(line string) bite {
+	return bite{scenario: "lying-disk", faults: line + ";power-loss node=LOSER at=2500ms for=100ms"}
+}
 
 // largeSegments draws logs of several pages: a write can land on another.
 func largeSegments(o *Options) bool { return o.SegmentBytes >= 32<<10 && o.RetentionBytes == 0 }

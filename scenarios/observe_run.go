@@ -27,6 +27,7 @@ type watchedHost struct {
 	changes uint64
 	applied kafka.Offset
 	emptied int // times that its disk was found empty
+	strikes int // of faults of its disk, as last looked at
 }
 
 // newClusterWatch lets the observer look into every node of the run; nil if there
@@ -168,6 +169,10 @@ func (w *clusterWatch) stepped() {
 func (w *clusterWatch) compare(h *watchedHost) {
 	if h.starts != h.brokerHost.starts {
 		h.begins(w)
+	}
+	if n := h.disk.Strikes(); n != h.strikes {
+		h.strikes = n
+		w.losses() // what the node does about it is not held against it
 	}
 	if at := h.running.Applied(); at != h.applied {
 		h.applied = at

@@ -160,6 +160,7 @@ var registry = []*Scenario{
 	wholeClusterPowerLoss,
 	restartStorm,
 	lostDisk,
+	lyingDisk,
 	lastReplicaStanding,
 	allReplicasDown,
 	uncleanElection,

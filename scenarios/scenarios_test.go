@@ -138,6 +138,7 @@ func TestSettingsThatCannotKeepThePromiseAreNoticed(t *testing.T) {
 		{"slow-disk", "log.flush=os", 2, []string{"no-lost-ack", recoversAcked}},
 		{"cluster-compaction", "delete.retention.ms=0", 1, []string{"compacted-state"}},
 		{"cluster-retention", "retention.ms=1", 1, []string{"no-lost-ack", retentionKeeps}},
+		{"lying-disk", "log.flush=ack", 1002, []string{"no-lost-ack"}},
 		{"clock", "retention.ms=1", 0, []string{"no-lost-ack", retentionKeeps}},
 		{"zombie-member", "run.split=true", 1, []string{"exactly-once"}},
 	} {

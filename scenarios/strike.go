@@ -201,7 +201,8 @@ func (r *run) strikeInstead(f Fault) bool {
 		return false
 	}
 	for _, b := range r.brokers {
-		if b.running == nil || b.stopping || b.seat.name == r.options.spared() || r.options.loses(f.Family) {
+		if b.running == nil || b.stopping || b.seat.name == r.options.spared() ||
+			r.options.loses(f.Family) && b.seat.name != r.options.Loser {
 			continue
 		}
 		if f.Disk != nil {
