@@ -51,7 +51,8 @@ func (b *brokerHost) leave() {
 }
 
 // resize has spares join and as many others leave, one after the other. Each step is
-// finished before the next begins, and none begins when the faults are over.
+// finished before the next begins, and none but the first begins when the faults are over:
+// where the topic came late, a cluster that is well is resized rather than none.
 func (s *steward) resize(cl *client.Client) {
 	var steps []func()
 	for _, b := range s.r.nodes {
@@ -64,8 +65,8 @@ func (s *steward) resize(cl *client.Client) {
 		}
 	}
 	s.draws.Shuffle(len(steps), func(i, j int) { steps[i], steps[j] = steps[j], steps[i] })
-	for _, step := range steps {
-		if s.r.healed {
+	for i, step := range steps {
+		if s.r.healed && i > 0 {
 			return
 		}
 		s.rest()

@@ -41,10 +41,11 @@ var mistakes = &Scenario{
 		"an idle connection was closed by the client"},
 }
 
-// A bungler makes mistakes, one after the other, until the faults end.
+// A bungler makes mistakes, one after the other, until the faults end, and one in any case.
 type bungler struct {
 	machine
 	draws *rand.Rand
+	erred bool
 	done  bool
 }
 
@@ -68,7 +69,7 @@ func (b *bungler) main() {
 		panic(err)
 	}
 	const acts = 30
-	for !b.r.healed {
+	for !b.r.healed || !b.erred {
 		switch b.draws.IntN(8) {
 		case 0:
 			b.knock()
@@ -95,7 +96,7 @@ func (b *bungler) soon() kafka.Instant { return b.world.Now().Add(b.r.requestTim
 func (b *bungler) unregister(cl *client.Client) {
 	for id := range b.r.options.Brokers {
 		err := cl.UnregisterBroker(kafka.NodeID(1+id), b.soon())
-		b.r.took(operatorMistakes, err == nil)
+		b.took(err == nil)
 	}
 }
 
@@ -121,7 +122,13 @@ func (b *bungler) knock() {
 	if code == kafka.None {
 		b.r.observer.complain(badInputRefused, b.node.Name()+": messages of another cluster's controller were taken")
 	}
-	b.r.took(operatorMistakes, code == kafka.ErrInconsistentClusterID)
+	b.took(code == kafka.ErrInconsistentClusterID)
+}
+
+// took counts a mistake that was made.
+func (b *bungler) took(made bool) {
+	b.erred = b.erred || made
+	b.r.took(operatorMistakes, made)
 }
 
 // least is the least that the topic may take. Any record fits, and what producers batch
@@ -134,7 +141,7 @@ const usualLimit = 1<<20 + 12
 // turnLimit has the topic take less than before, or more. What was appended before is
 // known all the same. Blocks.
 func (b *bungler) turnLimit(cl *client.Client) {
-	b.limit(cl, pick(b.draws, b.least(), b.least(), usualLimit))
+	b.took(b.limit(cl, pick(b.draws, b.least(), b.least(), usualLimit)))
 }
 
 // limit reports whether the topic takes so much now. Blocks.
@@ -142,9 +149,7 @@ func (b *bungler) limit(cl *client.Client, bytes int) bool {
 	limit := strconv.Itoa(bytes)
 	change := client.Alteration{Resource: client.TopicSettings(topicName), Changes: []config.Change{client.SetConfig("max.message.bytes", limit)}}
 	results, err := cl.IncrementalAlterConfigs([]client.Alteration{change}, client.CarryOut, b.soon())
-	done := err == nil && results[0].Err == nil
-	b.r.took(operatorMistakes, done)
-	return done
+	return err == nil && results[0].Err == nil
 }
 
 // otherPort is where the broker is that somebody has given another port.
@@ -158,5 +163,5 @@ func (b *bungler) move() {
 		return
 	}
 	last.seat.port = otherPort + clientPort - last.seat.port
-	b.r.took(operatorMistakes, last.stop(time.Duration(b.draws.Int64N(int64(500*time.Millisecond)))))
+	b.took(last.stop(time.Duration(b.draws.Int64N(int64(500 * time.Millisecond)))))
 }

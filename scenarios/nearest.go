@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/klammlog/klamm/checker/history"
@@ -123,7 +124,7 @@ func (n *nearReader) drawOffset(end kafka.Offset) kafka.Offset {
 }
 
 // readEverywhere insists, when the faults are over, that each replica has what the
-// leader told. Blocks.
+// leader told. Where no replica has served anything yet, the last of it is read, too. Blocks.
 func (n *nearReader) readEverywhere(p int32) {
 	left := map[int32]bool{}
 	for first := true; !n.r.givenUp(p) && (first || len(left) > 0); {
@@ -140,12 +141,27 @@ func (n *nearReader) readEverywhere(p int32) {
 		first = false
 		for i := range n.conns {
 			id := int32(n.r.brokers[i].seat.id)
-			if !contains(n.told[p].replicas, id) || left[int32(i)] && n.read(p, i, n.told[p].at) {
+			if !contains(n.told[p].replicas, id) || left[int32(i)] && n.readEnd(p, i) {
 				delete(left, int32(i))
 			}
 		}
 		n.world.Sleep(nearPause)
 	}
+}
+
+// readEnd reports whether a broker knows that a partition is committed as far as a leader
+// has told. That lies behind the last record, and soon nobody appends any more: if all came
+// late, with the topic, no replica would be asked for anything that it has. Blocks.
+func (n *nearReader) readEnd(p int32, broker int) bool {
+	end := n.told[p].at
+	known := n.read(p, broker, end)
+	switch {
+	case !known || n.r.effects[nearestReads] > 0:
+		return known
+	case end > 0:
+		n.read(p, broker, end-1)
+	}
+	return end > 0 || !slices.ContainsFunc(n.r.producers, func(p *producerClient) bool { return !p.done })
 }
 
 func contains(ids []int32, id int32) bool {

@@ -168,21 +168,42 @@ const (
 
 // postpones reports whether the heal is put off, because nothing has taken effect of what
 // the scenario is about, or nothing at all: those whom the faults were for were down, had
-// nothing to do, or nobody led. One of the faults strikes whoever runs then.
+// nothing to do, or nobody led. One of the faults strikes whoever runs then; if nobody does
+// at the moment, it is looked again the next time.
 func (r *run) postpones() bool {
-	if r.postponed == mostPostponed || !r.options.clustered() || r.scenario.Once || r.lonely() || !r.missesFaults() {
+	if r.postponed == mostPostponed || !r.options.clustered() || r.scenario.Once || r.lonely() || !r.missesFaults() || !r.strikesAgain() {
 		return false
 	}
+	r.postponed++
+	r.k.After(postponement, r.heal)
+	return true
+}
+
+// strikesAgain has one of the faults happen that the scenario is about, or any if it is
+// about none: of the network only if there is no other. It reports false if there is none
+// that could.
+func (r *run) strikesAgain() bool {
 	must := r.scenario.Must
+	var ofNodes, ofLinks []Fault
 	for _, f := range r.schedule {
-		if len(must) > 0 && !slices.Contains(must, f.Family) || !r.strikeInstead(f) {
-			continue
+		switch {
+		case len(must) > 0 && !slices.Contains(must, f.Family) || f.Family == clientCrash:
+		case f.Net == nil:
+			ofNodes = append(ofNodes, f)
+		case f.Net.For > 0:
+			ofLinks = append(ofLinks, f)
 		}
-		r.postponed++
-		r.k.After(postponement, r.heal)
+	}
+	if slices.ContainsFunc(ofNodes, r.strikeInstead) {
 		return true
 	}
-	return false
+	if len(ofLinks) > 0 {
+		longer := *ofLinks[0].Net
+		longer.At, longer.For = r.k.Now(), max(longer.For, postponement/2)
+		r.strikeNetwork(longer)
+		return true
+	}
+	return len(ofNodes) > 0 && !slices.ContainsFunc(r.brokers, func(b *brokerHost) bool { return b.running != nil })
 }
 
 // missesFaults reports whether the run has not had the faults that it needs to show
@@ -195,11 +216,8 @@ func (r *run) missesFaults() bool {
 }
 
 // strikeInstead has a fault of processes or disks happen to a broker that runs, now. It
-// reports false if it is none, or nobody runs who may suffer it.
+// reports false if nobody runs who may suffer it.
 func (r *run) strikeInstead(f Fault) bool {
-	if f.Net != nil || f.Family == clientCrash {
-		return false
-	}
 	for _, b := range r.brokers {
 		if b.running == nil || b.stopping || b.seat.name == r.options.spared() ||
 			r.options.loses(f.Family) && b.seat.name != r.options.Loser {
