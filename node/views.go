@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/klammlog/klamm/node/api"
 	"github.com/klammlog/klamm/node/broker"
@@ -99,6 +100,16 @@ func (n *Node) Image() *meta.Image { return n.metadata.Image() }
 // what it made of it: nodes that are equally far have equal digests.
 func (n *Node) Metadata() (applied kafka.Offset, digest uint64) {
 	return n.metadata.Applied(), n.metadata.Image().Digest()
+}
+
+// Decide has the metadata say what decide returns, which the requests that this version
+// serves may have no words for: a later version's may. It fails where this node is not the
+// active controller. Blocks.
+func (n *Node) Decide(decide quorum.Decision) error {
+	if n.quorum == nil {
+		return fmt.Errorf("node %d is no controller: %w", n.id, kafka.ErrNotController)
+	}
+	return n.quorum.Change(decide)
 }
 
 // Check returns the first broken invariant of the node.

@@ -38,6 +38,7 @@ type brokerHost struct {
 	stopping  bool
 	absent    bool // it has not joined the cluster yet, or has left it
 	stormy    *stormy
+	tool      func(env.FS) // that is run once before the broker starts next
 }
 
 // restartPause is how long the supervisor waits before it starts a broker again
@@ -122,6 +123,10 @@ func (b *brokerHost) start() {
 // main is the life of one process: it ends when the broker cannot go on, and the
 // supervisor starts the next one.
 func (b *brokerHost) main() {
+	if tool := b.tool; tool != nil {
+		b.tool = nil
+		tool(b.world.LogDirs[0].FS)
+	}
 	settings, err := config.NewBroker(b.config())
 	assert.NoError(err)
 	n, err := node.Start(b.world, node.Config{Settings: settings})

@@ -18,7 +18,7 @@ const operatorMistakes Family = "operator-mistakes"
 // mistakes is the scenario of them.
 var mistakes = &Scenario{
 	Name:      "mistakes",
-	About:     "somebody unregisters brokers that only seem dead, gives one another port, has the topic take less than before, and has a node of another cluster come here; clients close what they do not use",
+	About:     "somebody unregisters brokers that only seem dead, gives one another port, has the topic take less than before, has a node of another cluster come here, starts copies of machines, and puts files where they do not belong; clients close what they do not use",
 	Cluster:   safeCluster,
 	Always:    []Family{operatorMistakes},
 	Must:      []Family{operatorMistakes},

@@ -130,6 +130,33 @@ func TestASupersededBrokerStopsServing(t *testing.T) {
 	}
 }
 
+// Who asks a broker that was superseded for a producer id asks again, or another one: it is
+// not fenced itself (docs/bugs/0100.md).
+func TestASupersededBrokerHasNoProducerIDsForNow(t *testing.T) {
+	c := start(t, 2)
+	c.create([]kafka.NodeID{1, 2})
+	c.ack(c.machine(1), "a")
+	c.lose = func(from, _ kafka.NodeID, what string) bool { return what == "beat" && from == 1 }
+	c.fence(1)
+	if err := c.decide(func(i *meta.Image) ([]meta.Record, error) {
+		records, _, err := i.Register(meta.Registration{ID: 1, Incarnation: meta.Incarnation{7}, MinLevel: 1, MaxLevel: meta.Level,
+			Directories: []meta.DirectoryID{{9}}, CleanAfter: meta.NoEpoch}, func(kafka.NodeID) bool { return false }, c.view(0))
+		return records, err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	err := c.try(c.machine(1), func() error {
+		for {
+			if _, err := c.machine(1).b.NewProducerID(); err != nil {
+				return err
+			}
+		}
+	})
+	if kafka.ErrorOf(err) != kafka.ErrCoordinatorLoadInProgress {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestABrokerWhoseRegistrationWasRemovedRegistersAnew(t *testing.T) {
 	c := start(t, 2)
 	c.create([]kafka.NodeID{1, 2})

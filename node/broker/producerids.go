@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/klammlog/klamm/node/env"
@@ -15,7 +17,9 @@ type producerIDs struct {
 	block meta.Block
 }
 
-// NewProducerID returns an id that no producer has had. Blocks.
+// NewProducerID returns an id that no producer has had. It fails with
+// COORDINATOR_LOAD_IN_PROGRESS, as in Kafka, while the controllers do not know this life of
+// the broker: another broker has ids, and so has this one when it has registered. Blocks.
 func (b *Broker) NewProducerID() (kafka.ProducerID, error) {
 	p := &b.producer
 	if err := p.turn.Take(kafka.Never); err != nil {
@@ -38,6 +42,10 @@ const blockTimeout = 10 * time.Second
 
 func (b *Broker) nextBlock() error {
 	block, err := b.controllers.AllocateProducerIDs(meta.Member{ID: b.id, Epoch: b.epoch}, b.w.Now().Add(blockTimeout))
+	if errors.Is(err, kafka.ErrStaleBrokerEpoch) {
+		// To a client this would say that it is fenced itself.
+		return fmt.Errorf("no block of producer ids: %v: %w", err, kafka.ErrCoordinatorLoadInProgress)
+	}
 	if err != nil {
 		return err
 	}
