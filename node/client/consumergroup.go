@@ -80,9 +80,9 @@ type keeper struct {
 	interval time.Duration
 	due      kafka.Instant          // of the next heartbeat
 	whole    bool                   // the last heartbeat failed: the next tells everything
-	tells    []kafka.TopicPartition // what is owned, by the heartbeat that is on its way
+	tells    []kafka.TopicPartition // what the member has, by the heartbeat that is on its way
 	told     []kafka.TopicPartition // and by the last that was answered
-	toldAny  bool                   // the coordinator was told what is owned
+	toldAny  bool                   // the coordinator was told so since it assigned anything
 	target   target
 
 	names map[kafka.TopicID]string // of topics that it was assigned
@@ -105,7 +105,7 @@ func (k *keeper) wants(now kafka.Instant) bool {
 	if now >= k.due || !k.joined {
 		return now >= k.due
 	}
-	return k.settled() && !slices.Equal(k.told, k.owned)
+	return k.settled() && (!k.toldAny || !slices.Equal(k.told, k.owned))
 }
 
 // settled reports whether Poll has done all that it was to.
@@ -149,7 +149,9 @@ func (k *keeper) heartbeat() {
 	k.interval = max(time.Duration(r.HeartbeatIntervalMillis)*time.Millisecond, time.Millisecond)
 	k.due = sent.Add(k.interval)
 	if r.Assignment != nil {
-		k.target = target{topics: r.Assignment.Topics}
+		// What was told before may be of before the coordinator decided that: it waits until it hears
+		// again what the member has, also if that is the same.
+		k.target, k.toldAny = target{topics: r.Assignment.Topics}, false
 	}
 }
 
@@ -159,7 +161,7 @@ func (k *keeper) requests() func() kmsg.Request {
 	again := false
 	return func() kmsg.Request {
 		k.whole, again = k.whole || again, true
-		k.tells = slices.Clone(k.owned)
+		k.tells = k.has()
 		return k.request()
 	}
 }

@@ -122,6 +122,7 @@ type GroupConsumer struct {
 	owned      []kafka.TopicPartition // sorted; as Poll has it
 	handovers  []handover             // that Poll is to carry out, in order
 	carrying   bool                   // Poll carries one out
+	taking     []kafka.TopicPartition // that Poll takes over with it
 	membership int                    // counts those that ended
 	parted     string                 // the member id that Rejoin gave up, until the group is told; "" for none
 	heir       bool                   // joins in the place of a membership that Rejoin gave up

@@ -53,6 +53,9 @@ func (m *GroupConsumer) carryOut() error {
 			h.partitions = slices.Clone(m.owned)
 		}
 		m.handing, m.carrying = h.generation, true
+		if h.kind == assigned {
+			m.taking = h.partitions
+		}
 		var err error
 		switch {
 		case len(h.partitions) == 0:
@@ -63,7 +66,7 @@ func (m *GroupConsumer) carryOut() error {
 		case h.kind == lost:
 			m.lose(h)
 		}
-		m.carrying = false
+		m.carrying, m.taking = false, nil
 		m.wake.Broadcast()
 		if err != nil {
 			return err
@@ -74,6 +77,18 @@ func (m *GroupConsumer) carryOut() error {
 
 // busy reports whether Poll has something to carry out, or is at it.
 func (m *GroupConsumer) busy() bool { return len(m.handovers) > 0 || m.carrying }
+
+// has returns what the member owns and what is on its way to Poll, sorted: nobody else may
+// have that, for nothing holds Poll back from taking it over.
+func (m *GroupConsumer) has() []kafka.TopicPartition {
+	out := union(m.owned, m.taking)
+	for _, h := range m.handovers {
+		if h.kind == assigned {
+			out = union(out, h.partitions)
+		}
+	}
+	return out
+}
 
 // takeOver begins to read partitions. Blocks.
 func (m *GroupConsumer) takeOver(h handover) error {

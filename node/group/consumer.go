@@ -52,7 +52,7 @@ type consumerMember struct {
 	revoke  timer // until it has to have let go
 	awaited timer // of the classic protocol: until it has to have joined, or asked for its assignment
 	same    *ConsumerHeartbeatResponse
-	said    places // what it said last that it owns
+	said    places // what it said last that it owns, since it was told where it is
 	hasSaid bool
 	told    bool // where it is, in answer to all that it had to say
 }
@@ -252,7 +252,7 @@ func (c *consumer) move(m *consumerMember, v progress) {
 		}
 	}
 	m.progress = v
-	m.same, m.told = nil, false
+	m.same, m.told, m.said, m.hasSaid = nil, false, nil, false
 	for _, held := range []places{m.assigned, m.revoking} {
 		for _, p := range held {
 			c.owners[p] = m.id

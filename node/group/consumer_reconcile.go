@@ -47,7 +47,8 @@ func (b *beating) full() bool {
 }
 
 // owned returns what the member owns, by its own account: if it does not say, then
-// what it said last.
+// what it said last, unless it has been told something else since. It may have been about
+// to take over more, and only what it says behind that is about all of it.
 func (b *beating) owned() (owned places, known bool) {
 	switch {
 	case b.r.Epoch == JoinEpoch:
