@@ -95,13 +95,13 @@ func (m *GroupConsumer) standAside() {
 func (m *GroupConsumer) rebalance() { m.joinAgain(revoked) }
 
 // joinAgain has the group joined again. Eager members let go of everything first, as
-// of what is theirs still, or is another's already.
+// of what is theirs still, or is another's already; the others only of the latter.
 func (m *GroupConsumer) joinAgain(kind handoverKind) {
 	if m.again {
 		return
 	}
 	m.again = true
-	if !m.c.cooperative() {
+	if kind == lost || !m.c.cooperative() {
 		m.letGo(kind)
 	}
 	m.wake.Broadcast()

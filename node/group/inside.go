@@ -106,6 +106,10 @@ func (b *beating) identifyClassic(s *Shard, r *JoinRequest) kafka.Error {
 	case was != nil:
 		b.was, b.next, b.r.Epoch = was, *was, was.epoch
 		return kafka.None
+	case r.Member != "" && len(b.r.Owned) > 0:
+		// It was a member until its session ended, and does not know: what it owns is another's by now.
+		// Kafka takes it for a new one, which goes on reading, and commits, until it is told what to revoke.
+		return kafka.ErrUnknownMemberID
 	case c.members.len() >= s.settings.Consumer(b.group).MaxSize:
 		return kafka.ErrGroupMaxSizeReached
 	case r.Member == "" && static:
