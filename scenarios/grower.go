@@ -19,7 +19,7 @@ type grower struct {
 	draws  *rand.Rand
 	topics []string         // of its own
 	sizes  map[string]int32 // partitions by topic
-	made   []grownPartition
+	made   []grownPartition // and what is being made
 	doing  string
 	done   bool
 }
@@ -111,6 +111,9 @@ func (g *grower) grow(cl *client.Client, p *client.Producer, topic string) {
 		return
 	}
 	g.doing = fmt.Sprintf("having %s grow to %d partitions", topic, size+1)
+	// Groups find it, and commit for it, before its maker is told that it is there.
+	tp := kafka.TopicPartition{Topic: topic, Partition: size}
+	g.made = append(g.made, grownPartition{tp: tp, number: g.r.options.Partitions + int32(len(g.made))})
 	for !g.ask(cl, topic, size) {
 		g.world.Sleep(50 * time.Millisecond)
 	}
@@ -118,8 +121,6 @@ func (g *grower) grow(cl *client.Client, p *client.Producer, topic string) {
 		g.topics = append(g.topics, topic)
 	}
 	g.sizes[topic] = size + 1
-	tp := kafka.TopicPartition{Topic: topic, Partition: size}
-	g.made = append(g.made, grownPartition{tp: tp, number: g.r.options.Partitions + int32(len(g.made))})
 	g.doing = "filling " + tp.String()
 	for i := range 1 + g.draws.IntN(grownRecords) {
 		d, err := p.SendTo(tp.Partition, client.Record{Topic: topic, Value: fmt.Append(nil, "grown ", i)})
