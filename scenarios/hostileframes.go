@@ -159,14 +159,19 @@ func futureApiVersions(h *hostile, c *rawConn) string {
 	return h.wantCode(c, resp, func() error { return wantError(resp.ErrorCode, kafka.ErrUnsupportedVersion) })
 }
 
-// namelessProgram tells a name that no program has.
+// namelessProgram tells a name that no program has. A broker that is older knows of no names.
 func namelessProgram(h *hostile, c *rawConn) string {
 	q := kmsg.NewPtrApiVersionsRequest()
 	q.Version, q.ClientSoftwareName, q.ClientSoftwareVersion = 3, pick(h.draws, "", "-", "a b", "evil\n"), "1"
 	h.write(c, c.frame(q))
 	resp := kmsg.NewPtrApiVersionsResponse()
 	resp.Version = 3
-	return h.wantCode(c, resp, func() error { return wantError(resp.ErrorCode, kafka.ErrInvalidRequest) })
+	return h.wantCode(c, resp, func() error {
+		if resp.Version == 0 {
+			return wantError(resp.ErrorCode, kafka.ErrUnsupportedVersion)
+		}
+		return wantError(resp.ErrorCode, kafka.ErrInvalidRequest)
+	})
 }
 
 func wantError(code int16, want kafka.Error) error {

@@ -140,10 +140,19 @@ func decodeRaw(answer []byte, correlation int32, resp kmsg.Response) error {
 		}
 		body = body[1:]
 	}
+	if isOlder(body, resp) {
+		resp.SetVersion(0)
+	}
 	if err := resp.ReadFrom(body); err != nil {
 		return fmt.Errorf("%s: %w: %w", kmsg.NameForKey(resp.Key()), errNoAnswer, err)
 	}
 	return nil
+}
+
+// isOlder reports whether an answer is that of a broker that does not serve the version of
+// ApiVersions that it was asked for: that comes in version 0, which everybody can read (KIP-511).
+func isOlder(body []byte, resp kmsg.Response) bool {
+	return resp.Key() == int16(kmsg.ApiVersions) && len(body) >= 2 && kafka.Error(binary.BigEndian.Uint16(body)) == kafka.ErrUnsupportedVersion
 }
 
 // ask sends one request and reads its answer, the only one under way. Blocks.
