@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -21,5 +22,34 @@ func TestAHeartbeatThatIsSentAgainTellsEverything(t *testing.T) {
 		if (q.SubscribedTopicNames != nil) != whole || (q.Topics != nil) != whole || (q.RebalanceTimeoutMillis >= 0) != whole {
 			t.Errorf("sent for time %d: topics %v, owned %v, time-out %d", i+1, q.SubscribedTopicNames, q.Topics, q.RebalanceTimeoutMillis)
 		}
+	}
+}
+
+// A member of KIP-848 that is about to take partitions over says that it has them: a
+// coordinator that is told that it does not would give them to another, and nothing holds
+// Poll back from taking them over (docs/bugs/0101.md).
+func TestAHeartbeatTellsWhatIsOnItsWayToPoll(t *testing.T) {
+	k := &keeper{GroupConsumer: &GroupConsumer{c: DefaultGroup("g", "orders"), reader: &Consumer{}, generation: 3}, toldAny: true}
+	at := func(p int32) []kafka.TopicPartition { return []kafka.TopicPartition{{Topic: "orders", Partition: p}} }
+	k.owned, k.told, k.taking = at(1), at(1), at(2)
+	k.handovers = []handover{{kind: assigned, partitions: at(3)}, {kind: revoked, partitions: at(1)}}
+	q := k.requests()().(*kmsg.ConsumerGroupHeartbeatRequest)
+	if len(q.Topics) != 1 || !slices.Equal(q.Topics[0].Partitions, []int32{1, 2, 3}) {
+		t.Errorf("it says that it has %+v, want partitions 1, 2 and 3", q.Topics)
+	}
+}
+
+// What a coordinator assigns is answered with what the member has, even if that is what
+// it said last: a coordinator that has partitions revoked waits for it.
+func TestAnAssignmentIsAnsweredWithWhatTheMemberHas(t *testing.T) {
+	k := &keeper{GroupConsumer: &GroupConsumer{c: DefaultGroup("g", "orders"), reader: &Consumer{}, generation: 3, joined: true}, toldAny: true}
+	k.owned = []kafka.TopicPartition{{Topic: "orders", Partition: 1}}
+	k.told, k.target.settled, k.due = k.owned, true, kafka.Never
+	if k.wants(0) {
+		t.Error("a member with nothing to tell wants to")
+	}
+	k.toldAny = false
+	if q := k.requests()().(*kmsg.ConsumerGroupHeartbeatRequest); !k.wants(0) || q.Topics == nil {
+		t.Errorf("it is told at once: %v, owned %v", k.wants(0), q.Topics)
 	}
 }

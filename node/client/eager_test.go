@@ -95,3 +95,31 @@ func (x *fixture) failCommit(m *client.GroupConsumer, code kafka.Error) {
 	x.pollUntil(m, func() bool { return len(m.Assignment()) > 0 })
 	x.want("commit", m.Commit([]client.Commit{{Partition: orders0, Offset: 1}}, x.deadline), code)
 }
+
+// A cooperative member that is none any more loses what it owned: with it, it would be a
+// new member of a group in which that is another's, and commit for it until it has given it
+// back (docs/bugs/0102.md).
+func TestACooperativeMemberThatIsNoneAnyMoreLosesEverything(t *testing.T) {
+	for _, code := range []kafka.Error{kafka.ErrUnknownMemberID, kafka.ErrIllegalGeneration} {
+		run(t, func(x *fixture) {
+			lost, kept := 0, -1
+			var m *client.GroupConsumer
+			g, config := client.DefaultGroup("g", "orders"), client.DefaultConsumer()
+			g.Assignors, g.Heartbeat, g.AutoCommit = []string{"cooperative-sticky"}, 10*time.Millisecond, 0
+			g.OnLost = func(tps []kafka.TopicPartition) { lost = len(tps) }
+			g.OnAssigned = func(tps []kafka.TopicPartition) {
+				if m != nil && m.Handed() > 1 {
+					kept = len(m.Assignment()) - len(tps)
+				}
+			}
+			config.Reset, config.MaxWait = client.ResetEarliest, 10*time.Millisecond
+			m = ok(x, call(x.client.NewGroupConsumer(g, config)))
+			x.failCommit(m, code)
+			x.pollUntil(m, func() bool { return kept >= 0 })
+			if lost != 3 || kept != 0 {
+				x.Errorf("%v: it lost %d partitions, want 3, and came back with %d, want 0", code, lost, kept)
+			}
+			x.check("close", m.Close(x.deadline))
+		}, kfake.NumBrokers(1))
+	}
+}
