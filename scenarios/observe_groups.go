@@ -37,6 +37,7 @@ type groupMember struct {
 	Instance string // of a static member
 	Epoch    int32
 	Reads    []string // topics; nil: not known
+	Asks     []string // topics, sorted, that a classic member subscribed to when it joined
 	Has      []kafka.TopicPartition
 	Releases []kafka.TopicPartition // has, and is to revoke
 	Goal     []kafka.TopicPartition
@@ -302,7 +303,7 @@ func (o *groupObserver) checkSynced(v groupView, now kafka.Instant, bound time.D
 func unfair(v groupView) string {
 	topics := map[string]bool{}
 	for _, m := range v.Members {
-		if !slices.Equal(m.Reads, v.Members[0].Reads) {
+		if first := &v.Members[0]; !slices.Equal(m.Reads, first.Reads) || !slices.Equal(m.Asks, first.Asks) {
 			return ""
 		}
 		for _, tp := range m.Goal {

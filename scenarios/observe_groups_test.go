@@ -68,6 +68,17 @@ func TestGroupObserverComplains(t *testing.T) {
 			classicGroup(v)
 			v.State, v.Epoch, v.Members[1].Has = "PreparingRebalance", 6, orders(0)
 		}}},
+		"not of a classic member that does not see the topic yet": {"", []func(*groupView){func(v *groupView) {
+			classicGroup(v)
+			v.Members[0].Asks, v.Members[0].Has, v.Members[0].Goal = []string{topicName}, orders(0, 1, 2, 3), orders(0, 1, 2, 3)
+			v.Members[1].Has, v.Members[1].Goal = nil, nil
+		}}},
+		"of a classic member that sees it, and has nothing": {assignmentFair, []func(*groupView){func(v *groupView) {
+			classicGroup(v)
+			v.Members[0].Asks, v.Members[1].Asks = []string{topicName}, []string{topicName}
+			v.Members[0].Has, v.Members[0].Goal = orders(0, 1, 2, 3), orders(0, 1, 2, 3)
+			v.Members[1].Has, v.Members[1].Goal = nil, nil
+		}}},
 		"not of a static member under another id": {"", []func(*groupView){
 			func(v *groupView) { v.Members[0].Instance = "i" },
 			func(v *groupView) { v.Members[0].Instance, v.Members[0].ID = "i", "a2" },

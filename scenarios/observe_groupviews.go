@@ -145,7 +145,7 @@ func viewOfGroup(n *node.Node, epoch kafka.LeaderEpoch, v group.View) groupView 
 		} else {
 			seen.Has = assignmentIn(m.Assignment)
 			seen.Goal, seen.Unsynced = seen.Has, m.Unsynced
-			seen.Claims, seen.Claimed = claimsIn(m.Subscription)
+			seen.Asks, seen.Claims, seen.Claimed = saidIn(m.Subscription)
 		}
 		out.Members = append(out.Members, seen)
 	}
@@ -177,16 +177,17 @@ func assignmentIn(b []byte) (out []kafka.TopicPartition) {
 	return out
 }
 
-// claimsIn reads what a classic member said that it owned, and of which generation.
-func claimsIn(b []byte) (out []kafka.TopicPartition, generation int32) {
+// saidIn reads what a classic member said when it joined: what it subscribes to, what it
+// owned, and of which generation.
+func saidIn(b []byte) (asks []string, owned []kafka.TopicPartition, generation int32) {
 	m := kmsg.NewConsumerMemberMetadata()
 	if len(b) == 0 || m.ReadFrom(b) != nil {
-		return nil, -1
+		return nil, nil, -1
 	}
 	for _, t := range m.OwnedPartitions {
 		for _, p := range t.Partitions {
-			out = append(out, kafka.TopicPartition{Topic: t.Topic, Partition: p})
+			owned = append(owned, kafka.TopicPartition{Topic: t.Topic, Partition: p})
 		}
 	}
-	return out, m.Generation
+	return slices.Sorted(slices.Values(m.Topics)), owned, m.Generation
 }
