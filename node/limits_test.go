@@ -41,7 +41,7 @@ func (impatient) Buggify(name string) bool {
 }
 
 func TestWhoHoldsMemoryInTheMiddleOfAFrameGoesWhenOthersWaitForIt(t *testing.T) {
-	m := &machine{t: t, dirs: []string{t.TempDir()}, set: []config.Pair{{Name: "queued.max.request.bytes", Value: "100000"}}}
+	m := &machine{t: t, dirs: []string{t.TempDir()}, set: []config.Pair{{Name: "queued.max.request.bytes", Value: "98304"}}} // 96 KiB: as long as any is free, who asks is let in
 	m.change = func(w *env.World) { w.Sight = impatient{} }
 	m.start()
 	t.Cleanup(func() { m.stop() })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -78,6 +79,40 @@ func TestTheBudgetServesFirstComeFirst(t *testing.T) {
 		b.give(10)
 		if b.used != 0 || len(b.queue) != 0 {
 			t.Errorf("%d bytes used, %d asks left", b.used, len(b.queue))
+		}
+	})
+}
+
+// As long as anything is free somebody is let in, however much he asks for, and then nobody
+// until something is free again: a request as large as the limit waits for no quiet moment.
+func TestTheBudgetOfRequestsLendsToOneAtATime(t *testing.T) {
+	inWorld(t, func(w *env.World) {
+		b := &budget{w: w, limit: 10, lends: true}
+		holder, _ := b.take(1) // somebody whose answer takes minutes
+		large, err := b.take(1000)
+		if err != nil || large != 10 || b.used != 11 || b.check() != nil {
+			t.Fatalf("took %d, %v, %d bytes used: %v", large, err, b.used, b.check())
+		}
+		in := false
+		asks := env.NewGroup(w, "asks")
+		asks.Go("ask", func() {
+			n, err := b.take(1)
+			in = err == nil
+			b.give(n)
+		})
+		await(w, func() bool { return len(b.queue) == 1 })
+		b.give(holder)
+		w.Offload(func() {})
+		if in {
+			t.Error("let in with nothing free")
+		}
+		b.give(large)
+		if err := asks.Wait(kafka.Never); err != nil || !in || b.used != 0 || b.check() != nil {
+			t.Errorf("let in: %v, %v, %d bytes used: %v", in, err, b.used, b.check())
+		}
+		b.used = 12
+		if b.check() == nil {
+			t.Error("more is used than was lent, and the check is content")
 		}
 	})
 }
@@ -170,14 +205,19 @@ func TestAProduceRequestHasAsManyPartitionsAsFitIntoIt(t *testing.T) {
 func TestTheBudgetNeverGivesMoreThanItHas(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		sizes := rapid.SliceOfN(rapid.Int64Range(1, 15), 1, 30).Draw(rt, "sizes")
+		lends := rapid.Bool().Draw(rt, "lends")
 		inWorld(t, func(w *env.World) {
-			b := &budget{w: w, limit: 10}
+			b := &budget{w: w, limit: 10, lends: lends}
 			asks := env.NewGroup(w, "asks")
 			for _, n := range sizes {
 				asks.Go("ask", func() {
 					got, err := b.take(n)
-					if err != nil || b.used > b.limit {
-						rt.Errorf("took %d of %d, %d used: %v", got, n, b.used, err)
+					most := b.limit
+					if lends {
+						most += min(slices.Max(sizes), b.limit) - 1
+					}
+					if err != nil || b.used > most || b.check() != nil {
+						rt.Errorf("took %d of %d, %d used: %v, %v", got, n, b.used, err, b.check())
 					}
 					w.Offload(func() {})
 					b.give(got)

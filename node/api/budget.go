@@ -15,11 +15,19 @@ import (
 //
 // Who has something of the requests' budget may wait for the answers', never the
 // other way round.
+//
+// A budget that lends lets somebody in as long as anything is free, however much he asks
+// for (KIP-72): it may be exceeded by less than the largest that anybody asks for, by one at
+// a time. A strict one would have a request as large as the limit wait until nothing is held at
+// all, and everybody else behind it: a fetch that waits for records, or a member that
+// waits for its group, may hold its few bytes for minutes.
 type budget struct {
 	w     *env.World
 	limit int64
+	lends bool
 	used  int64
 	over  int64 // of used: what was charged without asking
+	lent  int64 // by how much the limit was exceeded by the last who was let in
 	queue []*ask
 
 	// short is called by the first in the queue, every now and then. It may not
@@ -36,12 +44,12 @@ type ask struct {
 	granted bool
 }
 
-// take waits until n bytes are free; more than the limit count as the limit, and
-// so are let in alone. It returns what is to be given back. Blocks.
+// take waits until n bytes are free, or any if the budget lends; more than the limit count
+// as the limit. It returns what is to be given back. Blocks.
 func (b *budget) take(n int64) (int64, error) {
 	n = min(n, b.limit)
-	if len(b.queue) == 0 && b.used+n <= b.limit {
-		b.used += n
+	if len(b.queue) == 0 && b.fits(n) {
+		b.letIn(n)
 		return n, nil
 	}
 	b.w.Probe("a request waited for the budget of bytes")
@@ -67,6 +75,19 @@ func (b *budget) take(n int64) (int64, error) {
 	return n, nil
 }
 
+// fits reports whether somebody who asks for n bytes may be let in now.
+func (b *budget) fits(n int64) bool {
+	if b.lends {
+		return b.used < b.limit
+	}
+	return b.used+n <= b.limit
+}
+
+func (b *budget) letIn(n int64) {
+	b.used += n
+	b.lent = max(0, b.used-b.limit)
+}
+
 // charge takes n bytes without waiting: they turned out to be there. What is used
 // may be more than the limit then; nothing is let in until it is not.
 func (b *budget) charge(n int64) {
@@ -82,8 +103,8 @@ func (b *budget) discharge(n int64) {
 
 // check returns an error if more was given out than there is.
 func (b *budget) check() error {
-	if b.over < 0 || b.used < b.over || b.used-b.over > b.limit {
-		return fmt.Errorf("%d bytes used, %d of them charged, limit %d", b.used, b.over, b.limit)
+	if b.over < 0 || b.used < b.over || b.used-b.over > b.limit+b.lent || b.lent > 0 && !b.lends {
+		return fmt.Errorf("%d bytes used, %d of them charged, limit %d, lent %d", b.used, b.over, b.limit, b.lent)
 	}
 	return nil
 }
@@ -110,10 +131,10 @@ func (b *budget) give(n int64) {
 }
 
 func (b *budget) grant() {
-	for len(b.queue) > 0 && b.used+b.queue[0].bytes <= b.limit {
+	for len(b.queue) > 0 && b.fits(b.queue[0].bytes) {
 		next := b.queue[0]
 		b.queue = b.queue[1:]
-		b.used += next.bytes
+		b.letIn(next.bytes)
 		next.granted = true
 		next.cond.Broadcast()
 	}

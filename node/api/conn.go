@@ -228,6 +228,13 @@ func (s *Server) frameWorth(key int16, size int) (int64, error) {
 	return int64(size) * decodedTimes, nil
 }
 
+// largestWorth returns the most that a frame of a client counts.
+func (s *Server) largestWorth() int64 {
+	records := config.SocketRequestMaxBytes.In(s.config)
+	other := int64(min(records, maxOther+maxForwarding)) * decodedTimes
+	return min(max(int64(records), other), s.budget.limit)
+}
+
 func (c *conn) newCall(f *frame) (*Call, error) {
 	h, err := parseHeader(f.bytes, c.s.flexible)
 	if err != nil {

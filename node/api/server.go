@@ -91,7 +91,7 @@ func Listen(w *env.World, view *config.View) (*Server, error) {
 		w:        w,
 		config:   view,
 		handlers: handlersByKey(),
-		budget:   budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)},
+		budget:   budget{w: w, limit: config.QueuedMaxRequestBytes.In(view), lends: true},
 		answers:  budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)},
 
 		nodeRequests: budget{w: w, limit: config.QueuedMaxRequestBytes.In(view)},

@@ -9,6 +9,7 @@ type Usage struct {
 	NodeConnections             int64 // of nodes, as many at most
 	OfOneHost, MaxOfOneHost     int64 // connections of the host that has most
 	RequestBytes, MaxRequests   int64 // admitted by the budget of requests
+	LargestRequest              int64 // what one may count at most, of that: the last one may exceed it
 	GrownBytes                  int64 // that records need since they were compressed anew, charged besides
 	Waiting                     int64 // requests that wait for the budget: one a connection at most
 	AnswerBytes, MaxAnswers     int64 // admitted by the budget of answers
@@ -31,7 +32,8 @@ func (s *Server) Usage() Usage {
 		NodeConnections: int64(s.nodes),
 		MaxOfOneHost:    s.MaxOfOneHost(),
 		RequestBytes:    s.budget.used - s.budget.over, GrownBytes: s.grown, MaxRequests: s.budget.limit, Waiting: int64(len(s.budget.queue)),
-		AnswerBytes: s.answers.used - s.answers.over, MaxAnswers: s.answers.limit,
+		LargestRequest: s.largestWorth(),
+		AnswerBytes:    s.answers.used - s.answers.over, MaxAnswers: s.answers.limit,
 		Charged:     s.budget.over + s.answers.over,
 		PooledBytes: int64(s.pool.kept), MaxPooled: poolLimit,
 		MaxUnanswered: config.MaxRequestsInFlight.In(s.config), MaxAhead: busyAhead,

@@ -63,7 +63,7 @@ var (
 	QueuedMaxRequestBytes = Int{define(&Setting{
 		Name: "queued.max.request.bytes", Scope: Broker, Type: TypeLong, Default: "268435456",
 		check: atLeast(1),
-		Doc:   "How many bytes of requests the node holds at once; beyond it nothing is read. A larger single request is let in alone.",
+		Doc:   "How many bytes of requests the node holds at once; while it holds as many nothing is read. The last that is let in may exceed it, by less than one request.",
 	})}
 
 	MaxRequestsInFlight = Int{define(&Setting{
