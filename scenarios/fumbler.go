@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/klammlog/klamm/disksim"
 	"github.com/klammlog/klamm/node/client"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
@@ -44,13 +45,15 @@ func (f *fumbler) main() {
 		panic(err)
 	}
 	for !f.r.healed {
-		switch f.draws.IntN(6) {
+		switch f.draws.IntN(7) {
 		case 0:
 			f.downgrade()
 		case 1:
 			f.putBack(cl)
 		case 2, 3:
 			f.appendToLog()
+		case 4:
+			f.addDirectory()
 		default:
 			f.startCopy()
 		}
@@ -134,6 +137,25 @@ func (f *fumbler) appendToLog() {
 		f.r.took(operatorMistakes, appendTo(fs, which, garbage) == nil)
 	}
 	host.stop(time.Duration(f.draws.Int64N(int64(500 * time.Millisecond))))
+}
+
+// addDirectory adds a directory to a broker's log.dirs in which nothing can be read or made,
+// as of a disk that is not mounted, or takes that back, and restarts the broker: it serves
+// what is in the first.
+func (f *fumbler) addDirectory() {
+	host := pick(f.draws, f.r.brokers...)
+	if host.running == nil || host.stopping {
+		return
+	}
+	w := host.world
+	if len(w.LogDirs) > 1 {
+		w.LogDirs = w.LogDirs[:1]
+	} else {
+		disk := disksim.New(f.r.k, host.seat.name+"/1", disksim.Options{})
+		disksim.Fault{Kind: disksim.FaultMetaError, Disk: disk.Name(), Path: "*"}.Apply(disk)
+		w.LogDirs = append(w.LogDirs, env.LogDir{Name: host.seat.name + "/disk1", FS: disk.FS(host.node)})
+	}
+	f.r.took(operatorMistakes, host.stop(time.Duration(f.draws.Int64N(int64(500*time.Millisecond)))))
 }
 
 // appendTo appends to the last segment of one of the topic's logs. Blocks.

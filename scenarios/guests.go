@@ -32,7 +32,7 @@ var guestFamilies = []AboutFault{
 	{Family: nearestReads, About: "consumers name a rack and are sent to followers in it; others ask any replica for what a leader has told them of"},
 	{Family: groupsRead, About: "a group of consumers reads the topic beside everybody else, and what it delivers is judged"},
 	{Family: topicCompaction, About: "the topic is compacted, by each replica for itself: what one has taken out another may show, and logs differ"},
-	{Family: operatorMistakes, About: "somebody unregisters brokers that only seem dead, gives one another port, has a topic take less than before, and has a node of another cluster come here; or starts a copy of a broker's machine, appends to a log of a broker that is stopped, puts files of a deleted topic back, and goes back from a later version"},
+	{Family: operatorMistakes, About: "somebody unregisters brokers that only seem dead, gives one another port, has a topic take less than before, and has a node of another cluster come here; or starts a copy of a broker's machine, appends to a log of a broker that is stopped, puts files of a deleted topic back, adds a log directory that cannot be used, and goes back from a later version"},
 	{Family: replicaMoves, About: "an operator moves replicas between brokers, takes that back, and has leaders elected"},
 }
 

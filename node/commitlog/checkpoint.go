@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/kafka"
 )
 
@@ -63,13 +64,11 @@ func (l *Log) point() error {
 	if !l.listed(s) {
 		facts = append([]fact{s.added()}, facts...)
 	}
-	still := func() bool { return cuts == l.manifest.catalog.cuts && !s.gone && !s.sealed }
-	if err := l.manifest.appendIf(still, mayWait, facts...); err != nil {
+	if err := l.manifest.append(mayWait, facts...); err != nil {
 		return err
 	}
-	if still() {
-		l.lastPoint = max(l.lastPoint, p.offset)
-	}
+	assert.That(cuts == l.manifest.catalog.cuts && !s.gone && !s.sealed, "%s: %s changed in another's care", l.name, s)
+	l.lastPoint = max(l.lastPoint, p.offset)
 	return nil
 }
 

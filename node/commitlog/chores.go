@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/kafka"
 )
 
@@ -115,11 +116,11 @@ func (l *Log) sealSegment(s *segment) error {
 		return nil
 	}
 	facts := append(l.newEpochs(), s.sealFact(), next.added())
-	still := func() bool { return cuts == l.manifest.catalog.cuts && !s.gone }
-	if err := l.manifest.appendIf(still, mayWait, facts...); err != nil {
+	if err := l.manifest.append(mayWait, facts...); err != nil {
 		return err
 	}
-	s.sealed = still()
+	assert.That(cuts == l.manifest.catalog.cuts && !s.gone, "%s: %s changed in another's care", l.name, s)
+	s.sealed = true
 	return nil
 }
 
@@ -226,7 +227,7 @@ func (l *Log) replaceIndex(s, fresh *segment) error {
 	}
 	s.index = x
 	if s.sealed {
-		return l.manifest.appendIf(func() bool { return s.sealed && !s.gone }, mayWait, s.sealFact())
+		return l.manifest.append(mayWait, s.sealFact()) // nobody drops it, or cuts it: it is in our care
 	}
 	return nil
 }

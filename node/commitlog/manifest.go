@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
@@ -269,25 +268,10 @@ func zero(b []byte) bool {
 // fails with env.ErrNoSpace and nothing has happened; what else fails takes the
 // directory out of service. Blocks.
 func (m *manifest) append(n need, facts ...fact) error {
-	return m.appendIf(func() bool { return true }, n, facts...)
-}
-
-// appendIf is append if the facts still hold when their turn has come: other
-// facts may have been appended before. Otherwise it does nothing. Blocks.
-func (m *manifest) appendIf(still func() bool, n need, facts ...fact) error {
-	if m.w.Buggify("a fact waits long for its turn") {
-		if err := m.w.Sleep(time.Duration(m.w.Rand("manifest/wait").Int64N(int64(longTurn)))); err != nil {
-			return err
-		}
-	}
 	if err := m.turn.Take(kafka.Never); err != nil {
 		return err
 	}
 	defer m.turn.Leave()
-	if !still() {
-		m.w.Probe("a fact was overtaken and dropped")
-		return nil
-	}
 	if m.d.failed != nil {
 		return m.d.failed
 	}
@@ -315,9 +299,6 @@ func (m *manifest) appendIf(still func() bool, n need, facts ...fact) error {
 	}
 	return nil
 }
-
-// longTurn is how long a fact may wait for its turn where it is unlucky.
-const longTurn = 300 * time.Millisecond
 
 // prove makes durable what the process before wrote last. It may have failed to sync
 // it, and what is read may be in memory only: nothing is removed because of it before.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
@@ -63,6 +64,11 @@ func (l *Log) writeGroup() error {
 			return err
 		}
 	}
+	if l.w.Buggify("a write takes long on a disk that is nearly full") {
+		if free, _, err := l.dir.fs.Usage(); err == nil && free < nearlyFull {
+			_ = l.w.Sleep(longWrite) // who is canceled finds it again
+		}
+	}
 	f, err := s.hold()
 	if err != nil {
 		return l.judge("open "+s.String(), err)
@@ -98,6 +104,12 @@ func (l *Log) reopen() error {
 	}
 	return l.manifest.append(mustFit, fact{is: factOpen})
 }
+
+// A disk that is nearly full has little left, and takes its time to find it.
+const (
+	nearlyFull = 64 << 10
+	longWrite  = time.Second
+)
 
 // nextGroup returns how many batches of the queue are written at once, all for
 // one segment, and their bytes.

@@ -210,6 +210,9 @@ func (r *runner[M]) land() {
 // machine does not know what is true any more, and is loaded anew.
 func (r *runner[M]) landed(f *flight) {
 	err := f.append.Items[0].Err
+	if err == nil && r.c.w.Buggify("a coordinator is not told that its append is held") {
+		err = kafka.ErrNotEnoughReplicasAfterAppend
+	}
 	code := kafka.ErrorOf(err)
 	switch {
 	case err == nil:
