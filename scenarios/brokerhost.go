@@ -32,7 +32,9 @@ type brokerHost struct {
 	starts    int
 	losses    int // of power
 	lastExit  error
-	refusals  int // to start, in a row
+	refusals  int  // to start, in a row
+	hurtsSeen int  // damages of the disk that were looked at
+	votesHurt bool // one of them was of what a voter must not forget
 	scrubs    scrubbed
 	ofOneHost hostCeiling
 	stopping  bool

@@ -42,6 +42,9 @@ func (r *run) converge() sim.Ending {
 
 // unconverged says what is not yet as it should be, or "".
 func (r *run) unconverged() string {
+	if r.drawn.Unrestricted {
+		return r.openlyUnconverged()
+	}
 	for _, b := range r.nodes {
 		if b.running == nil && !b.absent {
 			return b.pending()

@@ -69,15 +69,15 @@ var bites = map[Family][]bite{
 	"disk-too-many-files":    disk("disk-too-many-files"),
 	"disk-slow":              disk("disk-slow n=20"),
 	"disk-stall":             disk("disk-stall"),
-	"disk-sync-late":         {destroying("disk-sync-late times=1"), unreliable("disk-sync-late path=orders-*.log times=1")},
-	"disk-sync-lies":         {destroying("disk-sync-lies"), unreliable("disk-sync-lies for=3s")},
-	"disk-misdirected-write": {{scenario: "bad-disk", mode: "unrestricted", faults: "disk-misdirected-write times=1 at=1s for=2s", seed: largeSegments}, unreliable("disk-misdirected-write path=orders-*.log times=1 at=1500ms for=2s")},
-	"disk-lost-write":        {destroying("disk-lost-write times=1"), unreliable("disk-lost-write path=orders-*.log times=1")},
-	"disk-old":               {destroying("disk-old;crash node=n1 at=900ms for=100ms"), unreliable("disk-old for=0s")},
-	"disk-misread":           {destroying("disk-misread n=1"), budgeted("disk-misread path=orders-*.log at=800ms for=5s")},
-	"disk-rot":               {destroying("disk-rot at=800ms"), budgeted("disk-rot path=orders-*.log at=800ms")},
-	"disk-bad-sector":        {destroying("disk-bad-sector at=800ms"), budgeted("disk-bad-sector at=800ms")},
-	"disk-empty":             {destroying("disk-empty for=0s;crash node=n1 at=900ms for=100ms"), budgeted("disk-empty for=0s;crash node=LOSER at=2s for=100ms")},
+	"disk-sync-late":         {destroying("disk-sync-late times=1"), unreliable("disk-sync-late path=orders-*.log times=1"), unbudgeted("disk-sync-late path=orders-*.log times=1 at=2s")},
+	"disk-sync-lies":         {destroying("disk-sync-lies"), unreliable("disk-sync-lies for=3s"), unbudgeted("disk-sync-lies at=2s")},
+	"disk-misdirected-write": {{scenario: "bad-disk", mode: "unrestricted", faults: "disk-misdirected-write times=1 at=1s for=2s", seed: largeSegments}, unreliable("disk-misdirected-write path=orders-*.log times=1 at=1500ms for=2s"), unbudgeted("disk-misdirected-write times=1 at=2s for=3s")},
+	"disk-lost-write":        {destroying("disk-lost-write times=1"), unreliable("disk-lost-write path=orders-*.log times=1"), unbudgeted("disk-lost-write path=orders-*.log times=1 at=2s")},
+	"disk-old":               {destroying("disk-old;crash node=n1 at=900ms for=100ms"), unreliable("disk-old for=0s"), unbudgeted("disk-old for=0s at=1500ms;crash node=n1 at=2500ms for=100ms")},
+	"disk-misread":           {destroying("disk-misread n=1"), budgeted("disk-misread path=orders-*.log at=800ms for=5s"), unbudgeted("disk-misread at=1s for=5s;crash node=n1 at=1500ms for=100ms")},
+	"disk-rot":               {destroying("disk-rot at=800ms"), budgeted("disk-rot path=orders-*.log at=800ms"), unbudgeted("disk-rot at=2s")},
+	"disk-bad-sector":        {destroying("disk-bad-sector at=800ms"), budgeted("disk-bad-sector at=800ms"), unbudgeted("disk-bad-sector at=2s")},
+	"disk-empty":             {destroying("disk-empty for=0s;crash node=n1 at=900ms for=100ms"), budgeted("disk-empty for=0s;crash node=LOSER at=2s for=100ms"), unbudgeted("disk-empty for=0s at=1500ms;crash node=n1 at=2500ms for=100ms")},
 
 	"malformed-request": {{scenario: "hostile-client"}},
 	"connection-storm":  {{scenario: "many-connections"}},
@@ -97,6 +97,11 @@ func destroying(lines string) bite {
 	return bite{scenario: "bad-disk", mode: "unrestricted", faults: lines}
 }
 func budgeted(lines string) bite { return bite{scenario: "lost-disk", faults: lines} }
+
+// unbudgeted is one in a cluster without a budget.
+func unbudgeted(lines string) bite {
+	return bite{scenario: "beyond-budget", mode: "unrestricted", faults: lines, seed: largeSegments}
+}
 
 // unreliable is one of a copy on which nobody relies, and shows when power is lost.
 func unreliable(line string) bite {

@@ -18,7 +18,7 @@ import (
 func (r *run) demands() checker.Demands {
 	o := r.drawn
 	d := checker.Demands{
-		Flush: checker.Flush(o.Flush), Unrestricted: o.Unrestricted,
+		Flush: checker.Flush(o.Flush), Unrestricted: o.Unrestricted && (!o.clustered() || r.hurtAt > 0),
 		Retention: o.RetentionBytes > 0 || o.RetentionTime > 0, Compaction: o.compacts(),
 	}
 	if o.compacts() && !slices.ContainsFunc(o.Families, func(f Family) bool { return slices.Contains(clockFamilies, f) }) {
@@ -103,6 +103,7 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 	r.judgeDelivery(res)
 	r.judgeOperators(o)
 	r.judgeRot(res)
+	r.judgeUnhurt(res)
 	for _, v := range report.Violations() {
 		var events []string
 		for _, e := range v.Events {
@@ -263,6 +264,9 @@ func (r *run) state() []string {
 		out = append(out, b.state()...)
 	}
 	out = append(out, r.abandoned()...)
+	if w := r.observer.cluster; w != nil && len(w.forgiven) > 0 {
+		out = append(out, fmt.Sprintf("forgiven, for a voter's disk was hurt: %s", strings.Join(w.forgiven, ", ")))
+	}
 	return append(out, r.pending()...)
 }
 

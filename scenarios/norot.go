@@ -21,7 +21,7 @@ var rotFound = []string{
 
 // judgeRot holds nodes whose disks kept what they were given to finding no rot.
 func (r *run) judgeRot(res *Result) {
-	if slices.ContainsFunc(r.brokers, (*brokerHost).diskDestroyed) {
+	if slices.ContainsFunc(r.nodes, (*brokerHost).diskDestroyed) {
 		return
 	}
 	res.Judged = append(res.Judged, noRot)

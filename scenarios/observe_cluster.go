@@ -30,12 +30,14 @@ type clusterObserver struct {
 	subjects map[place]*subject
 	order    []*subject // as they were first seen
 
-	image   imageView               // the newest that any node has applied
-	imageAt kafka.Offset            // up to where
-	digests map[kafka.Offset]digest // of the images that were seen
-	quorum  quorumBook
-	excused map[kafka.NodeID]int64 // lost what they held in that life, and have not registered since
-	looks   int                    // at everything
+	image    imageView               // the newest that any node has applied
+	imageAt  kafka.Offset            // up to where
+	digests  map[kafka.Offset]digest // of the images that were seen
+	quorum   quorumBook
+	lawless  bool                   // a voter's disk was hurt: what controllers decide is certain no more
+	forgiven []string               // guarantees that were broken since, the first of them
+	excused  map[kafka.NodeID]int64 // lost what they held in that life, and have not registered since
+	looks    int                    // at everything
 }
 
 // A clusterPromise is what the cluster of a run was promised to be.
@@ -149,6 +151,12 @@ func (o *clusterObserver) subject(p place) *subject {
 // complain tells of a broken invariant. Nodes are called by their names, whatever verb the
 // format has for them: faults and logs speak of n4 or q1, and not of 4 or 101.
 func (o *clusterObserver) complain(guarantee, format string, args ...any) {
+	if o.lawless && !slices.Contains(ofOneNode, guarantee) {
+		if len(o.forgiven) < complaintsKept {
+			o.forgiven = append(o.forgiven, guarantee)
+		}
+		return
+	}
 	if o.told++; o.told > complaintsKept {
 		return
 	}

@@ -37,7 +37,7 @@ func (r *run) newClusterWatch() *clusterWatch {
 		return nil
 	}
 	d := r.demands()
-	loses := d.Unrestricted || d.Flush == checker.FlushOS && d.PowerLoss == checker.AnyPowerLoss
+	loses := r.drawn.Unrestricted || d.Flush == checker.FlushOS && d.PowerLoss == checker.AnyPowerLoss
 	w := &clusterWatch{r: r}
 	w.clusterObserver = newClusterObserver(clusterPromise{Unclean: d.Unclean, Loses: loses, Compacts: d.Compaction, KeepsKeys: r.drawn.keepsKeys()}, r.k.Now, r.observer.complain)
 	w.mark = r.markElection
@@ -233,6 +233,7 @@ func (w *clusterWatch) losses() {
 				w.damaged(h.id)
 			}
 		}
+		w.noteHurt(h)
 	}
 }
 

@@ -144,7 +144,7 @@ func withDestroying(families, destroying []Family, r *rand.Rand) []Family {
 		out = append(out, pick(r, Family("crash"), Family("power-loss")))
 	}
 	slices.Sort(out)
-	return out
+	return slices.Compact(out)
 }
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }

@@ -68,6 +68,7 @@ type run struct {
 	assured     int           // sends acknowledged that may not be lost
 	killedAt    kafka.Instant // when a node died last
 	refusals    []refusal
+	hurtAt      kafka.Instant // when the first disk of an unrestricted cluster was hurt; 0: none was
 }
 
 // Run makes one run. An error is the caller's mistake: no such scenario, a

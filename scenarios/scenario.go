@@ -161,6 +161,7 @@ var registry = []*Scenario{
 	restartStorm,
 	lostDisk,
 	lyingDisk,
+	beyondBudget,
 	lastReplicaStanding,
 	allReplicasDown,
 	uncleanElection,

@@ -53,7 +53,7 @@ func (w *clusterWatch) whole() {
 		other := h.struck(func(k disksim.FaultKind) bool {
 			return k != disksim.FaultRot && k != disksim.FaultEmpty && (k.Destroys() || k == disksim.FaultSyncRevert)
 		})
-		if h.rotted() && !other {
+		if h.rotted() && !other && h.running != nil {
 			w.mended(h.id)
 		}
 	}

@@ -43,7 +43,7 @@ func (r *run) strikeDisk(f disksim.Fault) {
 		if b.disk.Name() != f.Disk {
 			continue
 		}
-		if f.Kind == disksim.FaultEmpty && !r.isKnown(b) || r.ruinsNothing(f) {
+		if f.Kind == disksim.FaultEmpty && !r.drawn.Unrestricted && !r.isKnown(b) || r.ruinsNothing(f) {
 			r.k.After(knownPause, func() {
 				if !r.healed {
 					r.strikeDisk(f)

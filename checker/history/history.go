@@ -304,3 +304,51 @@ func (h *History) setReads(p *Poll, reads []Read) {
 	p.first, p.count = int32(len(h.reads)), int32(len(reads))
 	h.reads = append(h.reads, reads...)
 }
+
+// Until returns the history as it was known at an instant: what was completed later is
+// pending if it is a send, and left out if it is not. Operations have other numbers.
+func (h *History) Until(t Instant) *History {
+	out := &History{Clients: h.Clients, Partitions: h.Partitions}
+	for _, ref := range h.ops {
+		out.copyUntil(h, ref, t)
+	}
+	return out
+}
+
+// copyUntil takes over one operation.
+func (h *History) copyUntil(from *History, ref opRef, t Instant) {
+	switch ref.kind {
+	case KindSend:
+		s := from.Sends[ref.index]
+		if s.Invoked > t {
+			return
+		}
+		if s.Completed > t {
+			s.Outcome, s.Completed, s.Offset, s.Timestamp, s.Error = Pending, Never, NoOffset, NoTimestamp, ""
+		}
+		s.Op = h.addOp(KindSend, len(h.Sends))
+		h.Sends = append(h.Sends, s)
+	case KindPoll:
+		if p := from.Polls[ref.index]; p.Completed <= t {
+			records := from.Records(&p)
+			p.Op = h.addOp(KindPoll, len(h.Polls))
+			h.setReads(&p, records)
+			h.Polls = append(h.Polls, p)
+		}
+	case KindListOffsets:
+		if l := from.ListOffsets[ref.index]; l.Completed <= t {
+			l.Op = h.addOp(KindListOffsets, len(h.ListOffsets))
+			h.ListOffsets = append(h.ListOffsets, l)
+		}
+	case KindReadBack:
+		if b := from.ReadBacks[ref.index]; b.Completed <= t {
+			b.Op = h.addOp(KindReadBack, len(h.ReadBacks))
+			h.ReadBacks = append(h.ReadBacks, b)
+		}
+	case KindMark:
+		if m := from.Marks[ref.index]; m.At <= t {
+			m.Op = h.addOp(KindMark, len(h.Marks))
+			h.Marks = append(h.Marks, m)
+		}
+	}
+}

@@ -215,3 +215,53 @@ func TestStepRefusesWhatIsNoMessage(t *testing.T) {
 		}
 	})
 }
+
+// A member whose disk is one of before has forgotten what it acknowledged. The leader that
+// counts on it tells: it takes no part, and says why, rather than ending in a panic of raft.
+func TestAMemberWithAnOldDiskSaysSo(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, 3)
+	r.startAll()
+	leader := r.elect()
+	r.level()
+	m := r.members[0]
+	if m == leader {
+		m = r.members[1]
+	}
+	before := m.disk.Image()
+	leader.change("a", "1")
+	leader.change("b", "1")
+	r.level()
+	m.kill()
+	m.disk.Replace(before)
+	m.restart()
+	r.run(20*time.Second, "it fails", func() bool { return m.failed != nil })
+	if !strings.Contains(m.failed.Error(), "has lost entries that were durable") {
+		t.Errorf("it says: %v", m.failed)
+	}
+	leader.change("c", "1")
+}
+
+// What silently forgets an entry that it acknowledged can make another majority without it:
+// with a voter's old disk what was committed is lost, and no voter can tell (Alagappan et
+// al., FAST'18). That is in no budget of the simulator (docs/FAULTS.md).
+func TestAVoterThatSilentlyForgotLosesWhatWasCommitted(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, 3)
+	r.startAll()
+	r.elect()
+	r.level()
+	forgetful, other, away := r.members[0], r.members[1], r.members[2]
+	before := forgetful.disk.Image()
+	away.kill()
+	leader := r.elect()
+	leader.change("a", "1") // by forgetful and other
+	forgetful.kill()
+	forgetful.disk.Replace(before)
+	other.kill()
+	forgetful.restart()
+	away.restart()
+	leader = r.elect()
+	leader.change("b", "1")
+	if get(leader.q.Image(), "a") != "" {
+		t.Error("it is still there: then a voter's old disk is survivable, and belongs in a budget")
+	}
+}

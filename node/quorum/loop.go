@@ -10,6 +10,7 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/klammlog/klamm/internal/assert"
 	"github.com/klammlog/klamm/node/commitlog"
 	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
@@ -45,7 +46,9 @@ func (q *Quorum) fail(err error) {
 // loop goes round until the member is closed (nil) or cannot go on.
 func (q *Quorum) loop() error {
 	for !q.closing {
-		q.takeMessages()
+		if err := q.takeMessages(); err != nil {
+			return err
+		}
 		q.maybeTick()
 		for q.node.HasReady() {
 			if err := q.carryOut(q.node.Ready()); err != nil {
@@ -83,17 +86,37 @@ func (q *Quorum) campaignIfAlone() {
 	}
 }
 
-// takeMessages hands raft what has come. What raft refuses is of no use to it.
-func (q *Quorum) takeMessages() {
+// takeMessages hands raft what has come. What raft refuses is of no use to it. It
+// fails if a leader counts on what this member does not have.
+func (q *Quorum) takeMessages() error {
 	messages := q.inbox.messages
 	q.inbox = inbox{}
 	for _, m := range messages {
 		if m.GetType() == pb.MsgSnap && q.snapshot.index >= m.GetSnapshot().GetMetadata().GetIndex() {
 			q.w.Probe("a controller was sent a snapshot that it has")
 		}
+		if err := q.forgot(m); err != nil {
+			return err
+		}
 		_ = q.node.Step(m) // only fails for what comes from nobody it knows
 		q.tick.heard(q, m)
 	}
+	return nil
+}
+
+// forgot says what a leader knows this member to hold, and it does not. A heartbeat
+// carries what is committed and what the member has acknowledged, whichever is less;
+// what was acknowledged was durable. Whose disk has lost it without a word takes no part
+// any more: its vote may be lost as well, and raft would panic.
+func (q *Quorum) forgot(m *pb.Message) error {
+	last, err := q.storage.LastIndex()
+	assert.NoError(err) // it is in memory
+	if m.GetType() != pb.MsgHeartbeat || m.GetTerm() < q.node.BasicStatus().GetTerm() || m.GetCommit() <= last {
+		return nil
+	}
+	q.w.Probe("a controller had lost entries that it had acknowledged")
+	return fmt.Errorf("metadata log ends at entry %d, and controller %d, the leader of term %d, was told that it goes to %d at least: this disk has lost entries that were durable, give this node an empty one",
+		last, nodeID(m.GetFrom()), m.GetTerm(), m.GetCommit())
 }
 
 // carryOut does what raft wants done, in the order that makes it safe: first all
