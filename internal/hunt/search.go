@@ -1,9 +1,10 @@
 // Package hunt decides which run to try next, from what the runs before it reached.
 //
-// A run that reached something new is kept. What is tried is a kept run that was changed,
-// in its faults or in its luck; faults of a kept run in a seed that is unlike those tried;
-// or a fresh seed. A feature is anything that a run can be said to have reached, by name;
-// what features there are is for who makes runs to say.
+// At first seeds are tried that are set up unlike those before. A run that reached something
+// new is kept; when there is something to go by, what is tried is also a kept run that was
+// changed, in its faults or in its luck, or faults of a kept run in a seed unlike those tried.
+// Now and then it is a fresh seed. A feature is anything that a run can be said to have
+// reached, by name; what features there are is for who makes runs to say.
 //
 // It is pure: the same seed and the same answers make the same search. Schedules are
 // lines, a family and words name=value, as they are printed and parsed elsewhere; what a
@@ -61,6 +62,7 @@ type Feature struct {
 type Search struct {
 	rand  *rand.Rand
 	next  uint64 // fresh seed
+	made  int    // runs that are known
 	kept  []*run
 	times map[string]int // by feature, how many runs had it
 	words vocabulary
@@ -89,15 +91,27 @@ func New(seed, first uint64) *Search {
 // leads a search astray, it is never worse than this fraction of a plain one.
 const freshOneIn = 4
 
-// graftOneIn is how many of the other trials one is among that is set up as none before:
+// wideRuns is how many runs are made before any is changed. Of the first ones each reaches
+// something new, so that what they reached says nothing of which are worth more than others.
+const wideRuns = 10
+
+// unlikeOneIn is how many of the other trials one is among that is set up as none before:
 // how a run is set up, as the size of its cluster, changes of kept runs do not reach.
+const unlikeOneIn = 2
+
+// graftOneIn is how many of those one is among that has faults of kept runs besides.
 const graftOneIn = 2
 
 // Next returns what to try: after some changed runs that cannot be made, a fresh seed.
 func (s *Search) Next(c Court) Trial {
-	if len(s.kept) > 0 && s.rand.IntN(freshOneIn) != 0 {
-		if s.rand.IntN(graftOneIn) == 0 {
-			return s.graft(c)
+	if s.made > 0 && s.rand.IntN(freshOneIn) != 0 {
+		wide := s.made < wideRuns || len(s.kept) == 0
+		if wide || s.rand.IntN(unlikeOneIn) == 0 {
+			t, d := s.unlike(c)
+			if wide || s.rand.IntN(graftOneIn) != 0 {
+				return t
+			}
+			return s.graft(c, t, d)
 		}
 		for range 8 {
 			if t, ok := s.changed(); ok && c.Acceptable(t) {
@@ -112,6 +126,7 @@ func (s *Search) Next(c Court) Trial {
 
 // Learn takes what came of a trial, and returns the features that no run had before.
 func (s *Search) Learn(t Trial, r Reached) (unseen []string) {
+	s.made++
 	for _, f := range r.Features {
 		if s.times[f.Name]++; s.times[f.Name] == 1 {
 			unseen = append(unseen, f.Name)

@@ -38,11 +38,10 @@ func (s setups) unlike(words []string) float64 {
 }
 
 // seedsAsked is how many seeds are asked for one that is unlike those before.
-const seedsAsked = 4
+const seedsAsked = 24
 
-// graft returns a seed that is set up unlike the runs before it, with the faults that it
-// draws and some of a kept run; where the seed cannot have those, with its own.
-func (s *Search) graft(c Court) Trial {
+// unlike returns a seed that is set up unlike the runs before it, and its draft.
+func (s *Search) unlike(c Court) (Trial, Draft) {
 	var (
 		t    Trial
 		best Draft
@@ -55,15 +54,21 @@ func (s *Search) graft(c Court) Trial {
 			t.Seed, best, most = seed, d, unlike
 		}
 	}
-	list := parse(best.Faults, best.Time)
-	if best.Bound {
-		return t
+	return t, best
+}
+
+// graft returns a seed with the faults that it draws and some of kept runs; where the seed
+// cannot have those, with its own.
+func (s *Search) graft(c Court, own Trial, d Draft) Trial {
+	if d.Bound {
+		return own
 	}
-	some := s.merge(&list, best.Time)
-	if !s.merge(&list, best.Time) && !some {
-		return t
+	list := parse(d.Faults, d.Time)
+	some := s.merge(&list, d.Time)
+	if !s.merge(&list, d.Time) && !some {
+		return own
 	}
-	own := t
+	t := own
 	if t.Faults = list.lines(); c.Acceptable(t) {
 		return t
 	}
