@@ -82,7 +82,7 @@ func (c *counting) Acceptable(t hunt.Trial) bool {
 func TestChangedSchedulesCanBeRun(t *testing.T) {
 	h := &hunter{scenario: "everything", search: hunt.New(1, 1), mayLose: map[uint64]bool{}}
 	court, changed := &counting{hunter: h}, 0
-	for run := range 60 {
+	for run := range 100 {
 		trial := h.search.Next(court)
 		spec := h.spec(trial)
 		r, err := scenarios.Unmade(spec)
@@ -104,8 +104,8 @@ func TestChangedSchedulesCanBeRun(t *testing.T) {
 			Draft: draftOf(r, budgeted), Features: []hunt.Feature{{Name: strings.Repeat("x", run), At: time.Second}},
 		})
 	}
-	if changed < 20 {
-		t.Errorf("%d of 60 runs are changed ones, %d were refused", changed, court.refused)
+	if changed < 30 {
+		t.Errorf("%d of 100 runs are changed ones, %d were refused", changed, court.refused)
 	}
 }
 
