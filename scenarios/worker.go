@@ -33,6 +33,7 @@ type worker struct {
 	limit  int
 	reads  *client.Processor
 	member *client.GroupConsumer
+	told   map[kafka.TopicPartition]kafka.Offset // as committed, when they were assigned
 	done   bool
 	doing  string
 }
@@ -49,7 +50,7 @@ func (r *run) newGroups() {
 		r.groups = append(r.groups, g)
 		for k := range r.options.Workers {
 			name := fmt.Sprintf("w%d%c", i+1, 'a'+k)
-			w := &worker{g: g, draws: r.k.Rand("workload/" + name), doing: "nothing yet"}
+			w := &worker{g: g, draws: r.k.Rand("workload/" + name), doing: "nothing yet", told: map[kafka.TopicPartition]kafka.Offset{}}
 			w.limit = pick(w.draws, 1, 10, 100)
 			w.machine = r.newMachine(name, w.main)
 			r.workers = append(r.workers, w)
@@ -181,7 +182,7 @@ func (w *worker) work(cl *client.Client) {
 			return
 		}
 		if w.g.mode == delivery.WithOutput && n > 0 && w.draws.IntN(3) == 0 {
-			_ = w.member.CommitPolled(w.world.Now().Add(w.r.requestTimeout)) // for those who look on; the next makes good what fails
+			w.showPlace()
 		}
 		if b := w.r.options.Bounces; b > 0 && !w.r.healed && w.draws.IntN(b) == 0 {
 			w.world.Probe("a worker left its group, and joins it again")
@@ -191,6 +192,21 @@ func (w *worker) work(cl *client.Client) {
 		}
 	}
 	w.close()
+}
+
+// showPlace commits how far the output has come, for those who look on: what fails the next
+// makes good. The output says where to begin, and that may be below what was committed: where
+// retention has deleted what is between, and nothing behind it was put yet. Until it is
+// behind that nothing is committed, for committed offsets go forward.
+func (w *worker) showPlace() {
+	var ends []client.Commit
+	for _, tp := range w.member.Assignment() {
+		told, known := w.told[tp]
+		if at, err := w.member.Reader().Position(tp); err == nil && known && at >= told {
+			ends = append(ends, client.Commit{Partition: tp, Offset: at})
+		}
+	}
+	_ = w.member.Commit(ends, w.world.Now().Add(w.r.requestTimeout))
 }
 
 // processor returns a member that goes about it as the group's mode demands.
@@ -222,12 +238,16 @@ func (w *worker) assigned(tps []kafka.TopicPartition) {
 		number, _ := w.r.numberOf(tp)
 		w.g.history.Holdings = append(w.g.history.Holdings, delivery.Holding{Member: w.name(), Generation: generation, Partition: number, From: now})
 	}
+	for _, tp := range tps {
+		delete(w.told, tp)
+	}
 	found, err := w.member.Committed(tps, w.world.Now().Add(w.r.requestTimeout))
 	if err != nil {
 		return
 	}
 	for _, tp := range tps {
 		number, _ := w.r.numberOf(tp)
+		w.told[tp] = found[tp].Offset
 		if w.g.mode != delivery.WithOutput { // whoever committed it had processed it, or never will
 			w.advance(tp, found[tp].Offset)
 		}
