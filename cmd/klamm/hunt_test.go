@@ -82,7 +82,7 @@ func (c *counting) Acceptable(t hunt.Trial) bool {
 func TestChangedSchedulesCanBeRun(t *testing.T) {
 	h := &hunter{scenario: "everything", search: hunt.New(1, 1), mayLose: map[uint64]bool{}}
 	court, changed := &counting{hunter: h}, 0
-	for run := range 100 {
+	for run := range 160 {
 		trial := h.search.Next(court)
 		spec := h.spec(trial)
 		r, err := scenarios.Unmade(spec)
@@ -105,7 +105,7 @@ func TestChangedSchedulesCanBeRun(t *testing.T) {
 		})
 	}
 	if changed < 30 {
-		t.Errorf("%d of 100 runs are changed ones, %d were refused", changed, court.refused)
+		t.Errorf("%d of 160 runs are changed ones, %d were refused", changed, court.refused)
 	}
 }
 

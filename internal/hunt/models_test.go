@@ -100,12 +100,12 @@ var momentary = system{draft: drafted, made: func(t Trial) (Reached, bool) {
 	})
 }}
 
-// crowded has a bug that takes a crash of one node while another is paused, in every
-// fourth setting.
+// crowded has a bug that takes a crash of one node while another is paused, in one
+// setting of sixteen.
 var crowded = system{draft: drafted, made: func(t Trial) (Reached, bool) {
 	r, _ := begun(t)
 	list := parse(r.Faults, firstTen)
-	return r, slices.Contains(r.Words, "worda1") && slices.ContainsFunc(list, func(f fault) bool {
+	return r, slices.Contains(r.Words, "worda1") && slices.Contains(r.Words, "wordb2") && slices.ContainsFunc(list, func(f fault) bool {
 		begins, _ := f.duration("at")
 		return f.family == "crash" && slices.ContainsFunc(list, func(g fault) bool {
 			paused, _ := g.duration("at")
@@ -115,9 +115,9 @@ var crowded = system{draft: drafted, made: func(t Trial) (Reached, bool) {
 	})
 }}
 
-// What takes two faults at once is found in less than half of the runs that fresh seeds take.
+// What takes two faults at once is found in two thirds of the runs that fresh seeds take.
 func TestWhatTakesManyFaultsIsFound(t *testing.T) {
-	if guided, fresh := medians(t, crowded, 2000); guided*2 > fresh {
+	if guided, fresh := medians(t, crowded, 2000); guided*3 > fresh*2 {
 		t.Errorf("medians: %d runs guided, %d of fresh seeds", guided, fresh)
 	}
 }

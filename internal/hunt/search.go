@@ -91,9 +91,10 @@ func New(seed, first uint64) *Search {
 // leads a search astray, it is never worse than this fraction of a plain one.
 const freshOneIn = 4
 
-// wideRuns is how many runs are made before any is changed. Of the first ones each reaches
-// something new, so that what they reached says nothing of which are worth more than others.
-const wideRuns = 10
+// wideRuns is how many runs are made before any is changed. What is found sooner is found by
+// trying what is unlike, if anything helps; of the first runs each reaches something new, so
+// that what they reached says nothing of which are worth more than others.
+const wideRuns = 60
 
 // unlikeOneIn is how many of the other trials one is among that is set up as none before:
 // how a run is set up, as the size of its cluster, changes of kept runs do not reach.
