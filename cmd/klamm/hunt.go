@@ -26,12 +26,12 @@ func newHuntCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hunt SCENARIO",
 		Short: "Look for a run that breaks a guarantee, led by what runs reach",
-		Long: `Make runs of a scenario until one breaks a guarantee. The first runs are of seeds that
-are set up unlike each other. A run that reached something new is kept: a probe, a
-buggify point, one of them more often than any run before, a probe together with a family
-of faults. Kept runs are changed: faults are left out, moved to when something rare was
-reached, made longer, aimed at others, doubled; and luck turns there. Their faults strike
-runs that are set up as none before, too; and one run in four is that of a fresh seed.
+		Long: `Make runs of a scenario until one breaks a guarantee. The first sixty are of fresh
+seeds. A run that reached something new is kept: a probe, a buggify point, one of them
+more often than any run before, a probe together with a family of faults. Kept runs are
+changed then: faults are left out, moved to when something rare was reached, made longer,
+aimed at others, doubled; and luck turns there. Other runs are of seeds that are set up as
+none before, some with faults of kept runs; and one run in four is that of a fresh seed.
 What is found is written to a case file.
 
 With --jobs 1 a hunt is a function of its seed and this binary.

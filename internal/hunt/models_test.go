@@ -124,7 +124,7 @@ func TestWhatTakesManyFaultsIsFound(t *testing.T) {
 
 // What takes a fault at a moment is found sooner than by fresh seeds.
 func TestWhatTakesAMomentIsFound(t *testing.T) {
-	if guided, fresh := medians(t, momentary, 5000); guided*3 > fresh*2 {
+	if guided, fresh := medians(t, momentary, 5000); guided*4 > fresh*3 {
 		t.Errorf("medians: %d runs guided, %d of fresh seeds", guided, fresh)
 	}
 }

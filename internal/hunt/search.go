@@ -1,8 +1,8 @@
 // Package hunt decides which run to try next, from what the runs before it reached.
 //
-// At first seeds are tried that are set up unlike those before. A run that reached something
-// new is kept; when there is something to go by, what is tried is also a kept run that was
-// changed, in its faults or in its luck, or faults of a kept run in a seed unlike those tried.
+// At first fresh seeds are tried. A run that reached something new is kept; when there is
+// something to go by, what is tried is also a kept run that was changed, in its faults or in its
+// luck, or a seed that is set up unlike those tried, with or without faults of a kept run.
 // Now and then it is a fresh seed. A feature is anything that a run can be said to have
 // reached, by name; what features there are is for who makes runs to say.
 //
@@ -91,25 +91,24 @@ func New(seed, first uint64) *Search {
 // leads a search astray, it is never worse than this fraction of a plain one.
 const freshOneIn = 4
 
-// wideRuns is how many runs are made before any is changed. What is found sooner is found by
-// trying what is unlike, if anything helps; of the first runs each reaches something new, so
-// that what they reached says nothing of which are worth more than others.
-const wideRuns = 60
+// freshRuns is how many fresh seeds are tried before anything else. What is found sooner
+// nothing leads to: of the first runs each reaches something new, so that what they reached
+// says nothing of which are worth more than others (results/hunt.md).
+const freshRuns = 60
 
 // unlikeOneIn is how many of the other trials one is among that is set up as none before:
 // how a run is set up, as the size of its cluster, changes of kept runs do not reach.
-const unlikeOneIn = 2
+const unlikeOneIn = 3
 
 // graftOneIn is how many of those one is among that has faults of kept runs besides.
 const graftOneIn = 2
 
 // Next returns what to try: after some changed runs that cannot be made, a fresh seed.
 func (s *Search) Next(c Court) Trial {
-	if s.made > 0 && s.rand.IntN(freshOneIn) != 0 {
-		wide := s.made < wideRuns || len(s.kept) == 0
-		if wide || s.rand.IntN(unlikeOneIn) == 0 {
+	if s.made >= freshRuns && len(s.kept) > 0 && s.rand.IntN(freshOneIn) != 0 {
+		if s.rand.IntN(unlikeOneIn) == 0 {
 			t, d := s.unlike(c)
-			if wide || s.rand.IntN(graftOneIn) != 0 {
+			if s.rand.IntN(graftOneIn) != 0 {
 				return t
 			}
 			return s.graft(c, t, d)

@@ -137,7 +137,7 @@ func TestFaultsWithinABudgetStayWhoseTheyAre(t *testing.T) {
 		return Draft{Faults: []string{line, line}, Time: firstTen, Bound: true}
 	}
 	s := New(1, 1)
-	for i := range uint64(wideRuns) {
+	for i := range uint64(freshRuns) {
 		s.Learn(Trial{Seed: i}, Reached{Draft: bound(i), Features: named(fmt.Sprint(i))})
 	}
 	changed := 0
