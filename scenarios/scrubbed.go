@@ -46,8 +46,11 @@ func (b *brokerHost) rotted() bool {
 }
 
 // whole says that the nodes of which rot took something, and nothing else did, have
-// it all again.
+// it all again. Without a budget nobody else need have had it.
 func (w *clusterWatch) whole() {
+	if w.r.drawn.Unrestricted {
+		return
+	}
 	for i := range w.hosts {
 		h := &w.hosts[i]
 		other := h.struck(func(k disksim.FaultKind) bool {
