@@ -97,13 +97,10 @@ func (m *GroupConsumer) rebalance() { m.joinAgain(revoked) }
 // joinAgain has the group joined again. Eager members let go of everything first, as
 // of what is theirs still, or is another's already; the others only of the latter.
 func (m *GroupConsumer) joinAgain(kind handoverKind) {
-	if m.again {
-		return
+	if kind == lost || !m.again && !m.c.cooperative() {
+		m.letGo(kind) // what is lost is lost, too, if the group was to be joined again already
 	}
 	m.again = true
-	if kind == lost || !m.c.cooperative() {
-		m.letGo(kind)
-	}
 	m.wake.Broadcast()
 }
 

@@ -108,7 +108,7 @@ func (b *beating) identifyClassic(s *Shard, r *JoinRequest) kafka.Error {
 		return kafka.None
 	case r.Member != "" && len(b.r.Owned) > 0:
 		// It was a member until its session ended, and does not know: what it owns is another's by now.
-		// Kafka takes it for a new one, which goes on reading, and commits, until it is told what to revoke.
+		// Taken for a new one it would go on reading, and commit, until it is told what to revoke.
 		return kafka.ErrUnknownMemberID
 	case c.members.len() >= s.settings.Consumer(b.group).MaxSize:
 		return kafka.ErrGroupMaxSizeReached
