@@ -57,7 +57,7 @@ var kindTexts = []struct {
 	{FaultSyncLies, "syncs report success, and what they cover is durable only when it is written back"},
 	{FaultFull, "only n more bytes fit"},
 	{FaultReadOnly, "every change fails"},
-	{FaultTooManyFiles, "no file can be opened"},
+	{FaultTooManyFiles, "no file can be opened, and no directory be listed"},
 	{FaultSlow, "operations take n times as long, up to ten seconds"},
 	{FaultStall, "operations that begin do not end before the fault does"},
 	{FaultMisread, "a read returns a drawn bit that is wrong, without error; what is on the disk is right"},

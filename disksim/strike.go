@@ -108,7 +108,7 @@ func (d *Disk) strikeAct(o *op) outcome {
 			return fails(nil)
 		}
 		return outcome{}
-	case opOpen:
+	case opOpen, opReadDir:
 		if d.strike(FaultTooManyFiles, o.path) != nil {
 			return fails(env.ErrTooManyFiles)
 		}

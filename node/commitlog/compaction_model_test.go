@@ -11,6 +11,7 @@ import (
 
 	"github.com/klammlog/klamm/disksim"
 	"github.com/klammlog/klamm/disksim/media"
+	"github.com/klammlog/klamm/node/env"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/node/record"
 	"github.com/klammlog/klamm/sim"
@@ -159,7 +160,12 @@ func (m *tableModel) truncate(to kafka.Offset) error {
 			m.records[at] = r
 		}
 	}
-	if err := m.log.Truncate(to); err != nil {
+	err := m.log.Truncate(to)
+	if errors.Is(err, env.ErrTooManyFiles) { // a cut that is not complete: Open carries it out
+		_ = m.log.Close()
+		err = m.openAtLast()
+	}
+	if err != nil {
 		return err
 	}
 	maps.DeleteFunc(m.records, func(at kafka.Offset, _ tableRecord) bool { return at >= m.log.End() })
@@ -171,7 +177,7 @@ func (m *tableModel) reopen() error {
 		return err
 	}
 	m.log, m.dir = nil, nil
-	return m.openErr()
+	return m.openAtLast()
 }
 
 // check reads everything and compares it with what was written. Blocks.
@@ -250,7 +256,7 @@ func (m *tableModel) crash() error {
 	m.log, m.dir, m.passing = nil, nil, 0
 	var err error
 	m.do(func() {
-		if err = m.openErr(); err == nil {
+		if err = m.openAtLast(); err == nil {
 			err = m.check()
 		}
 	})

@@ -192,27 +192,19 @@ func (r *recovery) spreadProof() {
 }
 
 // noSuccessor decides about the i-th segment, the n-th scan, which does not follow
-// the one before it: that one lost its end, or this one was never promised.
+// the one before it. That one lost its end; or, if the manifest vouches for it, one in
+// between is gone whose name was durable before anything behind it was written.
 func (r *recovery) noSuccessor(i, n int, end kafka.Offset) error {
-	l := r.l
-	if n > 0 {
-		x := r.scans[n-1]
-		x.bad = fmt.Errorf("%w: log ends at %d and the next segment begins at %d", errBatch, end, l.segments()[i].base)
-		if x.s.size < x.proven {
-			return r.rot(x)
-		}
-		r.torn = x
-		return nil
+	base := r.l.segments()[i].base
+	if n == 0 {
+		return fmt.Errorf("%w: %s does not follow %d", ErrQuarantined, r.scans[0].s, end)
 	}
-	for _, x := range r.scans {
-		if x.known != nil {
-			return fmt.Errorf("%w: %s does not follow %d", ErrQuarantined, x.s, end)
-		}
-		r.rubbish = append(r.rubbish, fileName(x.s.base, logSuffix), fileName(x.s.base, indexSuffix))
+	x := r.scans[n-1]
+	x.bad = fmt.Errorf("%w: log ends at %d and the next segment begins at %d", errBatch, end, base)
+	if x.s.size < x.proven {
+		return r.rot(x)
 	}
-	l.w.Probe("recovery dropped a segment that was never promised")
-	l.known = l.segments()[:i]
-	r.scans = nil
+	r.torn = x
 	return nil
 }
 

@@ -378,7 +378,7 @@ func (m *model) explore(l *Log) error {
 
 // recovered opens the log and compares all of it with the model.
 func (m *model) recovered() error {
-	if err := m.openErr(); err != nil {
+	if err := m.openAtLast(); err != nil {
 		return err
 	}
 	l := m.log

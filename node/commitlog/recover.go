@@ -169,21 +169,19 @@ func (r *recovery) cut() error {
 	return r.removeRubbish()
 }
 
-// removeRubbish removes files that belong to nobody. Without space for the manifest
-// to say so durably they stay, until the next recovery.
+// removeRubbish removes files that belong to nobody, after the manifest says so durably.
+// No log is used beside them: a segment or a snapshot from behind a cut would be taken
+// for the log's own as soon as the log has grown as far.
 func (r *recovery) removeRubbish() error {
 	l := r.l
-	if len(r.rubbish) > 0 {
-		err := l.manifest.prove()
-		if err == nil && l.w.Buggify("no descriptor is left to remove what belongs to nobody") {
-			err = env.ErrTooManyFiles
-		}
-		if passing(err) {
-			l.w.Probe("a full disk kept what belongs to nobody")
-			return nil
-		} else if err != nil {
-			return err
-		}
+	if len(r.rubbish) == 0 {
+		return nil
+	}
+	if err := l.manifest.prove(); err != nil {
+		return err
+	}
+	if l.w.Buggify("no descriptor is left to remove what belongs to nobody") {
+		return fmt.Errorf("remove what belongs to nobody in %s: %w", l.o.Path, env.ErrTooManyFiles)
 	}
 	return l.removeAll(r.rubbish)
 }

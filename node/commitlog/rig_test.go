@@ -110,6 +110,16 @@ func (r *rig) openErr() error {
 	return nil
 }
 
+// openAtLast opens the log, at another try if no descriptor was left for what a
+// recovery has to remove.
+func (r *rig) openAtLast() error {
+	err := r.openErr()
+	for try := 0; errors.Is(err, env.ErrTooManyFiles) && try < 9; try++ {
+		err = r.openErr()
+	}
+	return err
+}
+
 func (r *rig) close() {
 	r.t.Helper()
 	r.must(func() error { return errors.Join(r.log.Close(), r.dir.Close()) })

@@ -64,11 +64,6 @@ func (l *Log) writeGroup() error {
 			return err
 		}
 	}
-	if l.w.Buggify("a write takes long on a disk that is nearly full") {
-		if free, _, err := l.dir.fs.Usage(); err == nil && free < nearlyFull {
-			_ = l.w.Sleep(longWrite) // who is canceled finds it again
-		}
-	}
 	f, err := s.hold()
 	if err != nil {
 		return l.judge("open "+s.String(), err)
@@ -105,11 +100,8 @@ func (l *Log) reopen() error {
 	return l.manifest.append(mustFit, fact{is: factOpen})
 }
 
-// A disk that is nearly full has little left, and takes its time to find it.
-const (
-	nearlyFull = 64 << 10
-	longWrite  = time.Second
-)
+// longWrite is longer than a follower waits for what it was sent.
+const longWrite = time.Second
 
 // nextGroup returns how many batches of the queue are written at once, all for
 // one segment, and their bytes.
@@ -197,6 +189,9 @@ func (l *Log) writeFailed(err error) {
 	if !passing(err) {
 		l.fail(err)
 		return
+	}
+	if l.w.Buggify("a disk takes long to say that it is full") {
+		_ = l.w.Sleep(longWrite) // who is canceled finds it again
 	}
 	l.dir.filled()
 	if s := l.active(); s != nil && s == l.queue[0].segment {
@@ -360,6 +355,12 @@ func (l *Log) begin(s *segment) error {
 	}
 	if s.failure != nil {
 		return s.failure
+	}
+	// Of two names that are not durable a power loss could leave the second.
+	if before := l.active(); before != nil {
+		if err := l.settle(before); err != nil {
+			return err
+		}
 	}
 	if s.base != s.follows {
 		// The gap must be known to be one before anything behind it is held.
