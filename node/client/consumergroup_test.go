@@ -53,3 +53,24 @@ func TestAnAssignmentIsAnsweredWithWhatTheMemberHas(t *testing.T) {
 		t.Errorf("it is told at once: %v, owned %v", k.wants(0), q.Topics)
 	}
 }
+
+// What the group gives to others is lost also where it was to be joined again already.
+func TestWhatIsLostIsLostBeforeTheGroupIsJoinedAgain(t *testing.T) {
+	m := &GroupConsumer{c: DefaultGroup("g", "orders"), reader: &Consumer{news: nobody{}, wake: nobody{}}, joined: true, wake: nobody{}}
+	m.c.Assignors = []string{"cooperative-sticky"}
+	m.owned = []kafka.TopicPartition{{Topic: "orders", Partition: 1}}
+	m.rebalance()
+	if m.busy() {
+		t.Error("a cooperative member lets go of what is its own")
+	}
+	m.joinAgain(lost)
+	if len(m.handovers) != 1 || m.handovers[0].kind != lost {
+		t.Errorf("it carries out %+v, want that everything is lost", m.handovers)
+	}
+}
+
+// nobody waits.
+type nobody struct{}
+
+func (nobody) Wait(kafka.Instant) error { return nil }
+func (nobody) Broadcast()               {}
