@@ -28,6 +28,7 @@ const (
 	survivorServes  = "survivor-serves"
 	noRot           = "no-rot-of-its-own"
 	followersWait   = "followers-wait"
+	servesSound     = "serves-sound"
 
 	metadataLinearizable = metadata.Guarantee
 	describesTruly       = "describes-truly"
@@ -64,6 +65,7 @@ var promises = []Guarantee{
 	{leaderMoves, "when a broker dies its partitions have another leader within the session time-out and a second, or one that has died too; two elections more if the controller died too"},
 	{survivorServes, "the last broker that is left of those in sync takes writes"},
 	{followersWait, "a replica that lacks what its leader has told is committed says so, and never that the offset is out of range; in the end each has it"},
+	{servesSound, "what rots on a disk is not served: no broker gives a consumer a batch that contradicts its checksum"},
 	{noRot, "a node whose disk keeps what it is given takes no part of a log for rotten"},
 	{string(delivery.AtMostOnce), "a group that commits, then processes, processes no record twice; it may miss some after a crash, or a commit of unknown outcome"},
 	{string(delivery.AtLeastOnce), "a group that processes, then commits, processes every record; some may be twice after a crash"},

@@ -33,7 +33,9 @@ func (r *run) demands() checker.Demands {
 			d.PowerLoss = checker.SurvivablePowerLoss
 		}
 	}
-	d.Leaders, d.Unclean, d.Marked = o.Replicas > 1, o.Unclean, o.clustered()
+	// Who moves replicas gives a partition of one a second one, and that the lead.
+	d.Leaders = o.Replicas > 1 || slices.Contains(o.Families, replicaMoves)
+	d.Unclean, d.Marked = o.Unclean, o.clustered()
 	d.Followers = r.options.Near > 0 // no promise: it says who was asked
 	return d
 }
@@ -138,7 +140,7 @@ func (r *run) judge(ending sim.Ending) *Outcome {
 
 // observed lists the guarantees that are judged of this run, besides those of the history.
 func (r *run) observed() []string {
-	out := []string{offsetsDense, recoversAcked, stateChecks, bounded}
+	out := []string{offsetsDense, recoversAcked, stateChecks, bounded, servesSound}
 	if r.promisesPrompt() {
 		out = append(out, leaderMoves)
 	}

@@ -1,11 +1,13 @@
 package scenarios
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/klammlog/klamm/checker/history"
 	"github.com/klammlog/klamm/node/client"
 	"github.com/klammlog/klamm/node/env"
+	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/sim"
 	"github.com/klammlog/klamm/sim/world"
 )
@@ -59,6 +61,9 @@ func (r *run) clientConfig(name string) client.Config {
 	}
 	if r.options.grouped() {
 		c.MetadataMaxAge = 500 * time.Millisecond // topics come and grow
+	}
+	c.OnCorrupt = func(broker kafka.NodeID, of kafka.TopicPartition, err error) {
+		r.observer.complain(servesSound, fmt.Sprintf("%s at %s: broker %d served of %s what is not sound: %v", name, r.k.Now(), broker, of, err))
 	}
 	return c
 }

@@ -133,7 +133,7 @@ func (p *rawProducer) main() {
 	p.next = map[int32]kafka.Sequence{}
 	for p.left > 0 || len(p.pending) > 0 {
 		switch {
-		case p.r.allGivenUp():
+		case p.r.allGivenUp(), p.r.options.clustered() && p.r.givenUp(p.home):
 			for _, c := range slices.Clone(p.pipes) {
 				_ = c.net.Close()
 			}

@@ -44,6 +44,10 @@ type Config struct {
 	MetadataMaxAge   time.Duration // metadata.max.age.ms
 	MaxIdle          time.Duration // connections.max.idle.ms
 	AutoCreateTopics bool          // allow.auto.create.topics: asking for a topic may create it
+
+	// OnCorrupt, if it is not nil, is told of what a broker served that contradicts its
+	// checksum. Consumers do not hand it out, and ask for it again. It must not block.
+	OnCorrupt func(broker kafka.NodeID, of kafka.TopicPartition, err error)
 }
 
 // DefaultConfig returns Kafka's defaults, but for AutoCreateTopics, which is

@@ -238,7 +238,8 @@ func (f *fetcher) accept(e errand, part *kmsg.FetchResponseTopicPartition) {
 	var ch chunk
 	var err error
 	d := decoder{codecs: &f.codecs, tp: e.cur.tp, limit: f.c.c.MaxUnpacked, check: checks(!f.c.c.SkipCRCs)}
-	if d.check == checkCRCs && len(part.RecordBatches) > record.CRCFrom && f.c.w.Buggify("records are damaged on their way to a consumer") {
+	damaged := d.check == checkCRCs && len(part.RecordBatches) > record.CRCFrom && f.c.w.Buggify("records are damaged on their way to a consumer")
+	if damaged {
 		part.RecordBatches = env.Damaged(part.RecordBatches, record.CRCFrom)
 	}
 	f.c.w.Offload(func() { ch, err = d.decode(part.RecordBatches, e.from) })
@@ -249,6 +250,9 @@ func (f *fetcher) accept(e errand, part *kmsg.FetchResponseTopicPartition) {
 	cur.highWater = kafka.Offset(part.HighWatermark)
 	if ch.end == e.from && err != nil {
 		f.c.w.Probe("a consumer fetched records it could not decode")
+		if tell := f.c.client.c.OnCorrupt; tell != nil && !damaged && errors.Is(err, record.ErrCorrupt) {
+			tell(f.node, cur.tp, err)
+		}
 		f.c.fail(cur, err)
 		return
 	}

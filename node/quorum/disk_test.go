@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	pb "go.etcd.io/raft/v3/raftpb"
+
 	"github.com/klammlog/klamm/disksim"
 	"github.com/klammlog/klamm/node/kafka"
 	"github.com/klammlog/klamm/sim"
@@ -239,6 +241,29 @@ func TestAMemberWithAnOldDiskSaysSo(t *testing.T) {
 		t.Errorf("it says: %v", m.failed)
 	}
 	leader.change("c", "1")
+}
+
+// A leader that contradicts what was committed is told of in a line, and its messages are
+// not answered for ever (docs/bugs/0111.md).
+func TestAMemberWhoseLeaderContradictsItSaysSo(t *testing.T) {
+	r := newRig(t, sim.Options{Seed: 1}, 3)
+	r.startAll()
+	leader := r.elect()
+	leader.change("a", "1")
+	r.level()
+	m := r.members[0]
+	if m == leader {
+		m = r.members[1]
+	}
+	now := m.q.node.BasicStatus()
+	other, term := now.GetCommit(), now.GetTerm()
+	app := &pb.Message{Type: pb.MsgApp.Enum(), From: new(leader.q.node.BasicStatus().ID), To: new(now.ID), Term: &term, Index: &other, LogTerm: new(term + 1)}
+	m.q.inbox.messages = append(m.q.inbox.messages, app)
+	r.run(20*time.Second, "it fails", func() bool { return m.failed != nil })
+	if !strings.Contains(m.failed.Error(), "have lost what was durable") {
+		t.Errorf("it says: %v", m.failed)
+	}
+	leader.change("b", "1")
 }
 
 // What silently forgets an entry that it acknowledged can make another majority without it:

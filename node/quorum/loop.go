@@ -95,7 +95,7 @@ func (q *Quorum) takeMessages() error {
 		if m.GetType() == pb.MsgSnap && q.snapshot.index >= m.GetSnapshot().GetMetadata().GetIndex() {
 			q.w.Probe("a controller was sent a snapshot that it has")
 		}
-		if err := q.forgot(m); err != nil {
+		if err := errors.Join(q.forgot(m), q.contradicts(m)); err != nil {
 			return err
 		}
 		_ = q.node.Step(m) // only fails for what comes from nobody it knows
@@ -117,6 +117,23 @@ func (q *Quorum) forgot(m *pb.Message) error {
 	q.w.Probe("a controller had lost entries that it had acknowledged")
 	return fmt.Errorf("metadata log ends at entry %d, and controller %d, the leader of term %d, was told that it goes to %d at least: this disk has lost entries that were durable, give this node an empty one",
 		last, nodeID(m.GetFrom()), m.GetTerm(), m.GetCommit())
+}
+
+// contradicts says in what a leader's log is not what was committed here: then most of
+// the voters have lost it, and no leader can get on with this member, nor it with one.
+// They would send each other the same messages without an end.
+func (q *Quorum) contradicts(m *pb.Message) error {
+	now := q.node.BasicStatus()
+	if m.GetType() != pb.MsgApp || m.GetTerm() < now.GetTerm() || m.GetIndex() > now.GetCommit() {
+		return nil
+	}
+	term, err := q.storage.Term(m.GetIndex())
+	if err != nil || term == m.GetLogTerm() {
+		return nil // what a snapshot stands for has no term any more
+	}
+	q.w.Probe("a controller had committed what its leader does not have")
+	return fmt.Errorf("entry %d of the metadata log is of term %d and committed here, and controller %d, the leader of term %d, has one of term %d: the disks of most controllers have lost what was durable",
+		m.GetIndex(), term, nodeID(m.GetFrom()), m.GetTerm(), m.GetLogTerm())
 }
 
 // carryOut does what raft wants done, in the order that makes it safe: first all
