@@ -11,9 +11,14 @@ import (
 
 // promptBound is how long a partition may be without a leader though it could have
 // one, after the last has died that was to lead it: until a session ends, and a second
-// more; if the controller has died too, two elections more.
+// more; if the controller has died too, two elections more; and longer if points of
+// Buggify have lost what controllers told each other.
 func (r *run) promptBound() time.Duration {
-	return r.options.Session + time.Second + 2*r.options.Election
+	bound := r.options.Session + time.Second + 2*r.options.Election
+	if r.loses() {
+		return lossTakes * bound
+	}
+	return bound
 }
 
 // promptFamilies are faults after which leadership moves in time: those of processes
@@ -27,6 +32,21 @@ func (r *run) promisesPrompt() bool {
 	return o.clustered() && !o.Unclean && !held && o.Operators.Operators == 0 && !slices.ContainsFunc(o.Families, func(f Family) bool {
 		return !slices.Contains(promptFamilies, f)
 	})
+}
+
+// losing are the points of Buggify that keep or lose what controllers tell each other.
+// Without a fault one may resign then, or not be elected at once; with each controller the
+// sessions of brokers begin anew; and a snapshot that is lost is sent again when it is
+// overdue.
+var losing = []string{"the queue of messages to a controller is full", "the inbox of a controller is full", "a client gives up a healthy connection",
+	"the queue of requests to a broker is full", "a snapshot is durable long before it replaces the log"}
+
+// lossTakes is how many times as long leadership may take to move where such a point fired.
+const lossTakes = 4
+
+// loses reports whether controllers were kept from hearing of each other.
+func (r *run) loses() bool {
+	return slices.ContainsFunc(r.k.Buggified(), func(c sim.Count) bool { return slices.Contains(losing, c.Name) })
 }
 
 // judgePrompt complains of a partition that had no leader for too long.

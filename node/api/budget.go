@@ -32,8 +32,16 @@ type budget struct {
 
 	// short is called by the first in the queue, every now and then. It may not
 	// block. It is nil if nobody can help.
-	short func()
+	short func(help)
 }
+
+// A help says how those are helped who wait for memory.
+type help bool
+
+const (
+	patiently help = false
+	atOnce    help = true // whoever holds memory and makes the node wait has done so for too long
+)
 
 // shortAfter is how long the first in the queue waits before it asks for help.
 const shortAfter = 5 * time.Second
@@ -55,15 +63,15 @@ func (b *budget) take(n int64) (int64, error) {
 	b.w.Probe("a request waited for the budget of bytes")
 	mine := &ask{bytes: n, cond: b.w.NewCond("api/budget")}
 	b.queue = append(b.queue, mine)
-	pause := shortAfter
-	if b.w.Buggify("who waits for memory asks for help at once") {
-		pause = time.Millisecond
+	pause, how := shortAfter, patiently
+	if b.w.Buggify("who waits for memory is helped at once") {
+		pause, how = time.Millisecond, atOnce
 	}
 	for !mine.granted {
 		err := mine.cond.Wait(b.w.Now().Add(pause))
 		if errors.Is(err, env.ErrDeadline) {
 			if !mine.granted && b.queue[0] == mine && b.short != nil {
-				b.short()
+				b.short(how)
 			}
 			continue
 		}

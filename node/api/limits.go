@@ -88,9 +88,9 @@ func (st *stall) end()               { st.waiting = false }
 
 // slow reports whether a connection has held memory for too long while it made the
 // node wait.
-func (c *conn) slow(now kafka.Instant) bool {
+func (c *conn) slow(now kafka.Instant, how help) bool {
 	patience := slowAfter + time.Duration(c.held>>23)*time.Second
-	if c.s.w.Buggify("a connection counts as slow at once") {
+	if how == atOnce {
 		patience = 0
 	}
 	for _, st := range []stall{c.receiving, c.sending} {
@@ -103,10 +103,10 @@ func (c *conn) slow(now kafka.Instant) bool {
 
 // dropSlow ends the connections that hold memory of a budget, or of its companion,
 // and make the node wait, because others wait for memory.
-func (s *Server) dropSlow(short *budget) {
+func (s *Server) dropSlow(short *budget, how help) {
 	now := s.w.Now()
 	for _, c := range s.conns {
-		if c.ended == nil && (c.requests == short || c.answers == short) && c.slow(now) {
+		if c.ended == nil && (c.requests == short || c.answers == short) && c.slow(now, how) {
 			s.w.Probe("a slow connection was closed because others waited for memory")
 			s.stats.Dropped++
 			c.end(errSlow)

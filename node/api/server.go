@@ -103,7 +103,7 @@ func Listen(w *env.World, view *config.View) (*Server, error) {
 		sessions:  newSessions(w, view),
 	}
 	for _, b := range s.budgets() {
-		b.short = func() { s.dropSlow(b) }
+		b.short = func(how help) { s.dropSlow(b, how) }
 	}
 	for _, l := range config.ListenersIn(view, config.Listeners) {
 		net, err := w.Net.Listen(l.Address())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -209,6 +210,9 @@ func (q *Quorum) compact(upTo uint64) error {
 	return q.store.tidy()
 }
 
+// longReset is long enough for a crash between a snapshot and what it stands for.
+const longReset = 2 * time.Second
+
 // receive makes a snapshot from the leader durable, and then takes it for the
 // image and for everything in the log. Blocks.
 func (q *Quorum) receive(p *pb.Snapshot) error {
@@ -230,6 +234,11 @@ func (q *Quorum) receive(p *pb.Snapshot) error {
 	q.snapshot.saving = nil
 	if err := q.despiteFull(func() error { return q.store.saveSnapshot(snap) }); err != nil {
 		return err
+	}
+	if q.w.Buggify("a snapshot is durable long before it replaces the log") {
+		if err := q.w.Sleep(longReset); err != nil {
+			return err
+		}
 	}
 	if err := q.despiteFull(func() error { return q.log.reset(snap.index) }); err != nil {
 		return err
