@@ -203,7 +203,7 @@ func (r *run) strikesAgain() bool {
 		r.strikeNetwork(longer)
 		return true
 	}
-	return len(ofNodes) > 0 && !slices.ContainsFunc(r.brokers, func(b *brokerHost) bool { return b.running != nil })
+	return len(ofNodes) > 0 && !slices.ContainsFunc(r.brokers, func(b *brokerHost) bool { return b.running != nil && !b.stopping })
 }
 
 // missesFaults reports whether the run has not had the faults that it needs to show
@@ -218,7 +218,8 @@ func (r *run) missesFaults() bool {
 // strikeInstead has a fault of processes or disks happen to a broker that runs, now. It
 // reports false if nobody runs who may suffer it.
 func (r *run) strikeInstead(f Fault) bool {
-	for _, b := range r.brokers {
+	for i := range r.brokers {
+		b := r.brokers[(i+r.postponed)%len(r.brokers)] // whose disk nobody uses is not struck
 		if b.running == nil || b.stopping || b.seat.name == r.options.spared() ||
 			r.options.loses(f.Family) && b.seat.name != r.options.Loser {
 			continue

@@ -74,8 +74,7 @@ func (l *Log) loadProducers(at []kafka.Offset) (*txn.Producers, kafka.Offset, er
 		p, err := l.decodeSnapshot(b, at[i])
 		// A log of nobody's batches may be a controller's, which ends without it.
 		if err == nil && p.Len() > 0 && l.w.Buggify("no descriptor is left for a snapshot of producers") {
-			err = env.ErrTooManyFiles
-			return nil, 0, fmt.Errorf("%s: snapshot at %d: %w", l.name, at[i], err)
+			return nil, 0, fmt.Errorf("%s: snapshot at %d: %w", l.name, at[i], env.ErrTooManyFiles)
 		}
 		if err == nil {
 			return p, at[i], nil

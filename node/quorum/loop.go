@@ -123,8 +123,10 @@ func (q *Quorum) forgot(m *pb.Message) error {
 // the voters have lost it, and no leader can get on with this member, nor it with one.
 // They would send each other the same messages without an end.
 func (q *Quorum) contradicts(m *pb.Message) error {
-	now := q.node.BasicStatus()
-	if m.GetType() != pb.MsgApp || m.GetTerm() < now.GetTerm() || m.GetIndex() > now.GetCommit() {
+	if m.GetType() != pb.MsgApp {
+		return nil
+	}
+	if now := q.node.BasicStatus(); m.GetTerm() < now.GetTerm() || m.GetIndex() > now.GetCommit() {
 		return nil
 	}
 	term, err := q.storage.Term(m.GetIndex())
