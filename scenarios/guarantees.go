@@ -62,7 +62,7 @@ var promises = []Guarantee{
 	{badInputRefused, "what is no request, or no batch, gets an error or the end of its connection, in time, and never into a log"},
 	{metadataLinearizable, "creating, deleting, growing and configuring topics and brokers is linearizable, whatever crashed meanwhile"},
 	{describesTruly, "what a broker tells of itself, its topics, settings, producers and directories does not contradict itself"},
-	{leaderMoves, "when a broker dies its partitions have another leader within the session time-out and a second, or one that has died too; two elections more if the controller died too"},
+	{leaderMoves, "when a broker dies its partitions have another leader within the session time-out and a second, or one that has died too; two elections more if the controller died too; four times that if what controllers tell each other was lost on purpose"},
 	{survivorServes, "the last broker that is left of those in sync takes writes"},
 	{followersWait, "a replica that lacks what its leader has told is committed says so, and never that the offset is out of range; in the end each has it"},
 	{servesSound, "what rots on a disk is not served: no broker gives a consumer a batch that contradicts its checksum"},

@@ -11,14 +11,9 @@ import (
 
 // promptBound is how long a partition may be without a leader though it could have
 // one, after the last has died that was to lead it: until a session ends, and a second
-// more; if the controller has died too, two elections more; and longer if points of
-// Buggify have lost what controllers told each other.
+// more; if the controller has died too, two elections more.
 func (r *run) promptBound() time.Duration {
-	bound := r.options.Session + time.Second + 2*r.options.Election
-	if r.loses() {
-		return lossTakes * bound
-	}
-	return bound
+	return r.options.Session + time.Second + 2*r.options.Election
 }
 
 // promptFamilies are faults after which leadership moves in time: those of processes
@@ -51,8 +46,11 @@ func (r *run) loses() bool {
 
 // judgePrompt complains of a partition that had no leader for too long.
 func (w *leaderWatch) judgePrompt(tp kafka.TopicPartition, a absence) {
-	now := w.r.k.Now()
-	if took := now.Sub(a.promised()); w.r.promisesPrompt() && took > w.r.promptBound() {
+	now, bound := w.r.k.Now(), w.r.promptBound()
+	if w.r.loses() {
+		bound *= lossTakes
+	}
+	if took := now.Sub(a.promised()); w.r.promisesPrompt() && took > bound {
 		w.r.observer.complain(leaderMoves, fmt.Sprintf("%s had no leader for %s until %s, though it could have had one, and nobody who was to lead it had died for %s",
 			tp, now.Sub(a.since), now, took))
 	}
